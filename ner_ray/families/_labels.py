@@ -1,0 +1,90 @@
+"""From a label set to the names a prompt offers, and from a name in an answer back to a label."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ner_ray.families.base import LabelPolicy
+from ner_ray.types import LabelSet
+
+PATH = "->"
+"""Joins the levels of a label's path, as B2NER's hierarchical labels do."""
+
+
+def leaves(labels: LabelSet) -> dict[tuple[str, ...], str]:
+    """Path of every leaf of the label trees -> the label that our entities bear, in the order of the set.
+
+    The label is the leaf's own name; where two leaves share a name, it is the path.
+    """
+    paths = list(_paths(labels))
+    counts = Counter(path[-1] for path in paths)
+    return {path: path[-1] if counts[path[-1]] == 1 else PATH.join(path) for path in paths}
+
+
+def outputs(labels: LabelSet) -> dict[str, str]:
+    """The same with each path as one string, which is what a prompt offers."""
+    return {PATH.join(path): label for path, label in leaves(labels).items()}
+
+
+def descriptions(labels: LabelSet) -> dict[str, str]:
+    """Path of every leaf that has a description -> the description."""
+    found = {}
+    for label in labels:
+        if label.children:
+            below = descriptions(label.children)
+            found.update({label.name + PATH + path: text for path, text in below.items()})
+        elif label.description:
+            found[label.name] = label.description
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a name in an answer stands for; `label` is None where the policy refuses it."""
+
+    label: str | None
+    exact: bool = True
+
+
+def resolve(name: str, known: Mapping[str, str], policy: LabelPolicy) -> Resolved:
+    """The label for a name as a model wrote it.
+
+    Args:
+        name: as written.
+        known: offered name -> label.
+        policy: what becomes of a name that is not offered, in no case and with no white space.
+    """
+    if name in known:
+        return Resolved(known[name])
+    folded = {fold(offered): label for offered, label in known.items()}
+    label = folded.get(fold(name))
+    if label is not None:
+        return Resolved(label, exact=False)
+    if policy == "keep" and name.strip():
+        return Resolved(name.strip(), exact=False)
+    if policy == "nearest" and known:
+        return Resolved(known[nearest(name, list(known))], exact=False)
+    return Resolved(None, exact=False)
+
+
+def nearest(name: str, offered: Sequence[str]) -> str:
+    """The offered name of the highest normalised indel similarity; the first of equals."""
+    from rapidfuzz.distance import Indel
+
+    return max(offered, key=lambda other: Indel.normalized_similarity(fold(name), fold(other)))
+
+
+def fold(name: str) -> str:
+    """A name without what models get wrong about it: case, underscores for blanks, white space."""
+    return re.sub(r"[\s_]+", " ", name).strip().casefold()
+
+
+def _paths(labels: LabelSet) -> Iterator[tuple[str, ...]]:
+    for label in labels:
+        if label.children:
+            yield from ((label.name, *path) for path in _paths(label.children))
+        else:
+            yield (label.name,)

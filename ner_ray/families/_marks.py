@@ -1,0 +1,166 @@
+"""Entities marked in a copy of their text: `in ##New York## now`.
+
+A text may hold `#` of its own (`C#`, headings). What in an answer is a mark and what belongs to the text
+is found out by comparison with the source: of a run of `#`, so many are the text's as the source has there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+_MARK = "##"
+_HASHES = re.compile("#+")
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A marked span: `start:end` in the copy, `answer_start:answer_end` in the answer, within its marks."""
+
+    start: int
+    end: int
+    answer_start: int
+    answer_end: int
+
+
+def mark(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """`text` with marks around the spans, which must not overlap."""
+    parts, last = [], 0
+    for start, end in sorted(spans):
+        parts += [text[last:start], _MARK, text[start:end], _MARK]
+        last = end
+    return "".join([*parts, text[last:]])
+
+
+def markable(text: str, start: int, end: int) -> bool:
+    """Whether marks can delimit `text[start:end]`: not empty, no blanks at its ends, no `#` next to it."""
+    inside = text[start:end]
+    return (
+        bool(inside)
+        and inside == inside.strip()
+        and text[start - 1 : start] != "#"
+        and text[end : end + 1] != "#"
+    )
+
+
+def unmark(answer: str, source: str) -> tuple[str, list[Marked], bool]:
+    """The copy of the source that the answer is, the marked spans, and whether the marks were well-formed.
+
+    Spans are the outermost of nested ones, without blanks at their ends, in order, never empty.
+    """
+    runs = list(_runs(answer, source))
+    copy, events = _strip(answer, runs)
+    spans, clean = _pair(copy, events)
+    return copy, _outermost(spans, copy), clean and all(not run.rest for run in runs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run of `#` in an answer: so many of the text's own, so many marks, perhaps one that is neither."""
+
+    start: int
+    end: int
+    own: int
+    marks: int
+    rest: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """Marks at one place, with the text's own `#` that stand at the same place on either side in question."""
+
+    copy: int
+    own: int
+    answer: int
+    marks: int
+
+
+def _runs(answer: str, source: str) -> Iterator[_Run]:
+    own = _own_hashes(answer, source) if "#" in source else {}
+    for number, match in enumerate(_HASHES.finditer(answer)):
+        length = match.end() - match.start()
+        mine = min(own.get(number, 0), length)
+        marks, rest = divmod(length - mine, 2)
+        if length == 1 and not mine:
+            mine, rest = 1, 0
+        yield _Run(match.start(), match.end(), mine, marks, rest)
+
+
+def _own_hashes(answer: str, source: str) -> dict[int, int]:
+    """Number of a run of `#` in the answer -> length of the source's run at the same place.
+
+    Places are gaps between the characters that are no `#`; the answer's are carried over to the source's by
+    the edit operations between the two.
+    """
+    from rapidfuzz.distance import Indel
+
+    in_source = dict(_gaps(source))
+    place: dict[int, int] = {}
+    for block in Indel.opcodes(_HASHES.sub("", answer), _HASHES.sub("", source)):
+        if block.tag == "equal":
+            length = block.src_end - block.src_start
+            place.update((block.src_start + step, block.dest_start + step) for step in range(length + 1))
+    if not place:
+        place = {0: 0}
+    return {number: in_source.get(place.get(gap, -1), 0) for number, (gap, _) in enumerate(_gaps(answer))}
+
+
+def _gaps(text: str) -> Iterator[tuple[int, int]]:
+    """For each run of `#`: how many other characters stand before it, and its length."""
+    hashes = 0
+    for match in _HASHES.finditer(text):
+        yield match.start() - hashes, match.end() - match.start()
+        hashes += match.end() - match.start()
+
+
+def _strip(answer: str, runs: Sequence[_Run]) -> tuple[str, list[_Event]]:
+    parts: list[str] = []
+    events, last, length = [], 0, 0
+    for run in runs:
+        parts += [answer[last : run.start], "#" * run.own]
+        length += run.start - last
+        if run.marks:
+            events.append(_Event(length, run.own, run.start, run.marks))
+        length += run.own
+        last = run.end
+    return "".join([*parts, answer[last:]]), events
+
+
+def _pair(copy: str, events: Sequence[_Event]) -> tuple[list[Marked], bool]:
+    """Spans between marks, nested ones too, and whether all marks opened and closed in turn.
+
+    A mark closes what is open, unless white space before it and none behind it say that it opens. Several
+    marks at one place close all that is open and open the rest: `##A####B##`. The text's own `#` at the
+    place of a mark are within the span: marks delimit nothing closer.
+    """
+    opened: list[tuple[int, int]] = []
+    spans: list[Marked] = []
+    clean = True
+    for event in events:
+        behind = event.copy + event.own
+        opens = bool(opened) and event.marks == 1 and _looks_opening(copy, event)
+        closing = 0 if opens else min(event.marks, len(opened))
+        clean &= not opens and closing <= 1 and event.marks - closing <= 1
+        for _ in range(closing):
+            start, answer_start = opened.pop()
+            spans.append(Marked(start, behind, answer_start, event.answer + event.own))
+        start = behind if closing else event.copy
+        opened += [(start, event.answer + 2 * event.marks)] * (event.marks - closing)
+    return spans, clean and not opened
+
+
+def _looks_opening(copy: str, event: _Event) -> bool:
+    before, after = copy[: event.copy][-1:], copy[event.copy : event.copy + 1]
+    return (not before or before.isspace()) and bool(after) and not after.isspace()
+
+
+def _outermost(spans: Sequence[Marked], copy: str) -> list[Marked]:
+    kept: list[Marked] = []
+    for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+        inside = copy[span.start : span.end]
+        start = span.start + len(inside) - len(inside.lstrip())
+        end = start + len(inside.strip())
+        if start < end and (not kept or start >= kept[-1].end):
+            kept.append(Marked(start, end, span.answer_start, span.answer_end))
+    return kept

@@ -1,0 +1,55 @@
+"""Prompt templates: data beside the code, rendered by one function.
+
+A template file is YAML with `checkpoint`, `source` and `licence`, and under `texts` the template texts, byte
+for byte as published, but for the placeholders: `{labels}` where the original has `%s` or `{labels_str}`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import yaml
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+
+
+@functools.cache
+def template(family: str, *path: str) -> str:
+    """The text at `path` under `texts` of a family's template file."""
+    node = _load(family)["texts"]
+    for key in path:
+        node = node[key]
+    return str(node)
+
+
+def variants(family: str, *path: str) -> tuple[str, ...]:
+    """The keys at `path` under `texts`."""
+    node = _load(family)["texts"]
+    for key in path:
+        node = node[key]
+    return tuple(node)
+
+
+def render(text: str, **values: str) -> str:
+    """`text` with every `{name}` of `values` replaced, in one pass.
+
+    What is put in is never looked at again, so braces and placeholders in a user's text are just text; a
+    `{name}` that is not among `values` stays as it is.
+    """
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+def placeholders(text: str) -> frozenset[str]:
+    """The names of all `{name}` in `text`."""
+    return frozenset(_PLACEHOLDER.findall(text))
+
+
+@functools.cache
+def _load(family: str) -> Mapping[str, Any]:  # YAML: what a template file holds is checked by its tests
+    file = resources.files("ner_ray.families") / "templates" / f"{family}.yaml"
+    content: Mapping[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return content

@@ -1,0 +1,314 @@
+"""CascadeNER: one model marks the entities in the sentence, another classifies them one by one.
+
+Luo et al., "Deploying Large Language Models for generalized and fine-grained NER (CascadeNER / GEIC)", 2024.
+The labels may form trees of any depth; the classifier is asked level by level.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pydantic import Field
+
+from ner_ray.families._labels import fold, leaves, nearest
+from ner_ray.families._marks import mark, markable, unmark
+from ner_ray.families._template import render, template
+from ner_ray.families._transcript import flat, play, read_samples, settle, unparsable, worst
+from ner_ray.families.base import FamilyOptions, Step
+from ner_ray.types import (
+    Completion,
+    Entity,
+    Exchange,
+    Label,
+    LabelSet,
+    Mention,
+    Message,
+    Passage,
+    Problem,
+    Prompt,
+    Reading,
+    Transcript,
+    Verdict,
+)
+
+# A copy that shares less than this with its source (normalised indel similarity) is no copy of it.
+_LEAST_SIMILARITY = 0.5
+
+
+class Options(FamilyOptions):
+    """CascadeNER's options; the defaults are those of its published inference code."""
+
+    system: str = Field(
+        default=template("cascade", "system"), description="System turn of both roles; empty for none."
+    )
+    wording: Literal["infer", "infer_lower", "training"] = Field(
+        default="infer",
+        description="The classifier's question: infer, as published; infer_lower, an older version of it; "
+        "training, as in the published training data.",
+    )
+    lower_labels: bool = Field(
+        default=True, description="Show the classifier its list in lower case, as the published code does."
+    )
+    constrained: bool = Field(
+        default=True, description="Hold the classifier's answer to its list, where the engine can."
+    )
+
+
+def steps(options: Options) -> tuple[Step, ...]:
+    """Two steps: `extractor`, `classifier`."""
+    return (_Extractor(options), _Classifier(options))
+
+
+@dataclass(frozen=True, slots=True)
+class _Extractor:
+    options: Options
+    role: str = "extractor"
+
+    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+        """The text alone; demonstrations have no place in it, since the model was trained without."""
+        if transcript or not passage.text.strip():
+            return []
+        return [Prompt(_turns(self.options, passage.text))]
+
+    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+        """The answer without its marks as `copy`, and what they enclosed as mentions without label.
+
+        Where marks are nested the outermost hold. A mention's score is the probability of the marked span.
+        """
+        return read_samples(
+            transcript, lambda _, completion: _read_marks(passage.text, completion, self.role)
+        )
+
+    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+        """The text with its entities marked, each where it stands.
+
+        Left out: what overlaps gold that starts earlier, and an entity that marks cannot delimit (one with a
+        `#` next to it, or blanks at its ends).
+        """
+        spans = [(one.start, one.end) for one in flat(gold) if markable(passage.text, one.start, one.end)]
+        return play(self, passage, lambda _: mark(passage.text, spans))
+
+
+@dataclass(frozen=True, slots=True)
+class _Classifier:
+    options: Options
+    role: str = "classifier"
+
+    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+        """First one question for each distinct surface, then one for each whose answer has finer labels.
+
+        `Prompt.subject` is the surface; its questions stand in the transcript in the order of the levels.
+        """
+        if not passage.labels:
+            return []
+        exchanges = _by_surface(passage, transcript)
+        walks = {surface: self._walk(passage, found) for surface, found in exchanges.items()}
+        return [
+            self._question(passage, surface, walk)
+            for surface, walk in walks.items()
+            if walk.options and len(exchanges[surface]) == walk.depth and (walk.depth or not transcript)
+        ]
+
+    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+        """One reading: every entity of the passage, where it stands, with the label its surface was given.
+
+        The score is the entity's own times the probability of the answers of all levels, as far as known. An
+        answer outside the list costs that one entity: it is in `dropped`, the answer in `problems`.
+        """
+        walks = {
+            surface: self._walk(passage, found) for surface, found in _by_surface(passage, transcript).items()
+        }
+        mentions: list[Mention] = []
+        dropped: list[Mention] = []
+        for entity in passage.entities:
+            walk = walks[entity.text]
+            mention = Mention(
+                entity.text, walk.label, _product(entity.score, walk.score), entity.start, entity.end
+            )
+            (mentions if walk.done else dropped).append(mention)
+        problems = tuple(Problem(walk.code, self.role, walk.raw) for walk in walks.values() if not walk.done)
+        verdict = worst([walk.verdict for walk in walks.values()])
+        return [Reading(tuple(mentions), verdict, passage.text, tuple(dropped), problems)]
+
+    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+        """Every level's right answer for each distinct surface of the gold.
+
+        Left out: labels outside the set; of a surface with several labels all but the first.
+        """
+        paths = {label: path for path, label in leaves(passage.labels).items()}
+        labelled = [entity for entity in gold if entity.label in paths]
+        answers: dict[str, tuple[str, ...]] = {}
+        for entity in labelled:
+            answers.setdefault(entity.text, paths[entity.label])
+        levels: Counter[str] = Counter()
+
+        def answer(prompt: Prompt) -> str:
+            levels[prompt.subject] += 1
+            return self._show(answers[prompt.subject][levels[prompt.subject] - 1])
+
+        kept = [entity for entity in labelled if paths[entity.label] == answers[entity.text]]
+        return play(self, replace(passage, entities=tuple(kept)), answer)
+
+    def _question(self, passage: Passage, surface: str, walk: _Walk) -> Prompt:
+        wording = self.options.wording
+        shown = tuple(self._show(label.name) for label in walk.options)
+        lower = wording == "infer_lower" or (wording == "infer" and walk.depth > 0)
+        marked = wording == "training"
+        places = [(one.start, one.end) for one in passage.entities if one.text == surface]
+        text = render(
+            template("cascade", "question", wording),
+            entity=surface.lower() if lower else surface,
+            sentence=mark(passage.text, places) if marked else passage.text,
+            ordinal=_ordinal(walk.depth),
+            labels=", ".join(shown),
+        )
+        return Prompt(
+            _turns(self.options, text), subject=surface, choices=shown if self.options.constrained else ()
+        )
+
+    def _walk(self, passage: Passage, exchanges: Sequence[Exchange]) -> _Walk:
+        walk = _Walk(options=passage.labels)
+        names = leaves(passage.labels)
+        for exchange in exchanges:
+            walk = self._descend(walk, exchange, names)
+        return walk
+
+    def _descend(self, walk: _Walk, exchange: Exchange, names: Mapping[tuple[str, ...], str]) -> _Walk:
+        """One level further down, by the answer that most samples gave (the first of equals)."""
+        if not exchange.completions:
+            return replace(walk, options=(), code="unanswered")
+        nearest_wins = self.options.outside_labels == "nearest"
+        found = [
+            _match(completion, walk.options, nearest_wins=nearest_wins) for completion in exchange.completions
+        ]
+        votes = Counter(label for label, _ in found)
+        (winner, count), *_ = votes.most_common(1)
+        voters = [one for one, (label, _) in zip(exchange.completions, found, strict=True) if label == winner]
+        verdict = next(verdict for label, verdict in found if label == winner)
+        if winner is None:
+            return self._unknown(walk, voters[0])
+        probabilities = [one.probability() for one in voters]
+        known = [one for one in probabilities if one is not None]
+        share = count / len(found)
+        sure = share * sum(known) / len(known) if known else (share if len(found) > 1 else None)
+        path = (*walk.path, winner.name)
+        return replace(
+            walk,
+            path=path,
+            label=names.get(path, winner.name),
+            options=winner.children,
+            score=_product(walk.score, sure),
+            verdict=worst([walk.verdict, verdict]),
+            done=not winner.children,
+        )
+
+    def _unknown(self, walk: _Walk, completion: Completion) -> _Walk:
+        answer = completion.text.strip()
+        policy = self.options.outside_labels
+        if policy == "keep" and answer:
+            return replace(walk, options=(), label=answer, verdict=Verdict.RECOVERED, done=True)
+        verdict = settle(completion, recovered=True)
+        return replace(walk, options=(), code="unknown_label", raw=completion.text, verdict=verdict)
+
+    def _show(self, name: str) -> str:
+        return name.lower() if self.options.lower_labels else name
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """How far a surface has come on its way down the label trees.
+
+    `options` are the labels to choose from next; none at a leaf, and none where the way is lost.
+    """
+
+    options: LabelSet
+    path: tuple[str, ...] = ()
+    label: str = ""
+    score: float | None = None
+    verdict: Verdict = Verdict.OK
+    done: bool = False
+    code: str = "unanswered"
+    raw: str = ""
+
+    @property
+    def depth(self) -> int:
+        return len(self.path)
+
+
+def _turns(options: Options, text: str) -> tuple[Message, ...]:
+    system = (Message("system", options.system),) if options.system else ()
+    return (*system, Message("user", text))
+
+
+def _read_marks(text: str, completion: Completion, role: str) -> Reading:
+    copy, spans, clean = unmark(completion.text, text)
+    if not spans and not _is_copy(copy, text):
+        return unparsable(role, completion)
+    mentions = tuple(
+        Mention(
+            text=copy[span.start : span.end],
+            score=completion.probability(span.answer_start, span.answer_end),
+            start=span.start,
+            end=span.end,
+        )
+        for span in spans
+    )
+    return Reading(mentions, settle(completion, recovered=not clean), copy)
+
+
+def _is_copy(copy: str, text: str) -> bool:
+    from rapidfuzz.distance import Indel
+
+    if copy.strip() == text.strip() or text.startswith(copy.strip() or "\0"):
+        return True
+    return Indel.normalized_similarity(copy, text) >= _LEAST_SIMILARITY
+
+
+def _by_surface(passage: Passage, transcript: Transcript) -> dict[str, list[Exchange]]:
+    found: dict[str, list[Exchange]] = {entity.text: [] for entity in passage.entities}
+    for exchange in transcript:
+        if exchange.prompt.subject in found:
+            found[exchange.prompt.subject].append(exchange)
+    return found
+
+
+def _match(completion: Completion, options: LabelSet, *, nearest_wins: bool) -> tuple[Label | None, Verdict]:
+    """The label that an answer names, and how well it could be read.
+
+    More is read than the published code reads: quotes, bullets, a full stop, and a sentence in which exactly
+    one of the labels stands.
+    """
+    answer = completion.text.strip()
+    by_name = {fold(label.name): label for label in reversed(options)}
+    if fold(answer) in by_name:
+        return by_name[fold(answer)], settle(completion)
+    bare = fold(answer.strip("\"'`*-•.。,;:“”‘’「」 \n"))
+    if bare in by_name:
+        return by_name[bare], settle(completion, recovered=True)
+    named = _named(fold(answer), by_name)
+    if len(named) == 1:
+        return by_name[named.pop()], settle(completion, recovered=True)
+    if nearest_wins and answer:
+        return by_name[nearest(answer, list(by_name))], settle(completion, recovered=True)
+    return None, settle(completion, recovered=True)
+
+
+def _named(answer: str, names: Mapping[str, Label]) -> set[str]:
+    """The names that stand in an answer as whole words, without those that stand within a longer one."""
+    longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True) if name)
+    return set(re.findall(rf"(?<!\w)(?:{longest_first})(?!\w)", answer)) if longest_first else set()
+
+
+def _ordinal(depth: int) -> str:
+    ordinals = template("cascade", "ordinals").split()
+    return ordinals[depth] if depth < len(ordinals) else f"{depth + 1}th"
+
+
+def _product(*scores: float | None) -> float | None:
+    known = [score for score in scores if score is not None]
+    return math.prod(known) if known else None

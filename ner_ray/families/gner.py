@@ -1,0 +1,282 @@
+"""GNER: the model repeats the sentence word by word, with a BIO tag behind each word.
+
+Ding et al., "Rethinking Negative Instances for Generative Named Entity Recognition", 2024.
+"""
+
+from __future__ import annotations
+
+import bisect
+import collections
+import functools
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from ner_ray.families._labels import outputs, resolve
+from ner_ray.families._template import render, template
+from ner_ray.families._transcript import flat, read_samples, settle, unparsable
+from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
+from ner_ray.types import (
+    Completion,
+    Entity,
+    Exchange,
+    Mention,
+    Message,
+    Passage,
+    Prompt,
+    Reading,
+    Transcript,
+)
+
+# Words as the released demo splits them: a run of word characters, joined by hyphens, or any other character.
+_RELEASED_WORD = re.compile(r"\w+(?:[-_]\w+)*|\S")
+# The same, but a character of a script that is written without blanks is a word of its own.
+_UNSPACED = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    r"\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+_WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+(?:[-_](?:(?![{_UNSPACED}])\w)+)*|\S")
+
+
+class Options(FamilyOptions):
+    """GNER's options; the defaults are those of GNER-LLaMA."""
+
+    wrapper: Literal["llama", "t5", "chat"] = Field(
+        default="llama",
+        description="llama: [INST] ... [/INST]; t5: the bare prompt; chat: a turn in the model's template.",
+    )
+    dataset: str = Field(
+        default="", description="A name for the `Dataset:` line; the released scripts have none."
+    )
+    words: Literal["hybrid", "released"] = Field(
+        default="hybrid",
+        description="hybrid: a word, but each character of Chinese, Japanese, Thai, ... for itself; "
+        "released: a whole run of such characters is one word, as in the released demo.",
+    )
+
+
+def steps(options: Options) -> tuple[Step, ...]:
+    """One step, `tagger`."""
+    return (_Tagger(options),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagger:
+    options: Options
+    role: str = "tagger"
+
+    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+        """One prompt; demonstrations have no place in it, since the model was trained without."""
+        words = [word for word, _, _ in _words(passage.text, self.options.words)]
+        if transcript or not words or not passage.labels:
+            return []
+        return [self._prompt(passage, words)]
+
+    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+        """The words of the answer joined by blanks as `copy`, and the tagged runs in it as mentions.
+
+        A mention's score is the probability of its words and tags.
+        """
+        known = outputs(passage.labels)
+        return read_samples(
+            transcript,
+            lambda _, completion: _read(
+                passage.text, completion, known, self.options.outside_labels, self.role
+            ),
+        )
+
+    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+        """Every word with its tag. Where gold ends inside a word, prompt and answer cut the word there.
+
+        Left out: what overlaps gold that starts earlier, labels outside the set.
+        """
+        names = {label: path for path, label in outputs(passage.labels).items()}
+        entities = flat([entity for entity in gold if entity.label in names])
+        tagged = _tag(list(_cut(_words(passage.text, self.options.words), entities)), entities, names)
+        if not self.ask(passage, ()):
+            return []
+        prompt = self._prompt(passage, [word for word, _ in tagged])
+        return [Exchange(prompt, (Completion(" ".join(f"{word}({tag})" for word, tag in tagged)),))]
+
+    def _prompt(self, passage: Passage, words: Sequence[str]) -> Prompt:
+        dataset = self.options.dataset
+        text = render(
+            template("gner", "prompt"),
+            labels=", ".join(outputs(passage.labels)),
+            dataset=render(template("gner", "dataset"), name=dataset) if dataset else "",
+            sentence=" ".join(words),
+        )
+        if self.options.wrapper == "chat":
+            return Prompt((Message("user", text),))
+        return Prompt(render(template("gner", "wrapper", self.options.wrapper), prompt=text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagged:
+    """A word of the answer with its tag; `start` and `end` are those of word and tag in the answer."""
+
+    word: str
+    prefix: str
+    label: str
+    start: int
+    end: int
+    odd: bool
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run of tagged words: one entity in the making, with offsets into the copy and into the answer."""
+
+    label: str
+    start: int
+    end: int
+    answer_start: int
+    answer_end: int
+
+
+def _read(
+    text: str, completion: Completion, known: Mapping[str, str], policy: LabelPolicy, role: str
+) -> Reading:
+    answer = completion.text
+    source = " ".join(word for word, _, _ in _words(text, "hybrid"))
+    tagged = list(_tagged_words(answer, source, tuple(known)))
+    if not tagged:
+        return unparsable(role, completion)
+    copy, runs, odd = _runs(tagged)
+    mentions: list[Mention] = []
+    dropped: list[Mention] = []
+    for run in runs:
+        resolved = resolve(run.label, known, policy)
+        odd |= not resolved.exact
+        mention = Mention(
+            text=copy[run.start : run.end],
+            label=run.label if resolved.label is None else resolved.label,
+            score=completion.probability(run.answer_start, run.answer_end),
+            start=run.start,
+            end=run.end,
+        )
+        (dropped if resolved.label is None else mentions).append(mention)
+    tail = answer[tagged[-1].end :].strip()
+    odd |= bool(tail) or any(one.odd for one in tagged)
+    cut = re.search(r"[(（][^()（）]*$", tail) is not None
+    return Reading(tuple(mentions), settle(completion, cut=cut, recovered=odd), copy, tuple(dropped))
+
+
+def _tagged_words(answer: str, source: str, labels: tuple[str, ...]) -> Iterator[_Tagged]:
+    """The words of an answer with their tags.
+
+    More is read than the model's own code reads: labels with parentheses, words that look like tags (a tag
+    is part of the word if another follows at once), full-width parentheses, `(o)`, a label without `B-`,
+    words that begin with the comma that the prompt asks for, words in brackets.
+    """
+    matches = list(_tag_pattern(labels).finditer(answer))
+    begin = 0
+    starts = {match.start() for match in matches}
+    for match in matches:
+        if match.end() in starts:
+            continue
+        between = answer[begin : match.start()]
+        word, odd = _clean(between, source)
+        if word:
+            bare = match["bare"]
+            prefix = "" if bare else (match["prefix"] or "O").upper()
+            odd |= match[0] not in ("(O)", f"({prefix}-{match['label']})")
+            start = begin + len(between) - len(between.lstrip())
+            yield _Tagged(word, prefix, (bare or match["label"] or "").strip(), start, match.end(), odd)
+        begin = match.end()
+
+
+@functools.lru_cache(maxsize=1024)
+def _tag_pattern(labels: tuple[str, ...]) -> re.Pattern[str]:
+    known = "|".join(re.escape(label) for label in sorted(labels, key=len, reverse=True)) or r"(?!)"
+    anything = r"[^()（）\n]*(?:\([^()（）\n]*\)[^()（）\n]*)*"
+    return re.compile(
+        rf"[(（]\s*(?:[Oo]|(?P<prefix>[BIbi])-(?P<label>(?:{known})(?=\s*[)）])|{anything})|(?P<bare>{known}))\s*[)）]",
+        re.IGNORECASE,
+    )
+
+
+def _clean(between: str, source: str) -> tuple[str, bool]:
+    """The word that stands between two tags, and whether it had to be cleaned."""
+    word = between.strip()
+    cleaned = word[1:].lstrip() or word if word.startswith(",") else word
+    if len(cleaned) > 2 and cleaned[0] == "[" and cleaned[-1] == "]" and cleaned not in source:
+        cleaned = cleaned[1:-1].strip() or cleaned
+    if re.search(r"\s", cleaned):
+        cleaned = _known_suffix(cleaned.split(), source)
+    return cleaned, cleaned != word
+
+
+def _known_suffix(words: Sequence[str], source: str) -> str:
+    """Of words with only one tag the longest suffix that stands in the source: the rest is chatter."""
+    padded = f" {source} ".casefold()
+    for begin in range(len(words) - 1):
+        candidate = " ".join(words[begin:])
+        if f" {candidate} ".casefold() in padded:
+            return candidate
+    return words[-1]
+
+
+def _runs(tagged: Sequence[_Tagged]) -> tuple[str, list[_Run], bool]:
+    """The copy, its entities, and whether the tags were other than well-formed BIO.
+
+    As in the model's own code, an I- that follows no entity begins one, and where the label changes inside
+    an entity the last one holds.
+    """
+    runs: list[_Run] = []
+    current: _Run | None = None
+    odd = False
+    length = 0
+    for one in tagged:
+        start, length = length, length + len(one.word) + 1
+        end = length - 1
+        continues = one.prefix == "I" or (
+            one.prefix == "" and current is not None and current.label == one.label
+        )
+        if one.prefix == "O":
+            current = None
+        elif current is not None and continues:
+            odd |= current.label != one.label
+            current.label, current.end, current.answer_end = one.label, end, one.end
+        else:
+            odd |= one.prefix == "I"
+            current = _Run(one.label, start, end, one.start, one.end)
+            runs.append(current)
+    return " ".join(one.word for one in tagged), runs, odd
+
+
+def _words(text: str, mode: Literal["hybrid", "released"]) -> list[tuple[str, int, int]]:
+    pattern = _WORD if mode == "hybrid" else _RELEASED_WORD
+    return [(match[0], match.start(), match.end()) for match in pattern.finditer(text)]
+
+
+def _cut(words: Sequence[tuple[str, int, int]], entities: Sequence[Entity]) -> Iterator[tuple[str, int, int]]:
+    """Words cut where an entity begins or ends inside them."""
+    cuts = sorted({offset for entity in entities for offset in (entity.start, entity.end)})
+    for word, start, end in words:
+        inside = cuts[bisect.bisect_right(cuts, start) : bisect.bisect_left(cuts, end)]
+        for begin, stop in itertools.pairwise((start, *inside, end)):
+            yield word[begin - start : stop - start], begin, stop
+
+
+def _tag(
+    words: Sequence[tuple[str, int, int]], entities: Sequence[Entity], names: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """Words with BIO tags, of entities that do not overlap and end where words end."""
+    tagged = []
+    pending = collections.deque(entities)
+    begun = False
+    for word, start, end in words:
+        while pending and pending[0].end <= start:
+            pending.popleft()
+            begun = False
+        if pending and pending[0].start <= start and end <= pending[0].end:
+            tagged.append((word, f"{'I' if begun else 'B'}-{names[pending[0].label]}"))
+            begun = True
+        else:
+            tagged.append((word, "O"))
+    return tagged
