@@ -1,16 +1,102 @@
-"""The typed configuration: every field with its unit, its default and its reason."""
+"""The typed configuration of a job: every field with its unit, its default and its reason.
+
+A field is *semantic* when another value would give another result, and *operational* when it would only give it
+faster or elsewhere. `fingerprint` covers the semantic ones: a run directory belongs to one fingerprint.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+import json
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Section(BaseModel):
     """Frozen; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def operational(default: Any = ..., **field: Any) -> Any:  # what pydantic.Field takes and returns
+    """A field that does not change results, and so stays out of the fingerprint."""
+    return Field(default, json_schema_extra={"operational": True}, **field)
+
+
+class InputConfig(Section):
+    """Where the documents are."""
+
+    path: str | list[str] = operational(
+        description="File, folder, glob or list of them, on any store pyarrow or fsspec opens (s3://, gs://, ...)."
+    )
+    text: str = Field(default="text", description="The column with the text.")
+    id: str | None = Field(default=None, description="The column with the document's id; else shard and row number.")
+    keep: list[str] = Field(default_factory=list, description="Columns to carry along into the output.")
+    max_characters: int = Field(
+        default=20_000_000, gt=0, description="Longer texts are not annotated: their row says `too_long`."
+    )
+
+
+class SamplingConfig(Section):
+    """How an answer is drawn."""
+
+    temperature: float = Field(default=0.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    n: int = Field(default=1, ge=1, description="Samples a prompt; joined by `vote`.")
+    max_tokens: int = Field(default=640, ge=1, description="The longest answer, in tokens.")
+    stop: list[str] = Field(default_factory=list, description="Strings that end an answer.")
+    seed: int | None = Field(default=None, description="Makes sampling repeatable where the engine can.")
+    logprobs: bool = Field(default=True, description="Ask for log-probabilities, from which scores are made.")
+
+
+class EngineConfig(Section):
+    """What turns prompts into completions. Another engine is one module more in `ner_ray/engines`."""
+
+    name: str = Field(default="vllm", description="The engine's module: vllm, transformers, openai, replay.")
+    model: str = Field(description="A folder, or a model id on a hub.")
+    revision: str | None = Field(default=None, description="The model's revision on the hub.")
+    adapter: str | None = Field(default=None, description="A LoRA adapter: a folder, or an id on a hub.")
+    dtype: str = Field(default="auto", description="auto, float32, bfloat16, float16.")
+    quantization: str | None = Field(default=None, description="As the engine names it: awq, gptq, fp8, ...")
+    max_model_len: int | None = Field(default=None, gt=0, description="Prompt and answer, in tokens; else the model's.")
+    trust_remote_code: bool = Field(default=False, description="Run code that comes with the model. Off unless asked.")
+    sampling: SamplingConfig = Field(default_factory=SamplingConfig)
+    max_num_seqs: int = operational(128, ge=1, description="Requests that the engine runs at once.")
+    memory_gib: float | None = operational(
+        None, gt=0, description="Memory of the KV cache on a CPU, in GiB; default 1."
+    )
+    gpu_memory_utilization: float = operational(0.9, gt=0, le=1, description="Share of a GPU's memory to take.")
+    prefix_caching: bool = operational(True, description="Compute what prompts share once.")
+    ngram_speculation: int = operational(
+        0, ge=0, description="Tokens proposed from the prompt a step; lossless. Good for answers that copy (GPU)."
+    )
+    enforce_eager: bool | None = operational(None, description="No compiled graphs; default: on a CPU only.")
+    own_process: bool | None = operational(
+        None, description="Run the engine's core in a process of its own; default: on a GPU only."
+    )
+    stall_seconds: float = operational(
+        600, gt=0, description="An engine that has requests and finishes none for so long is taken for dead."
+    )
+    url: str | None = operational(None, description="Of an OpenAI-compatible server (engine `openai`).")
+    extra: dict[str, Any] = Field(default_factory=dict, description="Passed on to the engine as it is.")
+
+    def base(self) -> EngineConfig:
+        """Without what may differ between roles that share one engine."""
+        return self.model_copy(update={"adapter": None, "sampling": SamplingConfig()})
+
+
+class ChunkConfig(Section):
+    """How long documents are cut."""
+
+    tokens: int = Field(default=512, ge=8, description="The longest chunk, in tokens of the model.")
+    overlap: int = Field(default=64, ge=0, description="What neighbouring chunks share, in tokens.")
+
+    @model_validator(mode="after")
+    def _overlap_is_smaller(self) -> ChunkConfig:
+        if self.overlap * 2 > self.tokens:
+            raise ValueError(f"overlap ({self.overlap}) may be at most half of tokens ({self.tokens})")
+        return self
 
 
 class AlignConfig(Section):
@@ -31,3 +117,89 @@ class VoteConfig(Section):
         description="agreement: keep spans that enough samples found; longest: CascadeNER's longest-wins union.",
     )
     min_agreement: float = Field(default=0.5, ge=0, le=1, description="The least share of samples that found a span.")
+
+
+class OutputConfig(Section):
+    """Where results go."""
+
+    path: str = operational(description="The run directory, on any store.")
+    completions: bool = Field(
+        default=False, description="Keep text, prompts' subjects and raw answers, so that engine `replay` can read them."
+    )
+    min_rows_per_file: int = operational(10_000, ge=1, description="Output files hold at least so many rows.")
+    row_group_rows: int = operational(5_000, ge=1, description="Rows a row group of an output file.")
+
+
+class ResourceConfig(Section):
+    """What the cluster gives to the job. Nothing in here changes results."""
+
+    replicas: int = operational(1, ge=1, description="Engines a pool at the start, and at least.")
+    max_replicas: int | None = operational(None, ge=1, description="Engines a pool at most; default: `replicas`.")
+    gpus: float = operational(0.0, ge=0, description="GPUs a replica (times tensor_parallel).")
+    cpus: float = operational(1.0, ge=0, description="CPUs a replica.")
+    tensor_parallel: int = operational(1, ge=1, description="GPUs that one engine is spread over.")
+    batch_rows: int = operational(32, ge=1, description="Rows a batch that is sent to an engine.")
+    batches_in_flight: int = operational(16, ge=1, description="Batches at once in an engine.")
+    block_kib: int = operational(512, ge=16, description="Size of a block between stages, in KiB: the unit of retry.")
+    cpu_tasks: int | None = operational(None, ge=1, description="Chunking and reading tasks at once; default: Ray's.")
+
+
+class AnnotateConfig(Section):
+    """The configuration of `ner-ray annotate`."""
+
+    input: InputConfig
+    labels: str | list[Any] | dict[str, Any] = Field(
+        description="A list, a tree (name -> children), a file with either, or `column:NAME` for a set per row."
+    )
+    family: dict[str, Any] = Field(description="`name`, and the family's own options.")
+    engine: EngineConfig | dict[str, EngineConfig] = Field(description="One, or one per role.")
+    chunk: ChunkConfig = Field(default_factory=ChunkConfig)
+    align: AlignConfig = Field(default_factory=AlignConfig)
+    vote: VoteConfig = Field(default_factory=VoteConfig)
+    output: OutputConfig
+    resources: ResourceConfig = Field(default_factory=ResourceConfig)
+    max_error_rate: float = operational(
+        0.05, ge=0, le=1, description="A run with a larger share of failed documents ends with status 3."
+    )
+
+    @field_validator("family", mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _one_or_per_role(cls, value: object) -> object:
+        """Settles which of the two it is by its shape, so that an error names the field and not both readings."""
+        if isinstance(value, dict) and "model" not in value and value:
+            return {role: EngineConfig.model_validate(section) for role, section in value.items()}
+        return EngineConfig.model_validate(value)
+
+    def engine_for(self, role: str) -> EngineConfig:
+        """The engine that plays a role."""
+        return self.engine[role] if isinstance(self.engine, dict) else self.engine
+
+
+def fingerprint(config: BaseModel) -> str:
+    """A short hash of everything that changes results."""
+    text = json.dumps(semantic(config), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def semantic(config: BaseModel) -> dict[str, Any]:
+    """The fields that change results, as plain data."""
+    result = {}
+    for name, field in type(config).model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and extra.get("operational"):
+            continue
+        result[name] = _semantic_value(getattr(config, name))
+    return result
+
+
+def _semantic_value(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return semantic(value)
+    if isinstance(value, dict):
+        return {key: _semantic_value(inner) for key, inner in value.items()}
+    return value
