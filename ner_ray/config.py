@@ -203,3 +203,67 @@ def _semantic_value(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _semantic_value(inner) for key, inner in value.items()}
     return value
+
+
+class IndexConfig(Section):
+    """A pool of annotated examples and the index that is made of it."""
+
+    pool: tuple[str, ...] = Field(min_length=1, description="Parquet or JSON Lines files or folders, as URIs.")
+    output: str = Field(description="The index directory, as a URI.")
+    retrievers: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: {"bm25": {}},
+        min_length=1,
+        description="The retrievers to lay out, each with its own options: bm25, dense.",
+    )
+    guard_ngram: int = Field(
+        default=8, ge=2, description="Words (single characters in CJK) of an n-gram of the leakage guard."
+    )
+    overwrite: bool = Field(default=False, description="Replace an index that is already there.")
+
+
+class DemosConfig(Section):
+    """Which demonstrations a document gets. k, candidates and bm25_threshold default to what RA-IT ran with."""
+
+    index: str = Field(description="The index directory, as a URI.")
+    retriever: str = Field(default="bm25", description="bm25, dense, hybrid, or an entry point's name.")
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="How retrievers search, by name: {dense: {device: cuda}}."
+    )
+    strategy: Literal[
+        "nn", "nn_bm25_rejection", "diverse_nn", "diverse_nn_bm25_rejection", "bm25_rank", "random", "mixed"
+    ] = Field(
+        default="nn",
+        description="nn: the nearest. diverse: drawn from the nearest candidates. rejection: what BM25 puts under "
+        "bm25_threshold is dropped. bm25_rank: the candidates BM25 puts first. random: from the whole pool. "
+        "mixed: nn with the probability nearest_share, else random.",
+    )
+    k: int = Field(default=2, ge=1, description="Examples a document gets at most.")
+    candidates: int = Field(default=128, ge=1, description="Neighbours that diverse and bm25_rank choose from.")
+    bm25_threshold: float = Field(default=20.0, description="The least BM25 score that rejection lets pass.")
+    nearest_share: float = Field(default=0.8, ge=0, le=1, description="The probability of nn under mixed.")
+    least_score: float | None = Field(
+        default=None,
+        description="On demand: a document whose best example scores less with the retriever gets none.",
+    )
+    order: Literal["as_chosen", "nearest_first", "nearest_last"] = Field(
+        default="as_chosen", description="as_chosen: nearest first under nn and rank, by chance under the others."
+    )
+    token_budget: int | None = Field(
+        default=None, ge=0, description="Tokens for all examples of a document; the last ones chosen are dropped."
+    )
+    guard: bool = Field(
+        default=True, description="Hold back examples that equal, contain or largely repeat the document."
+    )
+    guard_overlap: float = Field(
+        default=0.5, gt=0, le=1, description="The shared part of the shorter text's n-grams that is held back."
+    )
+    seed: int = Field(default=0, description="With a document's text, the seed of what it is given by chance.")
+    cache: str | None = Field(
+        default=None, description="Where a node keeps copies of remote indexes; default: ~/.cache/ner_ray/demos."
+    )
+
+    @model_validator(mode="after")
+    def _enough_candidates(self) -> Self:
+        if self.candidates < self.k:
+            raise ValueError(f"candidates ({self.candidates}) must be at least k ({self.k})")
+        return self

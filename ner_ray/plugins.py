@@ -15,7 +15,10 @@ from ner_ray.errors import ConfigError
 
 
 def names(kind: str) -> list[str]:
-    """All known names of a kind (`families`, `engines`, ...), sorted; nothing is imported but the package."""
+    """All known names of a kind (`families`, `engines`, `demos.retrievers`, ...), sorted.
+
+    Nothing is imported but the package.
+    """
     package = importlib.import_module(f"ner_ray.{kind}")
     own = {module.name for module in pkgutil.iter_modules(package.__path__) if _is_extension(module.name)}
     foreign = {point.name for point in entry_points(group=f"ner_ray.{kind}")}
@@ -30,7 +33,8 @@ def load(kind: str, name: str) -> ModuleType:
     """
     if name not in names(kind):
         known = ", ".join(names(kind))
-        raise ConfigError(f"no {kind[:-1] if kind != 'families' else 'family'} named {name!r}; known: {known}")
+        word = kind.rpartition(".")[2]
+        raise ConfigError(f"no {word[:-1] if word != 'families' else 'family'} named {name!r}; known: {known}")
     for point in entry_points(group=f"ner_ray.{kind}", name=name):
         module: ModuleType = point.load()
         return module

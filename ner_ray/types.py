@@ -106,11 +106,19 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """An annotated example that goes into a prompt."""
+    """An annotated example that goes into a prompt.
+
+    Attributes:
+        text: the example.
+        mentions: its entities; `start` and `end`, where known, are places in `text`.
+        score: how near it is to the text it was retrieved for, on the retriever's own scale.
+        example_id: its id in the pool.
+    """
 
     text: str
     mentions: tuple[Mention, ...]
     score: float = 0.0
+    example_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
