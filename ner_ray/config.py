@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -208,21 +208,23 @@ def _semantic_value(value: Any) -> Any:
 class IndexConfig(Section):
     """A pool of annotated examples and the index that is made of it."""
 
-    pool: tuple[str, ...] = Field(min_length=1, description="Parquet or JSON Lines files or folders, as URIs.")
-    output: str = Field(description="The index directory, as a URI.")
+    pool: tuple[str, ...] = Field(
+        min_length=1, description="Parquet or JSON Lines files, or folders of them, as URIs."
+    )
+    output: str = operational(description="The index directory, as a URI.")
     retrievers: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: {"bm25": {}},
         min_length=1,
         description="The retrievers to lay out, each with its own options: bm25, dense.",
     )
     guard_ngram: int = Field(
-        default=8, ge=2, description="Words (single characters in CJK) of an n-gram of the leakage guard."
+        default=8, ge=2, description="Words (in CJK: characters) of an n-gram of the leakage guard."
     )
-    overwrite: bool = Field(default=False, description="Replace an index that is already there.")
+    overwrite: bool = operational(False, description="Replace an index that is already there.")
 
 
 class DemosConfig(Section):
-    """Which demonstrations a document gets. k, candidates and bm25_threshold default to what RA-IT ran with."""
+    """Which demonstrations a document gets; k, candidates and bm25_threshold are RA-IT's by default."""
 
     index: str = Field(description="The index directory, as a URI.")
     retriever: str = Field(default="bm25", description="bm25, dense, hybrid, or an entry point's name.")
@@ -233,33 +235,38 @@ class DemosConfig(Section):
         "nn", "nn_bm25_rejection", "diverse_nn", "diverse_nn_bm25_rejection", "bm25_rank", "random", "mixed"
     ] = Field(
         default="nn",
-        description="nn: the nearest. diverse: drawn from the nearest candidates. rejection: what BM25 puts under "
-        "bm25_threshold is dropped. bm25_rank: the candidates BM25 puts first. random: from the whole pool. "
-        "mixed: nn with the probability nearest_share, else random.",
+        description="nn: the nearest. diverse_nn: drawn from the nearest candidates. bm25_rejection: what BM25 "
+        "puts under bm25_threshold is dropped. bm25_rank: those of the candidates that BM25 puts first. "
+        "random: drawn from the pool. mixed: nn with the probability nearest_share, else random.",
     )
-    k: int = Field(default=2, ge=1, description="Examples a document gets at most.")
-    candidates: int = Field(default=128, ge=1, description="Neighbours that diverse and bm25_rank choose from.")
-    bm25_threshold: float = Field(default=20.0, description="The least BM25 score that rejection lets pass.")
+    k: int = Field(default=2, ge=1, description="Examples a document, at most.")
+    candidates: int = Field(
+        default=128, ge=1, description="Nearest examples that diverse_nn and bm25_rank choose from."
+    )
+    bm25_threshold: float = Field(
+        default=20.0, description="The least BM25 score that rejection and bm25_rank let pass."
+    )
     nearest_share: float = Field(default=0.8, ge=0, le=1, description="The probability of nn under mixed.")
     least_score: float | None = Field(
         default=None,
-        description="On demand: a document whose best example scores less with the retriever gets none.",
+        description="A document whose best example scores less with the retriever gets none (on demand).",
     )
     order: Literal["as_chosen", "nearest_first", "nearest_last"] = Field(
-        default="as_chosen", description="as_chosen: nearest first under nn and rank, by chance under the others."
+        default="as_chosen",
+        description="as_chosen: nearest first under nn and bm25_rank, by chance where examples are drawn.",
     )
     token_budget: int | None = Field(
-        default=None, ge=0, description="Tokens for all examples of a document; the last ones chosen are dropped."
+        default=None, ge=0, description="Tokens for all of a document's examples; the last chosen are dropped."
     )
     guard: bool = Field(
         default=True, description="Hold back examples that equal, contain or largely repeat the document."
     )
     guard_overlap: float = Field(
-        default=0.5, gt=0, le=1, description="The shared part of the shorter text's n-grams that is held back."
+        default=0.5, gt=0, le=1, description="The share of the shorter text's n-grams that is too much."
     )
-    seed: int = Field(default=0, description="With a document's text, the seed of what it is given by chance.")
-    cache: str | None = Field(
-        default=None, description="Where a node keeps copies of remote indexes; default: ~/.cache/ner_ray/demos."
+    seed: int = Field(default=0, description="With a document's text, the seed of all that is drawn.")
+    cache: str | None = operational(
+        None, description="Where a node keeps copies of remote indexes; default: ~/.cache/ner_ray/demos."
     )
 
     @model_validator(mode="after")
