@@ -1,0 +1,1 @@
+"""Scores of predictions against gold: our own span scores, and the published systems' own scorers."""

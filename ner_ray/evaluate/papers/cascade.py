@@ -1,0 +1,164 @@
+"""CascadeNER's scorer and answer parser (github.com/CascadeNER/CascadeNER, `infer.py`, `evaluate.py`, 4d22757).
+
+The parser takes what stands between `##` marks and looks it up in the sentence, always at its first
+occurrence; samples are joined by union, in which the longer of two overlapping spans wins.
+
+The scorer (scikit-learn's micro average over binarised (entity, category) pairs) forgives: case, repeats,
+position; a sentence in which nothing was predicted is not scored at all, so it costs no recall; a predicted
+pair that no gold sentence has is dropped, so it costs no precision. With a single pair in the gold, what it
+prints is the accuracy over sentences, because scikit-learn then takes the column for a binary target.
+The released pipeline also renumbers the sentences it keeps, and so compares with the wrong gold; here
+sentences are compared with themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ner_ray.evaluate.papers.base import Case, PaperScore
+from ner_ray.types import Entity
+
+FAMILY = "cascade"
+FORGIVES = "case, repeats, position; sentences without a prediction; pairs that no gold sentence has"
+
+_MARKED = re.compile(r"##(.*?)##")
+Pair = tuple[str, ...]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PairSums:
+    """Pairs that were right, missed and made up, each by its pair; adds.
+
+    They are kept by pair because whether a false pair counts depends on all the gold of the evaluation.
+    """
+
+    correct: Counter[Pair] = field(default_factory=Counter)
+    missed: Counter[Pair] = field(default_factory=Counter)
+    spurious: Counter[Pair] = field(default_factory=Counter)
+    sentences: int = 0
+
+    def __add__(self, other: PairSums) -> PairSums:
+        return PairSums(
+            self.correct + other.correct,
+            self.missed + other.missed,
+            self.spurious + other.spurious,
+            self.sentences + other.sentences,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "correct": _plain(self.correct),
+            "missed": _plain(self.missed),
+            "spurious": _plain(self.spurious),
+            "sentences": self.sentences,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PairSums:
+        return cls(*(_counter(data[name]) for name in ("correct", "missed", "spurious")), data["sentences"])
+
+
+Sums = PairSums
+
+
+def count(case: Case) -> PairSums:
+    """Matches of (entity, category) pairs of one sentence; nothing where nothing was predicted."""
+    predicted = _pairs(case.predicted) if case.answers is None else _answered(case)
+    return compare(_pairs(case.gold), predicted) if predicted else PairSums()
+
+
+def scores(sums: PairSums) -> PaperScore:
+    """Micro-averaged fractions.
+
+    Raises:
+        ValueError: no sentence, or no gold entity, among those with a prediction; scikit-learn refuses too.
+    """
+    if not sums.sentences:
+        raise ValueError("Found empty input array (e.g., `y_true` or `y_pred`) while a minimum of 1 sample is required.")
+    vocabulary = sums.correct.keys() | sums.missed.keys()
+    if not vocabulary:
+        raise ValueError("unknown is not supported")
+    right, missed = sums.correct.total(), sums.missed.total()
+    wrong = sum(times for pair, times in sums.spurious.items() if pair in vocabulary)
+    if len(vocabulary) == 1:
+        accuracy = 1 - (missed + wrong) / sums.sentences
+        return PaperScore(accuracy, accuracy, accuracy)
+    precision = right / (right + wrong) if right else 0.0
+    recall = right / (right + missed) if right else 0.0
+    return PaperScore(precision, recall, 2 * right / (2 * right + wrong + missed))
+
+
+def compare(gold: Iterable[Pair], predicted: Iterable[Pair]) -> PairSums:
+    """The sums of one sentence that is in both files."""
+    wanted, named = set(gold), set(predicted)
+    return PairSums(Counter(wanted & named), Counter(wanted - named), Counter(named - wanted), 1)
+
+
+def compare_files(gold: Mapping[str, Any], predicted: Mapping[str, Any], *, categories: bool = True) -> PairSums:
+    """The sums of two result files: sentence key to `{"entity": [...], "category": [...]}`.
+
+    Args:
+        gold: the annotated file.
+        predicted: the file to score; a key that is missing in either is skipped.
+        categories: whether the category is part of the match.
+    """
+    total = PairSums()
+    for key in gold.keys() & predicted.keys():
+        total += compare(_listed(gold[key], categories), _listed(predicted[key], categories))
+    return total
+
+
+def read(sentence: str, answer: str) -> list[Span]:
+    """The marked spans of an answer, each at the first occurrence of its text; unknown text is dropped."""
+    marked = ((sentence.find(text), text) for text in _MARKED.findall(answer))
+    return [(start, start + len(text)) for start, text in marked if start >= 0]
+
+
+def union(samples: Iterable[Sequence[Span]]) -> list[Span]:
+    """All samples' spans; one that overlaps an earlier one takes its place if it is longer, else goes."""
+    merged: list[Span] = []
+    for start, end in (span for sample in samples for span in sample):
+        rival = next((i for i, (first, last) in enumerate(merged) if start < last and first < end), None)
+        if rival is None:
+            merged.append((start, end))
+        elif end - start > merged[rival][1] - merged[rival][0]:
+            merged[rival] = (start, end)
+    return merged
+
+
+def _answered(case: Case) -> list[Pair]:
+    """The pairs that the paper's own reading of the exchanges gives."""
+    answers = case.answers or {}
+    samples = [read(case.text, c.text) for e in answers.get("extractor", ()) for c in e.completions]
+    # The questions about a surface stand in the order of the levels: the last answer is the finest.
+    categories = {
+        exchange.prompt.subject.lower(): exchange.completions[0].text.strip().lower()
+        for exchange in answers.get("classifier", ())
+        if exchange.completions
+    }
+    entities = [case.text[start:end].lower() for start, end in union(samples)]
+    return [(entity, categories[entity]) for entity in entities if entity in categories]
+
+
+def _pairs(entities: Sequence[Entity]) -> list[Pair]:
+    return [(entity.text.lower(), entity.label.lower()) for entity in entities]
+
+
+def _listed(sentence: Mapping[str, Any], categories: bool) -> list[Pair]:
+    entities = [entity.lower() for entity in sentence["entity"]]
+    if not categories:
+        return [(entity,) for entity in entities]
+    return list(zip(entities, (category.lower() for category in sentence["category"]), strict=False))
+
+
+def _plain(counter: Counter[Pair]) -> list[list[Any]]:
+    return [[*pair, times] for pair, times in sorted(counter.items())]
+
+
+def _counter(rows: Iterable[Sequence[Any]]) -> Counter[Pair]:
+    return Counter({tuple(row[:-1]): row[-1] for row in rows})

@@ -1,0 +1,122 @@
+"""Rows out of Parquet and JSONL of any size: streamed, and joined by id without holding a file in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice, zip_longest
+from typing import Any, TypeVar
+
+from ner_ray.errors import InputError
+
+BATCH_ROWS = 1024
+_JSON_LINES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz")
+
+Fields = dict[str, Any]
+Joined = tuple[Fields | None, Fields | None]
+T = TypeVar("T")
+
+
+def rows(path: str) -> Iterator[Fields]:
+    """The rows of a JSONL file (gzip too), a Parquet file or a folder of Parquet files, local or by URI.
+
+    Raises:
+        InputError: there is no such file, or a line is not a JSON object.
+    """
+    if path.endswith(_JSON_LINES):
+        yield from _json_rows(path)
+    else:
+        yield from _parquet_rows(path)
+
+
+def batches(source: Iterable[T], size: int = BATCH_ROWS) -> Iterator[list[T]]:
+    """The items in lists of `size`; the last may be shorter."""
+    iterator = iter(source)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def join(gold: Iterable[Fields], predicted: Iterable[Fields], key: str) -> Iterator[Joined]:
+    """Rows of gold with the predictions of the same id; a side that has no partner comes last, with None.
+
+    Both are read in step, and a row waits only until its partner comes: memory grows with how far the orders
+    differ, not with the files.
+
+    Raises:
+        InputError: a row has no id, or two rows of one side that wait have the same.
+    """
+    wanted: dict[str, Fields] = {}
+    named: dict[str, Fields] = {}
+    for left, right in zip_longest(gold, predicted):
+        met = [_wait(left, key, wanted, "gold"), _wait(right, key, named, "predictions")]
+        for identity in met:
+            if identity in wanted and identity in named:
+                yield wanted.pop(identity), named.pop(identity)
+    yield from ((left, None) for left in wanted.values())
+    yield from ((None, right) for right in named.values())
+
+
+def _wait(row: Fields | None, key: str, side: dict[str, Fields], name: str) -> str:
+    if row is None:
+        return ""
+    if row.get(key) is None:
+        raise InputError(f"a row of the {name} has no {key!r}", hint="two files are joined by this column")
+    identity = str(row[key])
+    if identity in side:
+        raise InputError(f"two rows of the {name} have the {key} {identity!r}")
+    side[identity] = row
+    return identity
+
+
+def _json_rows(path: str) -> Iterator[Fields]:
+    from pyarrow import fs
+
+    filesystem, inner = _filesystem(path)
+    if filesystem.get_file_info(inner).type == fs.FileType.NotFound:
+        raise InputError(f"no file {path}")
+    with filesystem.open_input_stream(inner) as stream:
+        for number, line in enumerate(_lines(stream), 1):
+            if line.strip():
+                yield _object(line, path, number)
+
+
+def _lines(stream: Any) -> Iterator[bytes]:
+    rest = b""
+    while block := stream.read(1 << 20):
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole
+    yield rest
+
+
+def _object(line: bytes, path: str, number: int) -> Fields:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{path}, line {number}: not JSON: {error}") from error
+    if not isinstance(row, Mapping):
+        raise InputError(f"{path}, line {number}: expected an object, found {type(row).__name__}")
+    return dict(row)
+
+
+def _parquet_rows(path: str) -> Iterator[Fields]:
+    import pyarrow as pa
+    from pyarrow import dataset
+
+    filesystem, inner = _filesystem(path)
+    try:
+        source = dataset.dataset(inner, format="parquet", filesystem=filesystem)
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: no Parquet there: {error}", hint="JSONL files end in .jsonl") from error
+    for batch in source.to_batches(batch_size=BATCH_ROWS):
+        yield from batch.to_pylist()
+
+
+def _filesystem(path: str) -> tuple[Any, str]:
+    from pathlib import Path
+
+    from pyarrow import fs
+
+    if "://" in path:
+        filesystem, inner = fs.FileSystem.from_uri(path)
+        return filesystem, inner
+    return fs.LocalFileSystem(), str(Path(path).absolute())
