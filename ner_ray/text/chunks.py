@@ -1,0 +1,203 @@
+"""Long documents cut into overlapping chunks that a model can read.
+
+Units (sentences; where one is too long, pieces of it cut at words) are packed into chunks of a token budget.
+The tokenizer is asked about many units at once and never about a very long one, so the whole takes near-linear
+time on any text. The sum over units only estimates the tokens of a chunk, so the chunks themselves are counted
+at the end, and packed tighter in the rare case that one is over.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+import regex
+
+from ner_ray.text import sentences
+from ner_ray.text.tokens import spans as token_spans
+from ner_ray.types import Chunk
+
+CountTokens = Callable[[list[str]], list[int]]
+
+# No piece of text with more characters than this per token of the budget is worth a question to the tokenizer:
+# English has 4 to 5 characters a token, the most compressible prose under 8.
+_CHARACTERS_PER_TOKEN = 8
+_WINDOW = 128  # characters before a cut that are searched for a good place
+_SLACK = 1.1  # pieces of a long sentence are made this much smaller than its average says
+_TIGHTER = 0.95
+_REPACKINGS = 8
+
+_GRAPHEME = regex.compile(r"\X")
+_REGIONAL = regex.compile(r"[\U0001F1E6-\U0001F1FF]")
+
+
+class _Unit(NamedTuple):
+    start: int
+    end: int
+    tokens: int
+
+
+def split(
+    text: str,
+    count_tokens: CountTokens,
+    budget: int,
+    overlap: int,
+    language: str | None = None,
+) -> list[Chunk]:
+    """Chunks of the text, in order, each of at most `budget` tokens; none where the text is blank.
+
+    Spans begin and end with a character that is not blank, and together hold every such character. Cores
+    partition the document and meet in the middle of the overlaps; a core lies inside its span, but for the
+    blanks around it. Neighbours share whole sentences of at most `overlap` tokens; where the last sentence is
+    longer than that, about as many tokens of its last words. No cut is inside a grapheme (of at most 128 code points); only a single grapheme
+    may be over the budget.
+
+    Args:
+        count_tokens: how many tokens each of some texts has for the model.
+        budget: the most tokens of a chunk, at least 1.
+        overlap: the most tokens that two chunks share; held below half of the budget.
+        language: ISO 639-1; guessed by script where it is not given.
+    """
+    if not text or text.isspace():
+        return []
+    if len(text) <= _CHARACTERS_PER_TOKEN * budget and count_tokens([text.strip()])[0] <= budget:
+        return [_chunks(text, [(0, len(text))])[0]]
+    units = _units(text, count_tokens, budget, language)
+    target = float(budget)
+    for attempt in range(_REPACKINGS + 1):
+        alone = attempt == _REPACKINGS
+        ranges = [(u.start, u.end) for u in units] if alone else _pack(text, units, target, overlap)
+        chunks = _chunks(text, ranges)
+        largest = max(count_tokens([text[chunk.start : chunk.end] for chunk in chunks]))
+        if largest <= budget:
+            break
+        target *= _TIGHTER * budget / largest
+    return chunks
+
+
+def _units(text: str, count_tokens: CountTokens, budget: int, language: str | None) -> list[_Unit]:
+    """Sentences, and pieces of long sentences, each within the budget; they partition the text."""
+    longest = _CHARACTERS_PER_TOKEN * budget
+    pending = [
+        piece
+        for start, end in sentences.spans(text, language)
+        for piece in _pieces(text, start, end, -(-(end - start) // longest))
+    ]
+    done: list[_Unit] = []
+    while pending:
+        counts = count_tokens([text[start:end] for start, end in pending])
+        too_long: list[tuple[int, int]] = []
+        for (start, end), tokens in zip(pending, counts, strict=True):
+            parts = [] if tokens <= budget else _pieces(text, start, end, int(_SLACK * tokens / budget) + 1)
+            if len(parts) > 1:
+                too_long.extend(parts)
+            else:
+                done.append(_Unit(start, end, tokens))
+        pending = too_long
+    return sorted(done)
+
+
+def _pieces(text: str, start: int, end: int, number: int) -> list[tuple[int, int]]:
+    """`text[start:end]` in about so many pieces of about the same length."""
+    number = min(number, end - start)
+    cuts = [start]
+    for index in range(1, number):
+        wanted = start + (end - start) * index // number
+        if wanted > cuts[-1]:
+            cuts.append(cut_before(text, wanted, cuts[-1]))
+            if cuts[-1] == cuts[-2]:
+                cuts.pop()
+    if number > 1 and len(cuts) == 1:
+        cuts.append(_first_grapheme(text, start, end))
+    return [(a, b) for a, b in zip(cuts, [*cuts[1:], end], strict=True) if a < b]
+
+
+def _first_grapheme(text: str, start: int, end: int) -> int:
+    match = _GRAPHEME.match(text, start, min(end, start + _WINDOW))
+    return match.end() if match else end
+
+
+def cut_before(text: str, position: int, floor: int) -> int:
+    """The best place to cut in `(floor, position]`, or `floor` if there is none.
+
+    The last word after a blank within 128 characters, else the last token, else the last grapheme.
+
+    Args:
+        floor: a place that is no cut inside a grapheme.
+    """
+    begin = max(floor, position - _WINDOW)
+    run = begin
+    while run > floor and _REGIONAL.match(text, run):  # flags are pairs, counted from the first
+        run -= 1
+    begin -= (begin - run - 1) % 2 if run < begin else 0
+    window = text[begin : position + _WINDOW]
+    graphemes = {begin + match.start() for match in _GRAPHEME.finditer(window)}
+    good = [cut for cut in graphemes if floor < cut <= position]
+    if not good:
+        return floor if position - floor < _WINDOW else position
+    tokens = {begin + start for start, _ in token_spans(window)}
+    after_blank = [cut for cut in good if cut in tokens and text[cut - 1].isspace()]
+    return max(after_blank or [cut for cut in good if cut in tokens] or good)
+
+
+def _pack(text: str, units: Sequence[_Unit], budget: float, overlap: int) -> list[tuple[int, int]]:
+    """Ranges of characters: each as many units as fit, beginning with what it shares with the one before."""
+    ranges: list[tuple[int, int]] = []
+    first = 0
+    while first < len(units):
+        begin, used = _shared(text, units, first, min(overlap, budget / 2, budget - units[first].tokens))
+        end = first + 1
+        used += units[first].tokens
+        while end < len(units) and used + units[end].tokens <= budget:
+            used += units[end].tokens
+            end += 1
+        ranges.append((begin, units[end - 1].end))
+        first = end
+    return ranges
+
+
+def _shared(text: str, units: Sequence[_Unit], first: int, overlap: float) -> tuple[int, int]:
+    """Where a chunk begins whose first new unit is `first`, and how many tokens come before that unit."""
+    index, used = first, 0
+    while index > 0 and used + units[index - 1].tokens <= overlap:
+        index -= 1
+        used += units[index].tokens
+    if index < first or index == 0 or overlap < 1:
+        return units[index].start, used
+    start, end, tokens = units[index - 1]
+    begin = cut_before(text, end - int((end - start) * overlap / (tokens + 1)), start)
+    return (begin, int(overlap)) if start < begin < end else (end, 0)
+
+
+def _chunks(text: str, ranges: Sequence[tuple[int, int]]) -> list[Chunk]:
+    """Chunks of ranges that cover the text in order: blanks at the ends cut off, cores laid out."""
+    trimmed = [_trim(text, start, end) for start, end in ranges]
+    seen = [span for span in trimmed if span[0] < span[1]]
+    borders = [0, *(_border(text, left, right) for left, right in zip(seen, seen[1:], strict=False)), len(text)]
+    borders = list(accumulate(borders, max))
+    return [
+        Chunk(start=start, end=end, core_start=core_start, core_end=core_end)
+        for (start, end), core_start, core_end in zip(seen, borders, borders[1:], strict=False)
+        if core_start < core_end
+    ]
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    piece = text[start:end]
+    left = len(piece) - len(piece.lstrip())
+    return (start + left, start + len(piece.rstrip())) if left < len(piece) else (end, end)
+
+
+def _border(text: str, left: tuple[int, int], right: tuple[int, int]) -> int:
+    """The token start that is nearest to the middle of what two neighbours share."""
+    start, end = right[0], left[1]
+    if start >= end:
+        return start
+    middle = (start + end) // 2
+    begin = max(start, middle - _WINDOW)
+    starts = [begin + span[0] for span in token_spans(text[begin : min(end, middle + _WINDOW)])]
+    at = bisect_left(starts, middle)
+    near = [cut for cut in starts[max(0, at - 1) : at + 1] if start < cut < end]
+    return min(near, key=lambda cut: abs(cut - middle), default=end)

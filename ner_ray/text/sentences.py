@@ -1,0 +1,63 @@
+"""Where sentences end, by sentencex, on any text there is."""
+
+from __future__ import annotations
+
+import regex
+import sentencex
+
+# sentencex panics on some white space of several bytes, and cannot take lone surrogates: each is replaced by
+# one character of the same meaning, so that offsets stay.
+_BREAKS = regex.compile(r"[\u000B\u000C\r\u001C-\u001E\u0085\u2028\u2029]")
+_BLANKS = regex.compile(r"[^\S \n]")
+_SURROGATES = regex.compile(r"[\uD800-\uDFFF]")
+
+_SCRIPTS = {
+    "ja": r"[\p{Hiragana}\p{Katakana}]",
+    "ko": r"\p{Hangul}",
+    "zh": r"\p{Han}",
+    "th": r"\p{Thai}",
+    "my": r"\p{Myanmar}",
+    "km": r"\p{Khmer}",
+    "am": r"\p{Ethiopic}",
+    "hy": r"\p{Armenian}",
+    "el": r"\p{Greek}",
+    "ru": r"\p{Cyrillic}",
+    "ar": r"\p{Arabic}",
+    "he": r"\p{Hebrew}",
+    "hi": r"\p{Devanagari}",
+    "bn": r"\p{Bengali}",
+    "ta": r"\p{Tamil}",
+    "te": r"\p{Telugu}",
+    "ml": r"\p{Malayalam}",
+    "kn": r"\p{Kannada}",
+    "gu": r"\p{Gujarati}",
+    "pa": r"\p{Gurmukhi}",
+    "or": r"\p{Oriya}",
+}
+_COUNTERS = {language: regex.compile(pattern) for language, pattern in _SCRIPTS.items()}
+_SAMPLE = 2000
+_KANA_SHARE = 0.1  # Japanese news is a third to a half kana; a Chinese text may quote a name in it.
+
+
+def spans(text: str, language: str | None = None) -> list[tuple[int, int]]:
+    """The half-open places of the sentences; they follow each other without a gap and cover the text.
+
+    White space after a sentence belongs to it. Without a language (ISO 639-1) one is guessed by script.
+    """
+    plain = _SURROGATES.sub("?", _BLANKS.sub(" ", _BREAKS.sub("\n", text)))
+    found = sentencex.get_sentence_boundaries(language or guess_language(text), plain)
+    starts = [0, *(sentence["start_index"] for sentence in found[1:]), len(text)]
+    return [(start, end) for start, end in zip(starts, starts[1:], strict=False) if start < end]
+
+
+def guess_language(text: str) -> str:
+    """A language whose rules for sentence ends fit the script that prevails at the beginning; `en` for Latin."""
+    sample = text[:_SAMPLE]
+    if sample.isascii():
+        return "en"
+    counts = {language: len(counter.findall(sample)) for language, counter in _COUNTERS.items()}
+    if counts["ja"] > _KANA_SHARE * (counts["ja"] + counts["zh"]):
+        counts["ja"] += counts["zh"]
+    best = max(counts, key=counts.__getitem__)
+    latin = sum(character.isascii() and character.isalpha() for character in sample)
+    return best if 2 * counts[best] > latin else "en"
