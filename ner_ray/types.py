@@ -1,6 +1,6 @@
 """The words of the project, in the order in which data flows through it.
 
-    Document -> Chunk -> Passage -> Prompt -> Completion -> Reading -> Placement -> Annotation
+    Document -> Chunk -> Passage -> Prompt -> Completion -> Reading -> Placement -> Findings -> Annotation
 
 Frozen, slotted, few fields; behaviour lives in the functions of the other modules. Offsets are
 half-open and count code points.
@@ -267,6 +267,22 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Findings:
+    """What the steps so far have found in one passage, with offsets into its text.
+
+    Attributes:
+        verdicts: one for each sample that was read.
+    """
+
+    entities: tuple[Entity, ...] = ()
+    unaligned: tuple[Mention, ...] = ()
+    dropped: tuple[Mention, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
 class Annotation:
     """All that is known about one document at the end, with offsets into its original text."""
 
@@ -275,3 +291,5 @@ class Annotation:
     status: DocumentStatus = DocumentStatus.OK
     problems: tuple[Problem, ...] = ()
     usage: Usage = Usage()
+    dropped: tuple[Mention, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()

@@ -1,0 +1,84 @@
+"""What engines that load models themselves share: is it there, how is a prompt put into its tokens."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ner_ray.config import EngineConfig
+from ner_ray.errors import ModelError
+from ner_ray.types import Prompt
+
+
+def check_model(config: EngineConfig) -> None:
+    """Raises `ModelError` unless the model's and the adapter's own configuration can be read."""
+    _check_files(config.model, config.revision, "config.json", "model")
+    if config.adapter:
+        _check_files(config.adapter, None, "adapter_config.json", "adapter")
+
+
+def load_tokenizer(config: EngineConfig) -> Any:  # transformers' tokenizer, which has no types
+    """The model's own tokenizer.
+
+    Raises:
+        ModelError: there is none, or it wants to run code of its own.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(
+            config.model, revision=config.revision, trust_remote_code=config.trust_remote_code
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"cannot load the tokenizer of {config.model}: {error}",
+            hint="if the model brings code of its own that you trust: engine.trust_remote_code=true",
+        ) from error
+
+
+def render(tokenizer: Any, prompt: Prompt) -> list[int]:  # transformers' tokenizer, which has no types
+    """The prompt's token ids; the BOS token is added to plain text unless the text begins with it."""
+    if isinstance(prompt.content, str):
+        with_specials = not (tokenizer.bos_token and prompt.content.startswith(tokenizer.bos_token))
+        ids: list[int] = tokenizer.encode(prompt.content, add_special_tokens=with_specials)
+        return ids
+    turns = [{"role": turn.role, "content": turn.content} for turn in prompt.content]
+    text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    templated: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    return templated
+
+
+def _check_files(name: str, revision: str | None, file: str, what: str) -> None:
+    folder = Path(name)
+    if folder.is_dir():
+        if not (folder / file).is_file():
+            raise ModelError(f"the {what} folder {name} has no {file}", hint="name a folder in Hugging Face's layout")
+        _check_json(folder / file, what)
+        return
+    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise ModelError(f"no such {what} folder: {name}")
+    _check_hub(name, revision, file, what)
+
+
+def _check_json(path: Path, what: str) -> None:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ModelError(f"the {what}'s {path} cannot be read: {error}") from error
+
+
+def _check_hub(name: str, revision: str | None, file: str, what: str) -> None:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.file_download import hf_hub_download
+
+    try:
+        if isinstance(try_to_load_from_cache(name, file, revision=revision), str):
+            return
+        hf_hub_download(name, file, revision=revision, etag_timeout=5)
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise ModelError(
+            f"the {what} {name!r} is neither a folder here nor to be had from the hub: {type(error).__name__}",
+            hint="check the name; without a network, name a local folder",
+        ) from error

@@ -1,0 +1,341 @@
+"""vLLM, in this process: its GPU build and its CPU build alike. Every name of vLLM's stands in this file.
+
+The engine's core runs in one of two places, behind the same few lines:
+
+- *in this process*, on a thread of its own that steps it and takes in new requests between steps. On a CPU this is
+  1.2 times as fast as a core in another process, and starts in a third of the time: two cores are not enough for the
+  core, its messages and Ray.
+- *in its own process*, behind `AsyncLLM`: on GPUs, where tokenisation and detokenisation would keep the GPU waiting.
+
+Either way requests come and go one by one and the running batch is never drained.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import queue
+import threading
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Protocol
+
+from ner_ray.config import EngineConfig, SamplingConfig
+from ner_ray.engines._models import check_model, render
+from ner_ray.engines.base import PromptTooLongError
+from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.types import Completion, Prompt
+
+_LOG = logging.getLogger(__name__)
+
+_CPU_KV_CACHE_GIB = 1.0
+_MAX_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+
+
+def check(config: EngineConfig) -> None:
+    """Raises `ModelError` if the model or its adapter is not there, or vLLM is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("vllm") is None:
+        raise ModelError(
+            "the engine vllm is not installed", hint="pip install 'ner-ray[gpu]', or 'ner-ray[cpu]' where there is no GPU"
+        )
+    check_model(config)
+
+
+def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> VllmEngine:
+    """A running engine that serves the model, and the adapters beside it.
+
+    Raises:
+        ModelError: vLLM cannot load the model.
+    """
+    return VllmEngine(config, adapters, tensor_parallel)
+
+
+class VllmEngine:
+    """See `ner_ray.engines.base.Engine`."""
+
+    def __init__(self, config: EngineConfig, adapters: Sequence[str], tensor_parallel: int) -> None:
+        on_cpu = _is_cpu_build()
+        _set_environment(config, on_cpu=on_cpu)
+        arguments = _arguments(config, adapters, tensor_parallel, on_cpu=on_cpu)
+        own_process = not on_cpu if config.own_process is None else config.own_process
+        try:
+            self._core: _Core = _OwnProcess(arguments) if own_process else _InProcess(arguments)
+        except Exception as error:
+            raise ModelError(f"vLLM cannot serve {config.model}: {error}") from error
+        self._tokenizer = self._core.tokenizer
+        self._room = self._core.max_model_len
+        self._adapters = {adapter: _lora(number, adapter) for number, adapter in enumerate(adapters, start=1)}
+        self._served = 0
+
+    async def generate(
+        self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None = None
+    ) -> tuple[Completion, ...]:
+        """See `Engine.generate`."""
+        tokens = self.encode(prompt)
+        room = self._room - len(tokens)
+        if room < 1:
+            raise PromptTooLongError(f"the prompt has {len(tokens)} tokens, the model takes {self._room} with its answer")
+        if not tokens:
+            raise RequestError("the prompt is empty")
+        parameters = _parameters(prompt, sampling, room)
+        self._served += 1
+        lora = self._adapters[adapter] if adapter else None
+        output = await self._core.generate(str(self._served), tokens, parameters, lora)
+        return _completions(output)
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """The prompt's tokens: chat turns by the model's own template, text as it is, with one BOS where due."""
+        return render(self._tokenizer, prompt)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._core.close()
+
+
+class _Core(Protocol):
+    tokenizer: Any  # transformers' tokenizer
+    max_model_len: int
+
+    async def generate(self, name: str, tokens: list[int], parameters: Any, lora: Any) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+class _InProcess:
+    """An `LLMEngine` that one thread builds and steps (its OpenMP threads are bound to the one that built it)."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._dead: BaseException | None = None
+        started: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=self._run, args=(arguments, started), name="vllm", daemon=True
+        )
+        self._thread.start()
+        if error := started.get():
+            raise error
+
+    async def generate(self, name: str, tokens: list[int], parameters: Any, lora: Any) -> Any:
+        if self._dead:
+            raise EngineError(f"vLLM has died: {self._dead}") from self._dead
+        loop = asyncio.get_running_loop()
+        request = _Request(name, tokens, parameters, lora, loop, loop.create_future())
+        self._inbox.put(request)
+        return await request.answer
+
+    def close(self) -> None:
+        self._inbox.put(None)
+        self._thread.join(timeout=30)
+
+    def _run(self, arguments: dict[str, Any], started: queue.SimpleQueue[BaseException | None]) -> None:
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        from vllm import EngineArgs
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        try:
+            engine = LLMEngine.from_engine_args(EngineArgs(**arguments))
+        except BaseException as error:  # noqa: BLE001  # handed over to the thread that waits
+            started.put(error)
+            return
+        self.tokenizer = engine.get_tokenizer()
+        self.max_model_len = int(engine.model_config.max_model_len)
+        started.put(None)
+        waiting: dict[str, _Request] = {}
+        try:
+            while self._take_in(engine, waiting):
+                self._step(engine, waiting)
+        except BaseException as error:  # noqa: BLE001  # every waiting request learns of it
+            self._dead = error
+            for request in waiting.values():
+                request.fail(EngineError(f"vLLM has died: {error}"))
+
+    def _take_in(self, engine: Any, waiting: dict[str, _Request]) -> bool:
+        """Moves new requests into the engine, waiting for one where it has nothing to do; False when closed."""
+        idle = not waiting
+        while True:
+            try:
+                request = self._inbox.get(block=idle)
+            except queue.Empty:
+                return True
+            if request is None:
+                return False
+            idle = False
+            try:
+                engine.add_request(
+                    request.name, {"prompt_token_ids": request.tokens}, request.parameters, lora_request=request.lora
+                )
+                waiting[request.name] = request
+            except ValueError as error:
+                request.fail(RequestError(f"vLLM refuses the request: {error}"))
+
+    def _step(self, engine: Any, waiting: dict[str, _Request]) -> None:
+        for output in engine.step():
+            if output.finished:
+                waiting.pop(output.request_id).succeed(output)
+
+
+class _Request:
+    """A request on its way into the engine's thread, and the future that its answer comes back by."""
+
+    def __init__(
+        self,
+        name: str,
+        tokens: list[int],
+        parameters: Any,
+        lora: Any,
+        loop: asyncio.AbstractEventLoop,
+        answer: asyncio.Future[Any],
+    ) -> None:
+        self.name, self.tokens, self.parameters, self.lora = name, tokens, parameters, lora
+        self._loop, self.answer = loop, answer
+
+    def succeed(self, output: Any) -> None:
+        self._loop.call_soon_threadsafe(lambda: self.answer.done() or self.answer.set_result(output))
+
+    def fail(self, error: Exception) -> None:
+        self._loop.call_soon_threadsafe(lambda: self.answer.done() or self.answer.set_exception(error))
+
+
+class _OwnProcess:
+    """An `AsyncLLM`, whose core is a process of its own."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        from vllm import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        self.tokenizer = self._engine.get_tokenizer()
+        self.max_model_len = int(self._engine.model_config.max_model_len)
+
+    async def generate(self, name: str, tokens: list[int], parameters: Any, lora: Any) -> Any:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        output = None
+        try:
+            async for output in self._engine.generate(
+                {"prompt_token_ids": tokens}, parameters, request_id=name, lora_request=lora
+            ):
+                pass
+        except EngineDeadError as error:
+            raise EngineError(f"vLLM has died: {error}") from error
+        except ValueError as error:
+            raise RequestError(f"vLLM refuses the request: {error}") from error
+        return output
+
+    def close(self) -> None:
+        self._engine.shutdown()
+
+
+def _is_cpu_build() -> bool:
+    from vllm.platforms import current_platform
+
+    return bool(current_platform.is_cpu())
+
+
+def _set_environment(config: EngineConfig, *, on_cpu: bool) -> None:
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if on_cpu:
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(max(1, round(config.memory_gib or _CPU_KV_CACHE_GIB))))
+
+
+def _arguments(
+    config: EngineConfig, adapters: Sequence[str], tensor_parallel: int, *, on_cpu: bool
+) -> dict[str, Any]:
+    """vLLM's engine arguments; float32 on a CPU, where bfloat16 was measured to be 6 to 9 times slower."""
+    arguments: dict[str, Any] = {
+        "model": config.model,
+        "revision": config.revision,
+        "dtype": "float32" if on_cpu and config.dtype == "auto" else config.dtype,
+        "quantization": config.quantization,
+        "max_model_len": config.max_model_len,
+        "trust_remote_code": config.trust_remote_code,
+        "max_num_seqs": config.max_num_seqs,
+        "enable_prefix_caching": config.prefix_caching,
+        "enforce_eager": on_cpu if config.enforce_eager is None else config.enforce_eager,
+        "tensor_parallel_size": tensor_parallel,
+        "disable_log_stats": True,
+        "use_tqdm_on_load": False,
+        "seed": 0,
+    }
+    if not on_cpu:
+        arguments["gpu_memory_utilization"] = config.gpu_memory_utilization
+    if adapters:
+        arguments |= {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": _lora_rank(adapters)}
+    if config.ngram_speculation:
+        arguments["speculative_config"] = {
+            "method": "ngram",
+            "num_speculative_tokens": config.ngram_speculation,
+            "prompt_lookup_max": 3,
+            "prompt_lookup_min": 2,
+        }
+    return arguments | config.extra
+
+
+def _parameters(prompt: Prompt, sampling: SamplingConfig, room: int) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+    return SamplingParams(
+        n=sampling.n,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_tokens=min(prompt.max_tokens or sampling.max_tokens, room),
+        stop=list(sampling.stop) or None,
+        seed=sampling.seed,
+        logprobs=0 if sampling.logprobs else None,
+        flat_logprobs=sampling.logprobs,
+        structured_outputs=StructuredOutputsParams(choice=list(prompt.choices)) if prompt.choices else None,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        skip_clone=True,
+    )
+
+
+def _completions(output: Any) -> tuple[Completion, ...]:
+    """vLLM's request output; what the prompt cost is booked on the first sample."""
+    return tuple(
+        Completion(
+            text=sample.text,
+            finish_reason=sample.finish_reason or "stop",
+            token_ends=_token_ends(sample),
+            logprobs=tuple(sample.logprobs.logprobs) if sample.logprobs else (),
+            prompt_tokens=0 if number else len(output.prompt_token_ids),
+            cached_tokens=0 if number else output.num_cached_tokens or 0,
+            output_tokens=len(sample.token_ids),
+        )
+        for number, sample in enumerate(sorted(output.outputs, key=lambda sample: sample.index))
+    )
+
+
+def _token_ends(sample: Any) -> tuple[int, ...]:
+    """Where each token ends in the text, as far as its own decoding tells: exact but inside split characters."""
+    if not sample.logprobs:
+        return ()
+    lengths = (len((piece or "").replace("\ufffd", "")) for piece in sample.logprobs.decoded_tokens)
+    return tuple(min(end, len(sample.text)) for end in accumulate(lengths))
+
+
+def _lora(number: int, adapter: str) -> Any:
+    from vllm.lora.request import LoRARequest
+
+    return LoRARequest(adapter, number, str(_local(adapter)))
+
+
+def _local(adapter: str) -> Path:
+    if Path(adapter).is_dir():
+        return Path(adapter)
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(adapter))
+
+
+def _lora_rank(adapters: Sequence[str]) -> int:
+    import json
+
+    ranks = [json.loads((_local(adapter) / "adapter_config.json").read_text())["r"] for adapter in adapters]
+    return next(rank for rank in _MAX_LORA_RANKS if rank >= max(ranks))

@@ -1,0 +1,133 @@
+"""One document, from its text to its annotation, without a cluster: what the pipeline's stages call.
+
+    split into passages -> converse with each step's engine -> read the answers -> merge the passages
+
+A step's answers are parsed by its family, put onto the passage's text by `align`, and where there are several
+samples joined by vote. Everything but `converse` is a pure function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from ner_ray.align import place
+from ner_ray.align.votes import join
+from ner_ray.config import AlignConfig, VoteConfig
+from ner_ray.families.base import Step
+from ner_ray.types import (
+    Annotation,
+    Chunk,
+    Completion,
+    DocumentStatus,
+    Entity,
+    Exchange,
+    Findings,
+    Passage,
+    Problem,
+    Prompt,
+    Transcript,
+    Usage,
+    Verdict,
+)
+
+Ask = Callable[[Prompt], Awaitable[Exchange]]
+
+
+async def converse(step: Step, passage: Passage, ask: Ask) -> list[Exchange]:
+    """The transcript of a step with its engine: all it asks at once, then what follows from the answers."""
+    transcript: list[Exchange] = []
+    while prompts := step.ask(passage, transcript):
+        transcript.extend(await asyncio.gather(*(ask(prompt) for prompt in prompts)))
+    return transcript
+
+
+def read_step(
+    step: Step, passage: Passage, transcript: Transcript, align: AlignConfig, vote: VoteConfig
+) -> Findings:
+    """What a step's transcript says about a passage: entities with their place in its text, and the rest."""
+    readings = step.read(passage, transcript)
+    placements = [place(passage.text, reading, align) for reading in readings]
+    joined = join(placements, vote)
+    return Findings(
+        entities=joined.entities,
+        unaligned=joined.unaligned,
+        dropped=tuple(mention for reading in readings for mention in reading.dropped),
+        problems=tuple(problem for reading in readings for problem in reading.problems),
+        verdicts=tuple(reading.verdict for reading in readings),
+        usage=_usage(transcript),
+    )
+
+
+def follow(before: Findings, after: Findings) -> Findings:
+    """What two steps in a row have found: the later one's entities, and everything else of both."""
+    return Findings(
+        entities=after.entities,
+        unaligned=before.unaligned + after.unaligned,
+        dropped=before.dropped + after.dropped,
+        problems=before.problems + after.problems,
+        verdicts=before.verdicts + after.verdicts,
+        usage=before.usage + after.usage,
+    )
+
+
+def merge(
+    text: str, chunks: Sequence[Chunk], findings: Sequence[Findings], problems: Sequence[Problem] = ()
+) -> Annotation:
+    """A document's annotation from those of its chunks.
+
+    An entity is kept iff it starts in its chunk's core, so an overlap gives no duplicates. Its text is cut from the
+    document, so `text[start:end]` is what it says.
+
+    Args:
+        text: of the document.
+        chunks: in order.
+        findings: parallel to `chunks`, with offsets into their texts.
+        problems: of the document as a whole.
+    """
+    pairs = list(zip(chunks, findings, strict=True))
+    entities = [
+        moved for chunk, found in pairs for moved in _in_core(text, chunk, found.entities)
+    ]
+    return Annotation(
+        entities=tuple(sorted(entities, key=lambda entity: (entity.start, entity.end, entity.label))),
+        unaligned=tuple(mention for _, found in pairs for mention in found.unaligned),
+        status=_status(findings, problems),
+        problems=(*problems, *(problem for _, found in pairs for problem in found.problems)),
+        usage=sum((found.usage for _, found in pairs), Usage()),
+        dropped=tuple(mention for _, found in pairs for mention in found.dropped),
+        verdicts=tuple(verdict for _, found in pairs for verdict in found.verdicts),
+    )
+
+
+def _in_core(text: str, chunk: Chunk, entities: Sequence[Entity]) -> list[Entity]:
+    moved = (
+        replace(entity, start=chunk.start + entity.start, end=chunk.start + entity.end) for entity in entities
+    )
+    return [
+        replace(entity, text=text[entity.start : entity.end])
+        for entity in moved
+        if chunk.core_start <= entity.start < chunk.core_end
+    ]
+
+
+def _status(findings: Sequence[Findings], problems: Sequence[Problem]) -> DocumentStatus:
+    failed = [not found.verdicts or Verdict.UNPARSABLE in found.verdicts for found in findings]
+    if problems and not findings:
+        return DocumentStatus.FAILED
+    if failed and all(failed):
+        return DocumentStatus.FAILED
+    if any(failed) or problems or any(Verdict.TRUNCATED in found.verdicts for found in findings):
+        return DocumentStatus.PARTIAL
+    return DocumentStatus.OK
+
+
+def _usage(transcript: Transcript) -> Usage:
+    completions: list[Completion] = [one for exchange in transcript for one in exchange.completions]
+    return Usage(
+        requests=len(transcript),
+        prompt_tokens=sum(one.prompt_tokens for one in completions),
+        cached_tokens=sum(one.cached_tokens for one in completions),
+        output_tokens=sum(one.output_tokens for one in completions),
+    )

@@ -1,0 +1,286 @@
+"""Where the words of the project meet Arrow: the only place that knows both a dataclass and its schema.
+
+Every document is one row from read to write. What belongs to its chunks travels in nested list columns:
+
+    row_id, doc_id, text, labels, <kept columns>           from the reader
+    chunks, problems                                       from chunking
+    demonstrations                                         from retrieval, parallel to chunks
+    exchanges, findings                                    from generation and reading
+    entities, unaligned, dropped, status, errors, verdicts, usage      from merging: the output
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from ner_ray.types import (
+    Annotation,
+    Chunk,
+    Completion,
+    Demonstration,
+    DocumentStatus,
+    Entity,
+    Exchange,
+    Findings,
+    Mention,
+    Message,
+    Problem,
+    Prompt,
+    SpanStatus,
+    Usage,
+    Verdict,
+)
+
+Row = dict[str, Any]  # what pyarrow makes of a row, and what it takes for one
+
+ROW_ID = "row_id"
+
+CHUNK = pa.struct([(name, pa.int64()) for name in ("start", "end", "core_start", "core_end")])
+ENTITY = pa.struct(
+    [
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("text", pa.string()),
+        ("label", pa.string()),
+        ("score", pa.float32()),
+        ("status", pa.string()),
+    ]
+)
+MENTION = pa.struct([("text", pa.string()), ("label", pa.string()), ("score", pa.float32())])
+PROBLEM = pa.struct([("code", pa.string()), ("stage", pa.string()), ("message", pa.string())])
+USAGE = pa.struct(
+    [(name, pa.int64()) for name in ("requests", "prompt_tokens", "cached_tokens", "output_tokens")]
+)
+VERDICTS = pa.struct([(verdict.value, pa.int32()) for verdict in Verdict])
+COMPLETION = pa.struct(
+    [
+        ("text", pa.string()),
+        ("finish_reason", pa.string()),
+        ("token_ends", pa.list_(pa.int32())),
+        ("logprobs", pa.list_(pa.float32())),
+        ("prompt_tokens", pa.int32()),
+        ("cached_tokens", pa.int32()),
+        ("output_tokens", pa.int32()),
+    ]
+)
+EXCHANGE = pa.struct(
+    [
+        ("chunk", pa.int32()),
+        ("role", pa.string()),
+        ("subject", pa.string()),
+        ("choices", pa.list_(pa.string())),
+        ("prompt", pa.string()),
+        ("completions", pa.list_(COMPLETION)),
+    ]
+)
+FINDINGS = pa.struct(
+    [
+        ("entities", pa.list_(ENTITY)),
+        ("unaligned", pa.list_(MENTION)),
+        ("dropped", pa.list_(MENTION)),
+        ("problems", pa.list_(PROBLEM)),
+        ("verdicts", pa.list_(pa.string())),
+        ("usage", USAGE),
+    ]
+)
+DEMONSTRATION = pa.struct(
+    [("text", pa.string()), ("mentions", pa.list_(MENTION)), ("score", pa.float32())]
+)
+
+OUTPUT = pa.schema(
+    [
+        ("entities", pa.list_(ENTITY)),
+        ("unaligned", pa.list_(MENTION)),
+        ("dropped", pa.list_(MENTION)),
+        ("status", pa.string()),
+        ("errors", pa.list_(PROBLEM)),
+        ("verdicts", VERDICTS),
+        ("usage", USAGE),
+    ]
+)
+
+
+def chunk_to_row(chunk: Chunk) -> Row:
+    return {
+        "start": chunk.start,
+        "end": chunk.end,
+        "core_start": chunk.core_start,
+        "core_end": chunk.core_end,
+    }
+
+
+def chunk_from_row(row: Row) -> Chunk:
+    return Chunk(**row)
+
+
+def entity_to_row(entity: Entity) -> Row:
+    return {
+        "start": entity.start,
+        "end": entity.end,
+        "text": entity.text,
+        "label": entity.label,
+        "score": entity.score,
+        "status": entity.status.value,
+    }
+
+
+def entity_from_row(row: Row) -> Entity:
+    """An entity from a row that may come from elsewhere: `text`, `score` and `status` may be absent."""
+    return Entity(
+        start=row["start"],
+        end=row["end"],
+        text=row.get("text") or "",
+        label=row.get("label") or "",
+        score=row.get("score"),
+        status=SpanStatus(row.get("status") or SpanStatus.EXACT),
+    )
+
+
+def mention_to_row(mention: Mention) -> Row:
+    return {"text": mention.text, "label": mention.label, "score": mention.score}
+
+
+def mention_from_row(row: Row) -> Mention:
+    return Mention(row["text"], row["label"], row.get("score"))
+
+
+def problem_to_row(problem: Problem) -> Row:
+    return {"code": problem.code, "stage": problem.stage, "message": problem.message}
+
+
+def problem_from_row(row: Row) -> Problem:
+    return Problem(**row)
+
+
+def usage_to_row(usage: Usage) -> Row:
+    return {
+        "requests": usage.requests,
+        "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "output_tokens": usage.output_tokens,
+    }
+
+
+def exchange_to_row(chunk: int, role: str, exchange: Exchange, *, with_prompt: bool) -> Row:
+    """An exchange as it travels; the prompt's text, which can be made again, only on request."""
+    return {
+        "chunk": chunk,
+        "role": role,
+        "subject": exchange.prompt.subject,
+        "choices": list(exchange.prompt.choices),
+        "prompt": _prompt_text(exchange.prompt) if with_prompt else None,
+        "completions": [_completion_to_row(completion) for completion in exchange.completions],
+    }
+
+
+def exchange_from_row(row: Row) -> Exchange:
+    prompt = Prompt(row["prompt"] or "", subject=row["subject"], choices=tuple(row["choices"] or ()))
+    return Exchange(prompt, tuple(_completion_from_row(completion) for completion in row["completions"]))
+
+
+def findings_to_row(findings: Findings) -> Row:
+    return {
+        "entities": [entity_to_row(entity) for entity in findings.entities],
+        "unaligned": [mention_to_row(mention) for mention in findings.unaligned],
+        "dropped": [mention_to_row(mention) for mention in findings.dropped],
+        "problems": [problem_to_row(problem) for problem in findings.problems],
+        "verdicts": [verdict.value for verdict in findings.verdicts],
+        "usage": usage_to_row(findings.usage),
+    }
+
+
+def findings_from_row(row: Row) -> Findings:
+    return Findings(
+        entities=tuple(entity_from_row(entity) for entity in row["entities"]),
+        unaligned=tuple(mention_from_row(mention) for mention in row["unaligned"]),
+        dropped=tuple(mention_from_row(mention) for mention in row["dropped"]),
+        problems=tuple(problem_from_row(problem) for problem in row["problems"]),
+        verdicts=tuple(Verdict(verdict) for verdict in row["verdicts"]),
+        usage=Usage(**row["usage"]),
+    )
+
+
+def demonstration_to_row(demonstration: Demonstration) -> Row:
+    return {
+        "text": demonstration.text,
+        "mentions": [mention_to_row(mention) for mention in demonstration.mentions],
+        "score": demonstration.score,
+    }
+
+
+def demonstration_from_row(row: Row) -> Demonstration:
+    return Demonstration(row["text"], tuple(mention_from_row(one) for one in row["mentions"]), row["score"])
+
+
+def annotation_to_row(annotation: Annotation) -> Row:
+    """The output columns of a document; see `OUTPUT`."""
+    counts = Counter(verdict.value for verdict in annotation.verdicts)
+    return {
+        "entities": [entity_to_row(entity) for entity in annotation.entities],
+        "unaligned": [mention_to_row(mention) for mention in annotation.unaligned],
+        "dropped": [mention_to_row(mention) for mention in annotation.dropped],
+        "status": annotation.status.value,
+        "errors": [problem_to_row(problem) for problem in annotation.problems],
+        "verdicts": {verdict.value: counts[verdict.value] for verdict in Verdict},
+        "usage": usage_to_row(annotation.usage),
+    }
+
+
+def annotation_from_row(row: Row) -> Annotation:
+    """The annotation that output columns hold."""
+    return Annotation(
+        entities=tuple(entity_from_row(entity) for entity in row["entities"]),
+        unaligned=tuple(mention_from_row(mention) for mention in row["unaligned"]),
+        status=DocumentStatus(row["status"]),
+        problems=tuple(problem_from_row(problem) for problem in row["errors"]),
+        usage=Usage(**row["usage"]),
+        dropped=tuple(mention_from_row(mention) for mention in row["dropped"]),
+        verdicts=tuple(verdict for verdict in Verdict for _ in range(row["verdicts"][verdict.value])),
+    )
+
+
+def with_column(table: pa.Table, name: str, kind: pa.DataType, values: Sequence[Any]) -> pa.Table:
+    """The table with a column of that name, replaced where there was one."""
+    column = pa.array(values, type=kind)
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, column)
+    return table.append_column(name, column)
+
+
+def _prompt_text(prompt: Prompt) -> str:
+    if isinstance(prompt.content, str):
+        return prompt.content
+    return json.dumps([_turn(message) for message in prompt.content], ensure_ascii=False)
+
+
+def _turn(message: Message) -> Row:
+    return {"role": message.role, "content": message.content}
+
+
+def _completion_to_row(completion: Completion) -> Row:
+    return {
+        "text": completion.text,
+        "finish_reason": completion.finish_reason,
+        "token_ends": completion.token_ends,
+        "logprobs": completion.logprobs,
+        "prompt_tokens": completion.prompt_tokens,
+        "cached_tokens": completion.cached_tokens,
+        "output_tokens": completion.output_tokens,
+    }
+
+
+def _completion_from_row(row: Row) -> Completion:
+    return Completion(
+        text=row["text"],
+        finish_reason=row["finish_reason"],
+        token_ends=tuple(row["token_ends"]),
+        logprobs=tuple(row["logprobs"]),
+        prompt_tokens=row["prompt_tokens"],
+        cached_tokens=row["cached_tokens"],
+        output_tokens=row["output_tokens"],
+    )
