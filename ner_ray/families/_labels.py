@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ner_ray.families.base import LabelPolicy
-from ner_ray.types import LabelSet
+from ner_ray.types import Label, LabelSet
 
 PATH = "->"
 """Joins the levels of a label's path, as B2NER's hierarchical labels do."""
@@ -25,20 +25,19 @@ def leaves(labels: LabelSet) -> dict[tuple[str, ...], str]:
 
 
 def outputs(labels: LabelSet) -> dict[str, str]:
-    """The same with each path as one string, which is what a prompt offers."""
+    """The same with each path as one string: what a prompt offers that shows hierarchies."""
     return {PATH.join(path): label for path, label in leaves(labels).items()}
 
 
+def names(labels: LabelSet) -> dict[str, str]:
+    """Every leaf's label -> itself: what a prompt offers that knows no hierarchies."""
+    return {label: label for label in leaves(labels).values()}
+
+
 def descriptions(labels: LabelSet) -> dict[str, str]:
-    """Path of every leaf that has a description -> the description."""
-    found = {}
-    for label in labels:
-        if label.children:
-            below = descriptions(label.children)
-            found.update({label.name + PATH + path: text for path, text in below.items()})
-        elif label.description:
-            found[label.name] = label.description
-    return found
+    """Label of every leaf that has a description -> the description."""
+    texts = (text for label in labels for text in _descriptions(label))
+    return {label: text for label, text in zip(leaves(labels).values(), texts, strict=True) if text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +54,12 @@ def resolve(name: str, known: Mapping[str, str], policy: LabelPolicy) -> Resolve
     Args:
         name: as written.
         known: offered name -> label.
-        policy: what becomes of a name that is not offered, in no case and with no white space.
+        policy: what becomes of a name that is neither offered nor a label, whatever its case and white space.
     """
     if name in known:
         return Resolved(known[name])
-    folded = {fold(offered): label for offered, label in known.items()}
+    folded = {fold(label): label for label in known.values()}
+    folded.update((fold(offered), label) for offered, label in known.items())
     label = folded.get(fold(name))
     if label is not None:
         return Resolved(label, exact=False)
@@ -88,3 +88,11 @@ def _paths(labels: LabelSet) -> Iterator[tuple[str, ...]]:
             yield from ((label.name, *path) for path in _paths(label.children))
         else:
             yield (label.name,)
+
+
+def _descriptions(label: Label) -> Iterator[str]:
+    if label.children:
+        for child in label.children:
+            yield from _descriptions(child)
+    else:
+        yield label.description

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 import yaml
+
+from ner_ray.types import Message
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -26,21 +28,27 @@ def template(family: str, *path: str) -> str:
     return str(node)
 
 
-def variants(family: str, *path: str) -> tuple[str, ...]:
-    """The keys at `path` under `texts`."""
-    node = _load(family)["texts"]
-    for key in path:
-        node = node[key]
-    return tuple(node)
-
-
-def render(text: str, **values: str) -> str:
+def render(text: str, /, **values: str) -> str:
     """`text` with every `{name}` of `values` replaced, in one pass.
 
     What is put in is never looked at again, so braces and placeholders in a user's text are just text; a
     `{name}` that is not among `values` stays as it is.
     """
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+def wrap(family: str, name: str, turns: Sequence[Message]) -> str:
+    """Turns in one of a family's own wrappers, ready for the answer.
+
+    A wrapper is a template for each role, what stands before all turns (`begin`), what the answer follows
+    (`answer`), and whether the wrapper strips the white space around each turn (`strip`).
+    """
+    wrapper = _load(family)["texts"]["wrapper"][name]
+    parts = [wrapper.get("begin", "")]
+    for turn in turns:
+        content = turn.content.strip() if wrapper.get("strip") else turn.content
+        parts.append(render(wrapper[turn.role], content=content))
+    return "".join([*parts, wrapper["answer"]])
 
 
 def placeholders(text: str) -> frozenset[str]:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ner_ray.families._labels import outputs, resolve
+from ner_ray.families._labels import names, resolve
 from ner_ray.families._template import render, template
 from ner_ray.families._transcript import flat, read_samples, settle, unparsable
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
@@ -81,7 +81,7 @@ class _Tagger:
 
         A mention's score is the probability of its words and tags.
         """
-        known = outputs(passage.labels)
+        known = names(passage.labels)
         return read_samples(
             transcript,
             lambda _, completion: _read(
@@ -94,9 +94,9 @@ class _Tagger:
 
         Left out: what overlaps gold that starts earlier, labels outside the set.
         """
-        names = {label: path for path, label in outputs(passage.labels).items()}
-        entities = flat([entity for entity in gold if entity.label in names])
-        tagged = _tag(list(_cut(_words(passage.text, self.options.words), entities)), entities, names)
+        known = names(passage.labels)
+        entities = flat([entity for entity in gold if entity.label in known])
+        tagged = _tag(list(_cut(_words(passage.text, self.options.words), entities)), entities)
         if not self.ask(passage, ()):
             return []
         prompt = self._prompt(passage, [word for word, _ in tagged])
@@ -106,7 +106,7 @@ class _Tagger:
         dataset = self.options.dataset
         text = render(
             template("gner", "prompt"),
-            labels=", ".join(outputs(passage.labels)),
+            labels=", ".join(names(passage.labels)),
             dataset=render(template("gner", "dataset"), name=dataset) if dataset else "",
             sentence=" ".join(words),
         )
@@ -263,9 +263,7 @@ def _cut(words: Sequence[tuple[str, int, int]], entities: Sequence[Entity]) -> I
             yield word[begin - start : stop - start], begin, stop
 
 
-def _tag(
-    words: Sequence[tuple[str, int, int]], entities: Sequence[Entity], names: Mapping[str, str]
-) -> list[tuple[str, str]]:
+def _tag(words: Sequence[tuple[str, int, int]], entities: Sequence[Entity]) -> list[tuple[str, str]]:
     """Words with BIO tags, of entities that do not overlap and end where words end."""
     tagged = []
     pending = collections.deque(entities)
@@ -275,7 +273,7 @@ def _tag(
             pending.popleft()
             begun = False
         if pending and pending[0].start <= start and end <= pending[0].end:
-            tagged.append((word, f"{'I' if begun else 'B'}-{names[pending[0].label]}"))
+            tagged.append((word, f"{'I' if begun else 'B'}-{pending[0].label}"))
             begun = True
         else:
             tagged.append((word, "O"))

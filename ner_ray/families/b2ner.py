@@ -1,0 +1,269 @@
+"""B2NER: one pass, answered with `label: entity; label: entity`.
+
+Yang et al., "Beyond Boundaries: Learning a Universal Entity Taxonomy across Datasets and Languages for Open
+Named Entity Recognition", 2024.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from ner_ray.families._labels import descriptions, fold, outputs, resolve
+from ner_ray.families._template import render, template
+from ner_ray.families._transcript import play, read_samples, settle, unparsable
+from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
+from ner_ray.types import (
+    Completion,
+    Demonstration,
+    Entity,
+    Exchange,
+    Mention,
+    Message,
+    Passage,
+    Prompt,
+    Reading,
+    Transcript,
+)
+
+_NOTHING = " None"
+_SEPARATOR = re.compile(r"[;；\n]")
+_COLON = re.compile(r"[:：]")
+_LEAD = re.compile(r"\s*(?:(?:[-*•]|\d{1,3}[.)]|Answer:|答案[:：]|Antwort:|Antwoord:|Respuesta:)\s+)?")
+# The languages whose released templates have room for descriptions and examples.
+_FULL_LANGUAGES = ("en", "zh")
+
+
+class Options(FamilyOptions):
+    """B2NER's options; the defaults are those of the released checkpoints."""
+
+    language: Literal["en", "zh", "de", "nl", "es"] = "en"
+    wrapper: Literal["raw", "chat"] = Field(
+        default="raw", description="raw: no chat template, as released; chat: a turn in the model's template."
+    )
+    descriptions: bool = Field(
+        default=False, description="Show the labels' descriptions (English and Chinese only)."
+    )
+    max_labels: int = Field(
+        default=18,
+        ge=1,
+        description="Labels in one prompt, as in training; larger sets are split evenly over several.",
+    )
+
+    @model_validator(mode="after")
+    def _has_template(self) -> Self:
+        if self.descriptions and self.language not in _FULL_LANGUAGES:
+            raise ValueError(
+                f"B2NER has templates with descriptions for en and zh only, not {self.language!r}"
+            )
+        return self
+
+
+def steps(options: Options) -> tuple[Step, ...]:
+    """One step, `tagger`."""
+    return (_Tagger(options),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagger:
+    options: Options
+    role: str = "tagger"
+
+    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+        """A prompt for every `max_labels` labels; `Prompt.subject` is its number.
+
+        Demonstrations go in where the language has a template for them (en, zh; they then take the place of
+        descriptions), and are left out elsewhere.
+        """
+        if transcript or not passage.text.strip():
+            return []
+        groups = _split(list(outputs(passage.labels)), self.options.max_labels)
+        return [
+            Prompt(self._content(passage, group), subject=str(number)) for number, group in enumerate(groups)
+        ]
+
+    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+        """The listed mentions of all prompts. A mention's score is the probability of its label and text."""
+        known = outputs(passage.labels)
+        return read_samples(
+            transcript,
+            lambda _, completion: _read(
+                passage.text, completion, known, self.options.outside_labels, self.role
+            ),
+        )
+
+    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+        """`label: entity` for every mention, in the order of the text.
+
+        Left out: labels outside the set. The format cannot say which of several occurrences is meant.
+        """
+        known = outputs(passage.labels)
+        names = {label: path for path, label in known.items()}
+        groups = _split(list(known), self.options.max_labels)
+        items = [
+            (names[entity.label], entity.text)
+            for entity in sorted(gold, key=lambda one: one.start)
+            if entity.label in names
+        ]
+
+        def answer(prompt: Prompt) -> str:
+            group = groups[int(prompt.subject)]
+            return _write([item for item in items if item[0] in group])
+
+        return play(self, passage, answer)
+
+    def _content(self, passage: Passage, group: Sequence[str]) -> str | tuple[Message, ...]:
+        language = self.options.language
+        few_shot = bool(passage.demonstrations) and language in _FULL_LANGUAGES
+        described = self.options.descriptions and not few_shot
+        kind = "few_shot" if few_shot else "described" if described else "zero_shot"
+        text = render(
+            template("b2ner", kind, language),
+            labels=", ".join(group),
+            descriptions=self._descriptions(passage, group) if described else "",
+            examples=self._examples(passage, group) if few_shot else "",
+            text=passage.text,
+        ) + template("b2ner", "answer", language)
+        return (Message("user", text),) if self.options.wrapper == "chat" else text
+
+    def _descriptions(self, passage: Passage, group: Sequence[str]) -> str:
+        known, described = outputs(passage.labels), descriptions(passage.labels)
+        line = template("b2ner", "description", self.options.language)
+        return "; ".join(
+            render(line, label=path, description=described[known[path]])
+            for path in group
+            if known[path] in described
+        )
+
+    def _examples(self, passage: Passage, group: Sequence[str]) -> str:
+        """The demonstrations, without the mentions whose label stands in another prompt of this passage."""
+        names = {label: path for path, label in outputs(passage.labels).items()}
+        others = set(names.values()) - set(group)
+
+        def entities(one: Demonstration) -> str:
+            items = [(names.get(mention.label, mention.label), mention.text) for mention in one.mentions]
+            return _write([item for item in items if item[0] not in others])
+
+        line = template("b2ner", "example", self.options.language)
+        prefix = template("b2ner", "answer", self.options.language)
+        return "".join(
+            render(line, text=one.text, answer=prefix, entities=entities(one))
+            for one in passage.demonstrations
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A label and an entity of an answer: the item is `start:end`, the entity `entity:end`."""
+
+    label: str
+    start: int
+    entity: int
+    end: int
+
+
+def _split(names: Sequence[str], size: int) -> list[Sequence[str]]:
+    """As few groups of at most `size` as there can be, as even as they can be, in order."""
+    count = -(-len(names) // size)
+    bounds = [len(names) * number // max(count, 1) for number in range(count + 1)]
+    return [names[begin:end] for begin, end in itertools.pairwise(bounds)]
+
+
+def _write(items: Sequence[tuple[str, str]]) -> str:
+    return " " + "; ".join(f"{label}: {entity}" for label, entity in items) if items else _NOTHING
+
+
+def _read(
+    text: str, completion: Completion, known: Mapping[str, str], policy: LabelPolicy, role: str
+) -> Reading:
+    answer = completion.text
+    cut = completion.finish_reason == "length"
+    if fold(answer).rstrip(".。") in ("none", "无"):
+        return Reading((), settle(completion, recovered=answer.strip() != _NOTHING.strip()))
+    items, odd = _items(answer, text, known, cut=cut)
+    if not items and not (cut and answer.strip()):
+        return unparsable(role, completion)
+    mentions: list[Mention] = []
+    dropped: list[Mention] = []
+    for item in items:
+        resolved = resolve(item.label, known, policy)
+        odd |= not resolved.exact
+        label = item.label if resolved.label is None else resolved.label
+        score = completion.probability(item.start, item.end)
+        (dropped if resolved.label is None else mentions).append(
+            Mention(answer[item.entity : item.end], label, score)
+        )
+    return Reading(tuple(mentions), settle(completion, recovered=odd), dropped=tuple(dropped))
+
+
+def _items(answer: str, text: str, known: Mapping[str, str], *, cut: bool) -> tuple[list[_Item], bool]:
+    """The complete items of an answer, and whether there was anything to repair.
+
+    Repaired are items on lines of their own, full-width punctuation, bullets, a repeated answer prefix, an
+    entity that holds a semicolon, and several entities behind one label where each of them, but not all
+    together, stands in the text.
+    """
+    pieces = list(_pieces(answer))
+    odd = "\n" in answer.strip() or re.search("[；：]", answer) is not None
+    if cut:
+        pieces = pieces[:-1]
+    items: list[_Item] = []
+    for start, end, repaired in pieces:
+        label, entity = _label(answer, start, end, known)
+        odd |= repaired or not label
+        if label and entity < end:
+            parts = list(_entities(answer, entity, end, text))
+            odd |= len(parts) > 1
+            items += [_Item(label, start, begin, stop) for begin, stop in parts]
+        elif not label and items and answer[items[-1].entity : end] in text:
+            items[-1] = replace(items[-1], end=end)
+    return items, odd
+
+
+def _pieces(answer: str) -> Iterator[tuple[int, int, bool]]:
+    """What stands between separators, without white space, bullets and answer prefixes."""
+    begin = 0
+    for end in [*(match.start() for match in _SEPARATOR.finditer(answer)), len(answer)]:
+        piece = answer[begin:end]
+        lead = _LEAD.match(piece)
+        start = begin + (lead.end() if lead else 0)
+        stripped = answer[start:end].rstrip()
+        if stripped:
+            yield start, start + len(stripped), bool(lead and lead[0].strip())
+        begin = end + 1
+
+
+def _label(answer: str, start: int, end: int, known: Mapping[str, str]) -> tuple[str, int]:
+    """The label of a piece and where its entity begins; an empty label where the piece has none.
+
+    A label of the set may hold colons; any other ends at the first.
+    """
+    piece = answer[start:end]
+    colons = [match.start() for match in _COLON.finditer(piece)]
+    offered = {fold(name) for name in known}
+    ends = [colon for colon in colons if fold(piece[:colon]) in offered][-1:] or colons[:1]
+    if not ends or not piece[: ends[0]].strip():
+        return "", start
+    behind = piece[ends[0] + 1 :]
+    return piece[: ends[0]].strip(), end - len(behind.lstrip())
+
+
+def _entities(answer: str, begin: int, end: int, text: str) -> Iterator[tuple[int, int]]:
+    whole = answer[begin:end]
+    parts = [match.span() for match in re.finditer(r"[^,，、]+", whole)]
+    spans = [(begin + one, begin + other) for one, other in parts if whole[one:other].strip()]
+    trimmed = [_trim(answer, *span) for span in spans]
+    if whole in text or len(trimmed) < 2 or not all(answer[one:other] in text for one, other in trimmed):
+        yield begin, end
+    else:
+        yield from trimmed
+
+
+def _trim(answer: str, begin: int, end: int) -> tuple[int, int]:
+    piece = answer[begin:end]
+    return end - len(piece.lstrip()), begin + len(piece.rstrip())

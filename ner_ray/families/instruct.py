@@ -1,0 +1,191 @@
+"""Any chat model: a prompt that asks for entities with their types, answered with a list of pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ner_ray.families._labels import descriptions, names, resolve
+from ner_ray.families._lists import Pair, pairs, read_list
+from ner_ray.families._template import placeholders, render, template
+from ner_ray.families._transcript import play, read_samples, settle, unparsable
+from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
+from ner_ray.types import (
+    Completion,
+    Entity,
+    Exchange,
+    Mention,
+    Message,
+    Passage,
+    Prompt,
+    Reading,
+    Transcript,
+)
+
+_PLACEHOLDERS = frozenset({"text", "labels", "descriptions"})
+_THOUGHT_ENDS = "</think>"
+
+
+class UserTemplate(BaseModel):
+    """A prompt of the user's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    user: str = Field(
+        description="The user turn. {text} is the text, {labels} the labels joined by commas, {descriptions} "
+        "a line `label: description` for each label that has one."
+    )
+    system: str = Field(default="", description="The system turn; none if empty. It may hold {labels} too.")
+
+    @model_validator(mode="after")
+    def _has_known_placeholders(self) -> Self:
+        unknown = (placeholders(self.user) | placeholders(self.system)) - _PLACEHOLDERS
+        if unknown or "text" not in placeholders(self.user):
+            known = ", ".join(f"{{{name}}}" for name in sorted(_PLACEHOLDERS))
+            found = ", ".join(f"{{{name}}}" for name in sorted(unknown)) or "no {text} in `user`"
+            raise ValueError(
+                f"a prompt template knows {known} and must hold {{text}} in `user`; found {found}"
+            )
+        return self
+
+
+class Options(FamilyOptions):
+    """What to ask, and in which form the answer is wanted; any of the forms is read."""
+
+    prompt: Literal["evaluation", "annotation"] = Field(
+        default="evaluation",
+        description="evaluation: with the label set; annotation: open, the model names types of its own.",
+    )
+    language: Literal["en", "zh"] = "en"
+    returns: Literal["json", "tuples"] = Field(
+        default="json",
+        description="json: a list of one-key dictionaries; tuples: pairs (published for annotation only).",
+    )
+    template: UserTemplate | None = Field(
+        default=None,
+        description="A prompt of your own: the path of a YAML file with `user` and `system`, or these two.",
+    )
+
+    @field_validator("template", mode="before")
+    @classmethod
+    def _read_file(cls, value: object) -> object:
+        """The content of the file, so that a run's record holds the prompt and its workers need no file."""
+        if not isinstance(value, str | Path):
+            return value
+        try:
+            return yaml.safe_load(Path(value).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ValueError(f"cannot read the prompt template {str(value)!r}: {error}") from error
+
+    @model_validator(mode="after")
+    def _is_published(self) -> Self:
+        if self.template is None and self.prompt == "evaluation" and self.returns == "tuples":
+            raise ValueError(
+                "there is no published evaluation prompt that asks for tuples; use `returns: json`"
+            )
+        return self
+
+
+def steps(options: Options) -> tuple[Step, ...]:
+    """One step, `tagger`."""
+    return (_Tagger(options),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagger:
+    options: Options
+    role: str = "tagger"
+
+    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+        """One prompt; demonstrations are earlier turns of the chat."""
+        if transcript or not passage.text.strip():
+            return []
+        system, user = self._templates()
+        values = _values(passage)
+        turns = [Message("system", render(system, **values))] if system else []
+        for one in passage.demonstrations:
+            turns.append(Message("user", render(user, **{**values, "text": one.text})))
+            turns.append(
+                Message("assistant", self._write([(mention.text, mention.label) for mention in one.mentions]))
+            )
+        return [Prompt((*turns, Message("user", render(user, **values))))]
+
+    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+        """The listed mentions. A mention's score is the probability of its entity and type.
+
+        Without a label set every type is kept as it is.
+        """
+        known = names(passage.labels)
+        policy = self.options.outside_labels if known else "keep"
+        return read_samples(transcript, lambda _, completion: _read(completion, known, policy, self.role))
+
+    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+        """A pair for every mention, in the order of the text.
+
+        Left out: labels outside the set, where there is one. A list cannot say which of several occurrences
+        is meant.
+        """
+        known = names(passage.labels)
+        items = [
+            (entity.text, entity.label)
+            for entity in sorted(gold, key=lambda one: one.start)
+            if not known or entity.label in known
+        ]
+        return play(self, passage, lambda _: self._write(items))
+
+    def _templates(self) -> tuple[str, str]:
+        if self.options.template is not None:
+            return self.options.template.system, self.options.template.user
+        language = self.options.language
+        return (
+            template("instruct", "system", language),
+            template("instruct", self.options.prompt, language, self.options.returns),
+        )
+
+    def _write(self, items: Sequence[tuple[str, str]]) -> str:
+        if self.options.returns == "json":
+            return json.dumps([{entity: label} for entity, label in items], ensure_ascii=False)
+        return "[" + ", ".join(f"({_quote(entity)}, {_quote(label)})" for entity, label in items) + "]"
+
+
+def _values(passage: Passage) -> dict[str, str]:
+    described = descriptions(passage.labels)
+    return {
+        "text": passage.text,
+        "labels": ", ".join(names(passage.labels)),
+        "descriptions": "\n".join(f"{name}: {text}" for name, text in described.items()),
+    }
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _read(completion: Completion, known: Mapping[str, str], policy: LabelPolicy, role: str) -> Reading:
+    answer = completion.text
+    # What a reasoning model thinks before it answers is blanked, so that offsets stay those of the answer.
+    thought = answer.rfind(_THOUGHT_ENDS) + len(_THOUGHT_ENDS) if _THOUGHT_ENDS in answer else 0
+    listed = read_list(" " * thought + answer[thought:])
+    found = pairs(listed.root) if listed.root is not None else []
+    if listed.root is None or (listed.root.items and not found and not listed.cut):
+        return unparsable(role, completion)
+    odd = listed.odd
+    mentions: list[Mention] = []
+    dropped: list[Mention] = []
+    for pair in found:
+        resolved = resolve(pair.label.value, known, policy)
+        odd |= not resolved.exact and bool(known)
+        label = pair.label.value if resolved.label is None else resolved.label
+        mention = Mention(pair.entity.value, label, completion.probability(*_extent(pair)))
+        (dropped if resolved.label is None else mentions).append(mention)
+    return Reading(tuple(mentions), settle(completion, cut=listed.cut, recovered=odd), dropped=tuple(dropped))
+
+
+def _extent(pair: Pair) -> tuple[int, int]:
+    return min(pair.entity.start, pair.label.start), max(pair.entity.end, pair.label.end)

@@ -1,0 +1,120 @@
+"""RA-IT: UniversalNER's conversation, preceded by retrieved demonstrations, in English and Chinese.
+
+Xie et al., "Retrieval Augmented Instruction Tuning for Open NER with Large Language Models", 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from ner_ray.families._labels import names
+from ner_ray.families._queries import read_queries, write_answer
+from ner_ray.families._template import render, template, wrap
+from ner_ray.families._transcript import play
+from ner_ray.families.base import FamilyOptions, Step
+from ner_ray.types import (
+    Demonstration,
+    Entity,
+    Exchange,
+    Message,
+    Passage,
+    Prompt,
+    Reading,
+    Transcript,
+)
+
+
+class Options(FamilyOptions):
+    """RA-IT's options; the defaults are those of RA-IT-NER-8B. RA-IT-NER-zh-7B is `zh` and `qwen`.
+
+    `outside_labels` has nothing to decide here: an answer has the type that was asked for.
+    """
+
+    language: Literal["en", "zh"] = "en"
+    wrapper: Literal["llama-3", "qwen", "chat"] = Field(
+        default="llama-3",
+        description="llama-3 and qwen as released; chat: turns in the model's own template.",
+    )
+    wording: Literal["training", "generator", "serve"] = Field(
+        default="training",
+        description="training: as the checkpoints were tuned and evaluated; generator: as the published code "
+        "that makes data words it (differs in English); serve: as the published demo.",
+    )
+    system: str | None = Field(
+        default=None,
+        description="System turn; the released one of wrapper and wording if null, none if empty.",
+    )
+    dataset: str = Field(default="", description="A name for the `Dataset:` line; none if empty.")
+
+
+def steps(options: Options) -> tuple[Step, ...]:
+    """One step, `tagger`."""
+    return (_Tagger(options),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagger:
+    options: Options
+    role: str = "tagger"
+
+    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+        """A prompt for each type; they differ only at their ends, so an engine computes the rest once."""
+        if transcript or not passage.text.strip():
+            return []
+        return [Prompt(self._content(passage, name), subject=name) for name in names(passage.labels)]
+
+    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:  # noqa: ARG002 - subjects say it
+        """The listed mentions, in the order of the types."""
+        return read_queries(transcript, self.role)
+
+    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+        """A list for every type, an item for every mention, in the order of the text.
+
+        Left out: labels outside the set. A list cannot say which of several occurrences is meant. Unlike the
+        published generator this writes JSON: quotes within an entity are escaped.
+        """
+        return play(self, passage, lambda prompt: write_answer(prompt, gold))
+
+    def _content(self, passage: Passage, asked: str) -> str | tuple[Message, ...]:
+        dataset = self.options.dataset
+        turns = [
+            *self._opening(passage.demonstrations),
+            Message(
+                "user",
+                self._say("passage_of_dataset" if dataset else "passage", dataset=dataset, text=passage.text),
+            ),
+            Message("assistant", self._say("acknowledgement")),
+            Message("user", self._say("query", type=asked)),
+        ]
+        return tuple(turns) if self.options.wrapper == "chat" else wrap("ra_it", self.options.wrapper, turns)
+
+    def _opening(self, demonstrations: Sequence[Demonstration]) -> list[Message]:
+        turns = []
+        if system := self._system():
+            turns.append(Message("system", system))
+        if demonstrations:
+            examples = "\n".join(
+                self._say("example", text=one.text, entities=_entities(one)) for one in demonstrations
+            )
+            turns.append(Message("user", self._say("examples", examples=examples)))
+            turns.append(Message("assistant", self._say("examples_acknowledgement")))
+        return turns
+
+    def _system(self) -> str:
+        if self.options.system is not None:
+            return self.options.system
+        if self.options.wording == "serve":
+            return template("ra_it", "system", "serve")
+        return template("ra_it", "system", "training", self.options.wrapper)
+
+    def _say(self, key: str, **values: str) -> str:
+        return render(template("ra_it", self.options.wording, self.options.language, key), **values)
+
+
+def _entities(demonstration: Demonstration) -> str:
+    """The mentions of all types as in the released data: Python's notation of a list of dictionaries."""
+    return repr([{mention.text: mention.label} for mention in demonstration.mentions])

@@ -1,0 +1,89 @@
+"""UniversalNER: a conversation about the text, one query a type, answered with a JSON list.
+
+Zhou et al., "UniversalNER: Targeted Distillation from Large Language Models for Open Named Entity
+Recognition", 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from ner_ray.families._labels import descriptions, names
+from ner_ray.families._queries import read_queries, write_answer
+from ner_ray.families._template import render, template, wrap
+from ner_ray.families._transcript import play
+from ner_ray.families.base import FamilyOptions, Step
+from ner_ray.types import Entity, Exchange, Message, Passage, Prompt, Reading, Transcript
+
+
+class Options(FamilyOptions):
+    """UniversalNER's options; the defaults are those of its published inference code.
+
+    `outside_labels` has nothing to decide here: an answer has the type that was asked for.
+    """
+
+    wrapper: Literal["vicuna", "chat"] = Field(
+        default="vicuna",
+        description="vicuna: USER: ... ASSISTANT: ..., as released; chat: turns in the model's template.",
+    )
+    system: Literal["text", "paragraph"] = Field(
+        default="text",
+        description="The last word of the system turn: text at inference, paragraph in the training code.",
+    )
+    dataset: str = Field(
+        default="", description="A name for the `Dataset:` line of the supervised checkpoints; none if empty."
+    )
+    definitions: bool = Field(
+        default=False,
+        description="Ask with a label's description where it has one, as UniNER-7B-definition wants it.",
+    )
+
+
+def steps(options: Options) -> tuple[Step, ...]:
+    """One step, `tagger`."""
+    return (_Tagger(options),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagger:
+    options: Options
+    role: str = "tagger"
+
+    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+        """A prompt for each type, which differ only at their ends, so that an engine computes the text once.
+
+        Demonstrations have no place in them, since the model was trained without.
+        """
+        if transcript or not passage.text.strip():
+            return []
+        defined = descriptions(passage.labels) if self.options.definitions else {}
+        return [
+            Prompt(self._content(passage, defined.get(name, name)), subject=name)
+            for name in names(passage.labels)
+        ]
+
+    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:  # noqa: ARG002 - subjects say it
+        """The listed mentions, in the order of the types."""
+        return read_queries(transcript, self.role)
+
+    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+        """A list for every type, an item for every mention, in the order of the text.
+
+        Left out: labels outside the set. A list cannot say which of several occurrences is meant.
+        """
+        return play(self, passage, lambda prompt: write_answer(prompt, gold))
+
+    def _content(self, passage: Passage, asked: str) -> str | tuple[Message, ...]:
+        dataset = self.options.dataset
+        text = template("universal_ner", "passage_of_dataset" if dataset else "passage")
+        turns = (
+            Message("system", template("universal_ner", "system", self.options.system)),
+            Message("user", render(text, dataset=dataset, text=passage.text)),
+            Message("assistant", template("universal_ner", "acknowledgement")),
+            Message("user", render(template("universal_ner", "query"), type=asked)),
+        )
+        return turns if self.options.wrapper == "chat" else wrap("universal_ner", self.options.wrapper, turns)
