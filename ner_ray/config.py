@@ -102,10 +102,30 @@ class ChunkConfig(Section):
 class AlignConfig(Section):
     """How mentions are put onto the text."""
 
-    normalize: bool = Field(default=True, description="Match over differences of case, width, white space, quotes.")
-    fuzzy: bool = Field(default=True, description="Match misspelt mentions.")
+    normalize: bool = Field(
+        default=True, description="Match over differences of case, width, white space, quotes and dashes."
+    )
+    fuzzy: bool = Field(
+        default=True, description="Match misspelt mentions, and mentions of which only some words are found."
+    )
     threshold: float = Field(
         default=0.8, ge=0, le=1, description="The least similarity (normalised indel) of a fuzzy match."
+    )
+    fuzzy_budget: int = Field(
+        default=200_000,
+        ge=0,
+        description="The most comparisons for fuzzy matches in one text, about 0.5 microseconds each.",
+    )
+    min_matched: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="The least share of a mention's tokens found in the text, for answers that repeat the text.",
+    )
+    occurrences: Literal["listed", "all"] = Field(
+        default="listed",
+        description="For answers that list mentions. listed: one place for each time a mention is listed; "
+        "all: every place of a listed mention.",
     )
 
 
@@ -235,8 +255,8 @@ class DemosConfig(Section):
         "nn", "nn_bm25_rejection", "diverse_nn", "diverse_nn_bm25_rejection", "bm25_rank", "random", "mixed"
     ] = Field(
         default="nn",
-        description="nn: the nearest. diverse_nn: drawn from the nearest candidates. bm25_rejection: what BM25 "
-        "puts under bm25_threshold is dropped. bm25_rank: those of the candidates that BM25 puts first. "
+        description="nn: the nearest. diverse_nn: drawn from the nearest candidates. bm25_rejection: what "
+        "BM25 puts under bm25_threshold is dropped. bm25_rank: those candidates that BM25 puts first. "
         "random: drawn from the pool. mixed: nn with the probability nearest_share, else random.",
     )
     k: int = Field(default=2, ge=1, description="Examples a document, at most.")
@@ -256,7 +276,7 @@ class DemosConfig(Section):
         description="as_chosen: nearest first under nn and bm25_rank, by chance where examples are drawn.",
     )
     token_budget: int | None = Field(
-        default=None, ge=0, description="Tokens for all of a document's examples; the last chosen are dropped."
+        default=None, ge=0, description="Tokens for a document's examples; the last chosen are dropped."
     )
     guard: bool = Field(
         default=True, description="Hold back examples that equal, contain or largely repeat the document."

@@ -25,6 +25,7 @@ CountTokens = Callable[[list[str]], list[int]]
 # English has 4 to 5 characters a token, the most compressible prose under 8.
 _CHARACTERS_PER_TOKEN = 8
 _WINDOW = 128  # characters before a cut that are searched for a good place
+_AHEAD = 8  # characters after it: they tell whether it is inside a word or a grapheme
 _SLACK = 1.1  # pieces of a long sentence are made this much smaller than its average says
 _TIGHTER = 0.95
 _REPACKINGS = 8
@@ -132,7 +133,7 @@ def cut_before(text: str, position: int, floor: int) -> int:
     while run > floor and _REGIONAL.match(text, run):  # flags are pairs, counted from the first
         run -= 1
     begin -= (begin - run - 1) % 2 if run < begin else 0
-    window = text[begin : position + _WINDOW]
+    window = text[begin : position + _AHEAD]
     graphemes = {begin + match.start() for match in _GRAPHEME.finditer(window)}
     good = [cut for cut in graphemes if floor < cut <= position]
     if not good:
@@ -175,7 +176,11 @@ def _chunks(text: str, ranges: Sequence[tuple[int, int]]) -> list[Chunk]:
     """Chunks of ranges that cover the text in order: blanks at the ends cut off, cores laid out."""
     trimmed = [_trim(text, start, end) for start, end in ranges]
     seen = [span for span in trimmed if span[0] < span[1]]
-    borders = [0, *(_border(text, left, right) for left, right in zip(seen, seen[1:], strict=False)), len(text)]
+    borders = [
+        0,
+        *(_border(text, left, right) for left, right in zip(seen, seen[1:], strict=False)),
+        len(text),
+    ]
     borders = list(accumulate(borders, max))
     return [
         Chunk(start=start, end=end, core_start=core_start, core_end=core_end)

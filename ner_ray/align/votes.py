@@ -1,0 +1,104 @@
+"""Several samples of one answer joined into one placement."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ner_ray.config import VoteConfig
+from ner_ray.types import Entity, Mention, Placement, SpanStatus
+
+_Key = tuple[int, int, str]
+_STATUSES = [SpanStatus.EXACT, SpanStatus.NORMALIZED, SpanStatus.FUZZY]
+_ROUNDING = 1e-9
+
+
+def join(placements: Sequence[Placement], config: VoteConfig) -> Placement:
+    """The placement that the samples stand for, sorted by place.
+
+    agreement: a span with its label is kept iff at least `min_agreement` of the samples have it; its score is
+    the mean of theirs times its agreement. Of two kept spans that overlap, and that no sample has both, the one
+    with the greater agreement stays, then the longer; spans that some sample has together (a family that nests)
+    both stay. One sample comes back as it is.
+
+    longest: the union of CascadeNER (`merge_entities` of its `infer.py`): spans come in the order of the
+    samples; one that overlaps a span already there replaces the first such if it is longer, and is dropped
+    otherwise. It ignores votes, leaves scores as they are, and can leave overlaps behind.
+
+    Mentions without a place are voted on in the same way under `agreement`, and all kept under `longest`.
+    """
+    if len(placements) <= 1 and config.method == "agreement":
+        return placements[0] if placements else Placement(())
+    if config.method == "longest":
+        return _longest(placements)
+    return _agreed(placements, config.min_agreement)
+
+
+def _longest(placements: Sequence[Placement]) -> Placement:
+    merged: list[Entity] = []
+    for entity in (entity for placement in placements for entity in placement.entities):
+        rival = next((k for k, other in enumerate(merged) if _overlap(entity, other)), None)
+        if rival is None:
+            merged.append(entity)
+        elif entity.end - entity.start > merged[rival].end - merged[rival].start:
+            merged[rival] = entity
+    unaligned = tuple(mention for placement in placements for mention in placement.unaligned)
+    return Placement(tuple(sorted(merged, key=_key)), unaligned)
+
+
+def _agreed(placements: Sequence[Placement], least: float) -> Placement:
+    samples = [{_key(entity): entity for entity in placement.entities} for placement in placements]
+    votes = Counter(key for sample in samples for key in sample)
+    needed = least * len(placements) - _ROUNDING
+    ranked = sorted(
+        (key for key, count in votes.items() if count >= needed),
+        key=lambda key: (-votes[key], key[0] - key[1], key),
+    )
+    kept: list[_Key] = []
+    for key in ranked:
+        if not any(_overlap_keys(key, other) and not _together(samples, key, other) for other in kept):
+            kept.append(key)
+    entities = [
+        _joined([sample[key] for sample in samples if key in sample], len(samples)) for key in sorted(kept)
+    ]
+    return Placement(tuple(entities), _unaligned(placements, needed))
+
+
+def _joined(found: Sequence[Entity], samples: int) -> Entity:
+    agreement = len(found) / samples
+    scores = [entity.score for entity in found if entity.score is not None]
+    score = agreement * sum(scores) / len(scores) if scores else agreement
+    best = min(found, key=lambda entity: _STATUSES.index(entity.status))
+    return replace(best, score=score)
+
+
+def _unaligned(placements: Sequence[Placement], needed: float) -> tuple[Mention, ...]:
+    """Mentions without a place in enough samples; the second of a kind in a sample is another one."""
+    votes: Counter[tuple[str, str, int]] = Counter()
+    first: dict[tuple[str, str, int], Mention] = {}
+    for placement in placements:
+        seen: Counter[tuple[str, str]] = Counter()
+        for mention in placement.unaligned:
+            kind = mention.text, mention.label
+            key = (*kind, seen[kind])
+            seen[kind] += 1
+            votes[key] += 1
+            first.setdefault(key, mention)
+    return tuple(mention for key, mention in first.items() if votes[key] >= needed)
+
+
+def _key(entity: Entity) -> _Key:
+    return entity.start, entity.end, entity.label
+
+
+def _overlap(one: Entity, other: Entity) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _overlap_keys(one: _Key, other: _Key) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _together(samples: Sequence[dict[_Key, Entity]], one: _Key, other: _Key) -> bool:
+    return any(one in sample and other in sample for sample in samples)

@@ -1,0 +1,507 @@
+"""The model's copy of a text put onto the text, word by word.
+
+For answers that repeat their input (tagged words, marks). The copy may omit, add, change and repeat words and
+has its own white space. Levels, each for what the one before left open:
+
+1. the same characters, white space aside: they correspond one to one;
+2. the same tokens: equal, else a subsequence, else the longest common subsequence (LCS), over normal forms;
+3. inside a gap between matched tokens: the same characters differently cut into tokens; then similar tokens;
+4. inside what is still open, token by token by position, if there are as many on both sides.
+
+Level 4 alone places nothing: it only completes a mention that has matched tokens too.
+
+The first levels are those of GNER (Ding et al. 2024, `hierarchical_matching`). It ends at the LCS: a changed
+word loses its label there, and a mention whose words match far apart is torn.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import regex
+from rapidfuzz.distance import Indel, LCSseq
+
+from ner_ray.align._entity import entity_at
+from ner_ray.config import AlignConfig
+from ner_ray.text.normalize import fold
+from ner_ray.text.tokens import BLANK, spans
+from ner_ray.types import Entity, Mention, Placement
+
+_RUN = regex.compile(rf"[^{BLANK}]+")
+_MEANINGFUL = regex.compile(r"[\p{L}\p{N}]")
+_MAX_CELLS = 1 << 30  # the matrix of an LCS takes one bit a cell: 128 MiB
+_ANCHOR = 8  # tokens that must agree where a long text is divided
+_MAX_PAIRS = 400  # similar pairs of one gap that are weighed against each other: the work is their square
+_JOINED = 8  # tokens on a side up to which an open gap is compared as one word
+
+
+class _Run(NamedTuple):
+    """Equal tokens: `size` of the source from `source`, of the copy from `copy`."""
+
+    source: int
+    copy: int
+    size: int
+
+
+class _Segment(NamedTuple):
+    """A piece of the copy and the piece of the source it stands for, in code points.
+
+    `strength` is 1 for equal, the similarity for similar, and 0 for paired by position alone.
+    """
+
+    copy_start: int
+    copy_end: int
+    source_start: int
+    source_end: int
+    strength: float
+
+    def to_source(self, start: int, end: int) -> tuple[int, int]:
+        """The part for `copy[start:end]`: exact where code points correspond one to one, else the whole."""
+        if self.strength < 1 or self.copy_end - self.copy_start != self.source_end - self.source_start:
+            return self.source_start, self.source_end
+        shift = self.source_start - self.copy_start
+        return max(start, self.copy_start) + shift, min(end, self.copy_end) + shift
+
+
+def match_words(source_words: Sequence[str], copy_words: Sequence[str]) -> list[int]:
+    """For each source word the index of the copied word it is matched with, or -1; indices increase.
+
+    As many as possible are matched (a longest common subsequence). If all of the copy is matched, each of its
+    words is with the earliest equal source word that is left.
+    """
+    source, copy = list(source_words), list(copy_words)
+    if source == copy:
+        return list(range(len(source)))
+    if len(copy) < len(source):
+        greedy = _subsequence(source, copy)
+        if greedy is not None:
+            return greedy
+    matched = [-1] * len(source)
+    for run in _lcs(source, copy):
+        matched[run.source : run.source + run.size] = range(run.copy, run.copy + run.size)
+    return matched
+
+
+def align_copy(source: str, copy: str, mentions: Sequence[Mention], config: AlignConfig) -> Placement:
+    """Puts mentions with offsets into `copy` onto `source`; total, and sorted by place.
+
+    A mention covers the source from its first to its last matched token, and is unaligned if less than
+    `config.min_matched` of its tokens are. `exact` means the same characters, white space aside (a prompt may
+    have changed that); `normalized` the same normal form; all else is `fuzzy`, and its score is scaled by the
+    similarity of what was named and what was found. A mention without a score has that similarity as score.
+    """
+    segments = _segments(source, copy, mentions, config)
+    starts = [segment.copy_start for segment in segments]
+    ends = [segment.copy_end for segment in segments]
+    entities: dict[tuple[int, int, str], Entity] = {}
+    unaligned: list[Mention] = []
+    for mention in mentions:
+        bounds = _bounds(copy, mention)
+        touched = segments[bisect_right(ends, bounds[0]) : bisect_left(starts, bounds[1])] if bounds else []
+        entity = _entity(source, copy, mention, bounds, touched, config) if bounds else None
+        if entity is None:
+            unaligned.append(mention)
+        else:
+            entities.setdefault((entity.start, entity.end, entity.label), entity)
+    return Placement(tuple(entities[key] for key in sorted(entities)), tuple(unaligned))
+
+
+def _bounds(copy: str, mention: Mention) -> tuple[int, int] | None:
+    """The mention's place in the copy without blanks around it; None if there is nothing."""
+    if mention.start is None or mention.end is None:
+        return None
+    start, end = max(0, mention.start), min(len(copy), mention.end)
+    surface = copy[start:end]
+    if not surface or surface.isspace():
+        return None
+    start += len(surface) - len(surface.lstrip())
+    return start, start + len(surface.strip())
+
+
+def _entity(
+    source: str,
+    copy: str,
+    mention: Mention,
+    bounds: tuple[int, int],
+    touched: list[_Segment],
+    config: AlignConfig,
+) -> Entity | None:
+    start, end = bounds
+    surface = copy[start:end]
+    kept = _together(touched, 2 * len(surface) + 1)
+    if not _is_enough(copy, bounds, kept, config.min_matched):
+        return None
+    begin = kept[0].to_source(start, end)[0]
+    finish = kept[-1].to_source(start, end)[1]
+    return entity_at(source, begin, finish, replace(mention, text=surface), config, blanks_count=False)
+
+
+def _together(touched: list[_Segment], longest: int) -> list[_Segment]:
+    """The segments without those that matched far away: split at the widest gap while the span is too long."""
+    while len(touched) > 1 and touched[-1].source_end - touched[0].source_start > longest:
+        gaps = [right.source_start - left.source_end for left, right in pairwise(touched)]
+        if max(gaps) <= 1:
+            break
+        cut = gaps.index(max(gaps)) + 1
+        touched = max(touched[:cut], touched[cut:], key=_weight)
+    return touched
+
+
+def _weight(segments: Sequence[_Segment]) -> float:
+    return sum(segment.strength * (segment.copy_end - segment.copy_start) for segment in segments)
+
+
+def _is_enough(copy: str, bounds: tuple[int, int], kept: Sequence[_Segment], share: float) -> bool:
+    """Whether enough of the mention's tokens are matched, and one with a letter or digit, if it has any."""
+    start, end = bounds
+    surface = copy[start:end]
+    solid = [segment for segment in kept if segment.strength > 0]
+    if not solid:
+        return False
+    if _MEANINGFUL.search(surface) and not any(
+        _MEANINGFUL.search(copy, max(start, segment.copy_start), min(end, segment.copy_end))
+        for segment in solid
+    ):
+        return False
+    tokens = [(start + left, start + right) for left, right in spans(surface)]
+    matched = sum(
+        any(segment.copy_start < right and left < segment.copy_end for segment in solid)
+        for left, right in tokens
+    )
+    return matched >= share * len(tokens)
+
+
+def _segments(source: str, copy: str, mentions: Sequence[Mention], config: AlignConfig) -> list[_Segment]:
+    """What of the copy stands for what of the source, in order."""
+    if source == copy:
+        return [_Segment(0, len(copy), 0, len(source), 1.0)]
+    source_runs = [match.span() for match in _RUN.finditer(source)]
+    copy_runs = [match.span() for match in _RUN.finditer(copy)]
+    if _joined(source, source_runs) == _joined(copy, copy_runs):
+        return list(_walk(source_runs, copy_runs))
+    return _Tokens.of(source, copy, config).segments(mentions, config)
+
+
+def _joined(text: str, places: Sequence[tuple[int, int]]) -> str:
+    return "".join([text[start:end] for start, end in places])
+
+
+def _walk(source: Sequence[tuple[int, int]], copy: Sequence[tuple[int, int]]) -> Iterator[_Segment]:
+    """One-to-one segments of two lists of places that hold the same number of code points."""
+    left, right = iter(source), iter(copy)
+    source_start = source_end = copy_start = copy_end = 0
+    while True:
+        if source_start == source_end:
+            source_start, source_end = next(left, (0, 0))
+        if copy_start == copy_end:
+            copy_start, copy_end = next(right, (0, 0))
+        size = min(source_end - source_start, copy_end - copy_start)
+        if size == 0:
+            return
+        yield _Segment(copy_start, copy_start + size, source_start, source_start + size, 1.0)
+        source_start += size
+        copy_start += size
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """Both texts cut into tokens, and the forms by which these are compared."""
+
+    source: str
+    copy: str
+    source_spans: list[tuple[int, int]]
+    copy_spans: list[tuple[int, int]]
+    source_keys: list[str]
+    copy_keys: list[str]
+
+    @classmethod
+    def of(cls, source: str, copy: str, config: AlignConfig) -> _Tokens:
+        source_spans, copy_spans = spans(source), spans(copy)
+        key = _key if config.normalize else str
+        return cls(
+            source,
+            copy,
+            source_spans,
+            copy_spans,
+            [key(source[start:end]) for start, end in source_spans],
+            [key(copy[start:end]) for start, end in copy_spans],
+        )
+
+    def segments(self, mentions: Sequence[Mention], config: AlignConfig) -> list[_Segment]:
+        runs = _contiguous(_runs(self.source_keys, self.copy_keys), self.source_keys, self.copy_keys)
+        runs = self._tightened(runs, mentions)
+        budget = config.fuzzy_budget
+        segments: list[_Segment] = []
+        source_at = copy_at = 0
+        for run in [*runs, _Run(len(self.source_keys), len(self.copy_keys), 0)]:
+            if run.source > source_at and run.copy > copy_at:
+                gap = _Gap(self, source_at, run.source, copy_at, run.copy)
+                allowed = config.fuzzy and gap.cells <= budget
+                budget -= gap.cells if allowed else 0
+                segments.extend(gap.segments(config.threshold if allowed else None))
+            segments.extend(self._equal(run))
+            source_at, copy_at = run.source + run.size, run.copy + run.size
+        return segments
+
+    def _equal(self, run: _Run) -> Iterator[_Segment]:
+        for offset in range(run.size):
+            yield _Segment(*self.copy_spans[run.copy + offset], *self.source_spans[run.source + offset], 1.0)
+
+    def _tightened(self, runs: list[_Run], mentions: Sequence[Mention]) -> list[_Run]:
+        """Runs moved so that a mention whose words follow each other does so in the source, if that can be.
+
+        Between two runs that touch in the copy and not in the source, the border can slide to wherever the
+        tokens still agree; it matters only where it falls inside a mention.
+        """
+        ends = [end for _, end in self.copy_spans]
+        starts = [start for start, _ in self.copy_spans]
+        inner: dict[int, tuple[int, int]] = {}
+        for mention in mentions:
+            if mention.start is not None and mention.end is not None:
+                first, stop = bisect_right(ends, mention.start), bisect_left(starts, mention.end)
+                inner.update({border: (first, stop) for border in range(first + 1, stop)})
+        if not inner:
+            return runs
+        moved = runs[:1]
+        for run in runs[1:]:
+            left = moved.pop()
+            if left.copy + left.size == run.copy and run.copy in inner:
+                moved.extend(self._slid(left, run, *inner[run.copy]))
+            else:
+                moved.extend((left, run))
+        return [run for run in moved if run.size]
+
+    def _slid(self, left: _Run, right: _Run, first: int, stop: int) -> tuple[_Run, _Run]:
+        back = right.copy - max(first, left.copy)
+        if (
+            self.source_keys[right.source - back : right.source]
+            == self.copy_keys[right.copy - back : right.copy]
+        ):
+            return left._replace(size=left.size - back), _Run(
+                right.source - back, right.copy - back, right.size + back
+            )
+        ahead = min(stop, right.copy + right.size) - right.copy
+        at = left.source + left.size
+        if self.source_keys[at : at + ahead] == self.copy_keys[right.copy : right.copy + ahead]:
+            return left._replace(size=left.size + ahead), _Run(
+                right.source + ahead, right.copy + ahead, right.size - ahead
+            )
+        return left, right
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """Tokens of both sides between two matches."""
+
+    tokens: _Tokens
+    source_start: int
+    source_end: int
+    copy_start: int
+    copy_end: int
+
+    @property
+    def cells(self) -> int:
+        return (self.source_end - self.source_start) * (self.copy_end - self.copy_start)
+
+    def segments(self, threshold: float | None) -> Iterator[_Segment]:
+        """What corresponds in here; without a threshold only what is equal, differently cut."""
+        source = self.tokens.source_spans[self.source_start : self.source_end]
+        copy = self.tokens.copy_spans[self.copy_start : self.copy_end]
+        if _joined(self.tokens.source, source) == _joined(self.tokens.copy, copy):
+            yield from _walk(source, copy)
+        elif "".join(self._source_keys()) == "".join(self._copy_keys()):
+            yield self._whole(1.0)
+        elif threshold is not None:
+            at = self.source_start, self.copy_start
+            for i, j, similarity in _similar(self._source_keys(), self._copy_keys(), threshold):
+                pair = replace(
+                    self,
+                    source_start=self.source_start + i,
+                    source_end=self.source_start + i + 1,
+                    copy_start=self.copy_start + j,
+                    copy_end=self.copy_start + j + 1,
+                )
+                between = replace(
+                    self,
+                    source_start=at[0],
+                    source_end=pair.source_start,
+                    copy_start=at[1],
+                    copy_end=pair.copy_start,
+                )
+                yield from between._open(threshold)
+                yield pair._whole(similarity)
+                at = pair.source_end, pair.copy_end
+            yield from replace(self, source_start=at[0], copy_start=at[1])._open(threshold)
+
+    def _open(self, threshold: float) -> Iterator[_Segment]:
+        """The rest, without any similar pair of tokens: one word cut in two, or token by token."""
+        if not self.cells:
+            return
+        source, copy = self._source_keys(), self._copy_keys()
+        if 2 < len(source) + len(copy) <= 2 * _JOINED:
+            similarity = Indel.normalized_similarity("".join(source), "".join(copy), score_cutoff=threshold)
+            if similarity >= threshold and similarity > 0:
+                yield self._whole(similarity)
+                return
+        if len(source) == len(copy):
+            for offset in range(len(source)):
+                yield _Segment(
+                    *self.tokens.copy_spans[self.copy_start + offset],
+                    *self.tokens.source_spans[self.source_start + offset],
+                    0.0,
+                )
+
+    def _whole(self, strength: float) -> _Segment:
+        source, copy = self.tokens.source_spans, self.tokens.copy_spans
+        return _Segment(
+            copy[self.copy_start][0],
+            copy[self.copy_end - 1][1],
+            source[self.source_start][0],
+            source[self.source_end - 1][1],
+            strength,
+        )
+
+    def _source_keys(self) -> list[str]:
+        return self.tokens.source_keys[self.source_start : self.source_end]
+
+    def _copy_keys(self) -> list[str]:
+        return self.tokens.copy_keys[self.copy_start : self.copy_end]
+
+
+@lru_cache(maxsize=65536)
+def _key(token: str) -> str:
+    """The normal form; a token that vanishes in it stands for itself."""
+    return fold(token) or token
+
+
+def _subsequence(source: list[str], copy: list[str]) -> list[int] | None:
+    matched = [-1] * len(source)
+    at = -1
+    try:
+        for index, word in enumerate(copy):
+            at = source.index(word, at + 1)
+            matched[at] = index
+    except ValueError:
+        return None
+    return matched
+
+
+def _runs(source: list[str], copy: list[str]) -> list[_Run]:
+    """`match_words`, as runs of neighbours."""
+    runs: list[_Run] = []
+    for index, partner in enumerate(match_words(source, copy)):
+        if partner < 0:
+            continue
+        last = runs[-1] if runs else _Run(-1, -1, 0)
+        if last.source + last.size == index and last.copy + last.size == partner:
+            runs[-1] = last._replace(size=last.size + 1)
+        else:
+            runs.append(_Run(index, partner, 1))
+    return runs
+
+
+def _lcs(source: list[str], copy: list[str]) -> list[_Run]:
+    if len(source) * len(copy) > _MAX_CELLS:
+        return _divided(source, copy)
+    runs: list[_Run] = []
+    i = j = 0
+    for kind, source_at, copy_at in LCSseq.editops(source, copy).as_list():
+        if source_at > i:
+            runs.append(_Run(i, j, source_at - i))
+        i, j = (source_at + 1, copy_at) if kind == "delete" else (source_at, copy_at + 1)
+    if i < len(source):
+        runs.append(_Run(i, j, len(source) - i))
+    return runs
+
+
+def _divided(source: list[str], copy: list[str]) -> list[_Run]:
+    """The LCS of very long texts, in two halves that meet where they agree, so memory stays bounded.
+
+    Not always the longest: a match across the border is lost.
+    """
+    middle, partner = _anchor(source, copy)
+    right = _lcs(source[middle:], copy[partner:])
+    return [
+        *_lcs(source[:middle], copy[:partner]),
+        *(_Run(run.source + middle, run.copy + partner, run.size) for run in right),
+    ]
+
+
+def _anchor(source: list[str], copy: list[str]) -> tuple[int, int]:
+    """Where to divide: tokens near the middle of the source that stand in the copy too, nearest its middle."""
+    middle, half = len(source) // 2, len(copy) // 2
+    places: dict[tuple[str, ...], list[int]] = {}
+    for index in range(len(copy) - _ANCHOR + 1):
+        places.setdefault(tuple(copy[index : index + _ANCHOR]), []).append(index)
+    for index in range(middle, min(len(source) - _ANCHOR, 2 * middle)):
+        found = places.get(tuple(source[index : index + _ANCHOR]))
+        if found:
+            return index, min(found, key=lambda place: abs(place - half))
+    return middle, half
+
+
+def _contiguous(runs: list[_Run], source: list[str], copy: list[str]) -> list[_Run]:
+    """The same number of matches in fewer runs.
+
+    Where a run can move as a whole next to its longer neighbour, over a gap on one side alone, it does: of
+    several longest common subsequences the least torn one is meant.
+    """
+    merged: list[_Run] = []
+    for following in runs:
+        run = following
+        while merged:
+            joined = _joined_runs(merged[-1], run, source, copy)
+            if joined is None:
+                break
+            merged.pop()
+            run = joined
+        merged.append(run)
+    return merged
+
+
+def _joined_runs(left: _Run, right: _Run, source: list[str], copy: list[str]) -> _Run | None:
+    source_gap = right.source - left.source - left.size
+    copy_gap = right.copy - left.copy - left.size
+    if source_gap and copy_gap:
+        return None
+    size = left.size + right.size
+    if not (source_gap or copy_gap):
+        return _Run(left.source, left.copy, size)
+    if left.size <= right.size:
+        at = _Run(right.source - left.size, right.copy - left.size, size)
+        if source[at.source : right.source] == copy[at.copy : right.copy]:
+            return at
+    else:
+        source_end, copy_end = left.source + left.size, left.copy + left.size
+        if source[source_end : source_end + right.size] == copy[copy_end : copy_end + right.size]:
+            return _Run(left.source, left.copy, size)
+    return None
+
+
+def _similar(source: list[str], copy: list[str], threshold: float) -> list[tuple[int, int, float]]:
+    """Pairs of similar tokens, in order on both sides, of the greatest total similarity."""
+    pairs = [
+        (i, j, similarity)
+        for i, left in enumerate(source)
+        for j, right in enumerate(copy)
+        if (similarity := Indel.normalized_similarity(left, right, score_cutoff=threshold)) > 0
+        and similarity >= threshold
+    ]
+    if len(pairs) > _MAX_PAIRS:
+        pairs = sorted(sorted(pairs, key=lambda pair: -pair[2])[:_MAX_PAIRS])
+    totals: list[tuple[float, int]] = []
+    for index, (i, j, similarity) in enumerate(pairs):
+        before = [(totals[k][0], k) for k in range(index) if pairs[k][0] < i and pairs[k][1] < j]
+        total, previous = max(before, default=(0.0, -1))
+        totals.append((total + similarity, previous))
+    chosen: list[tuple[int, int, float]] = []
+    at = max(range(len(totals)), key=lambda k: totals[k][0], default=-1)
+    while at >= 0:
+        chosen.append(pairs[at])
+        at = totals[at][1]
+    return chosen[::-1]
