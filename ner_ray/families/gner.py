@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import regex
 from pydantic import Field
 
 from ner_ray.families._labels import names, resolve
 from ner_ray.families._template import render, template
 from ner_ray.families._transcript import flat, read_samples, settle, unparsable
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
+from ner_ray.text.tokens import UNSPACED
 from ner_ray.types import (
     Completion,
     Entity,
@@ -33,13 +35,10 @@ from ner_ray.types import (
 )
 
 # Words as the released demo splits them: a run of word characters, joined by hyphens, or any other character.
-_RELEASED_WORD = re.compile(r"\w+(?:[-_]\w+)*|\S")
-# The same, but a character of a script that is written without blanks is a word of its own.
-_UNSPACED = (
-    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
-    r"\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
-)
-_WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+(?:[-_](?:(?![{_UNSPACED}])\w)+)*|\S")
+_RELEASED_WORD = regex.compile(r"\w+(?:[-_]\w+)*|\S")
+# The same, but a grapheme of a script in which entities end anywhere is a word of its own.
+_SPACED = rf"[\w--[{UNSPACED}]]"
+_WORD = regex.compile(rf"(?V1)(?=[{UNSPACED}])\X|{_SPACED}+(?:[-_]{_SPACED}+)*|\S")
 
 
 class Options(FamilyOptions):
@@ -54,7 +53,7 @@ class Options(FamilyOptions):
     )
     words: Literal["hybrid", "released"] = Field(
         default="hybrid",
-        description="hybrid: a word, but each character of Chinese, Japanese, Thai, ... for itself; "
+        description="hybrid: a word, but each character of Chinese, Japanese, Korean, Thai, ... for itself; "
         "released: a whole run of such characters is one word, as in the released demo.",
     )
 
