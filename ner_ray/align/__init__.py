@@ -1,7 +1,7 @@
-"""What a model named, put onto the text: one contract for answers that repeat the text and that list mentions.
+"""What a model named, put onto the text: one contract for answers that repeat it and that list mentions.
 
-Every entity comes with `start, end, status, score`, and `source[start:end] == entity.text`; what cannot be placed
-comes back as an unaligned mention.
+Every entity comes with `start, end, status, score`, and `source[start:end] == entity.text`; what cannot be
+placed comes back as an unaligned mention.
 """
 
 from __future__ import annotations

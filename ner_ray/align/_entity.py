@@ -17,9 +17,7 @@ def entity_at(
     `exact`: the same characters; `normalized`: the same normal form; all else is `fuzzy`, and its score is
     scaled by the similarity of what was named and what was found. A mention without a score has that
     similarity (1 where it is not fuzzy) as its score. None if the configuration does not want such a match.
-
-    Args:
-        blanks_count: whether other white space makes `exact` into `normalized`.
+    Where `blanks_count`, other white space makes `exact` into `normalized`.
     """
     found = source[start:end]
     named = mention.text

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from rapidfuzz import process
@@ -49,13 +50,10 @@ def place_mentions(source: str, mentions: Sequence[Mention], config: AlignConfig
     The default is "listed", which makes no entity that the model did not name.
     """
     places = _places(source, mentions, config)
-    if config.occurrences == "all":
-        chosen = _everywhere(mentions, places)
-    else:
-        chosen = _in_order(mentions, places)
+    choose = _everywhere if config.occurrences == "all" else _in_order
     entities: dict[tuple[int, int, str], Entity] = {}
     placed: set[int] = set()
-    for index, place in chosen:
+    for index, place in choose(mentions, places):
         mention = replace(mentions[index], text=mentions[index].text.strip())
         entity = entity_at(source, place.start, place.end, mention, config, blanks_count=True)
         if entity is not None:
@@ -130,7 +128,7 @@ def _add_similar(
             for size in range(max(1, width - 1), width + 2)
             for left, right in zip(tokens, tokens[size - 1 :], strict=False)
         ]
-        places[surface] = _similar(source, normal, needle, windows, taken, config.threshold)
+        places[surface] = _similar(source, normal, needle, windows, taken=taken, threshold=config.threshold)
 
 
 def _similar(
@@ -138,6 +136,7 @@ def _similar(
     normal: Normalized,
     needle: str,
     windows: Sequence[tuple[int, int]],
+    *,
     taken: set[tuple[int, int]],
     threshold: float,
 ) -> list[_Place]:
@@ -209,12 +208,12 @@ def _in_order(
 
 
 def _cheapest(steps: Sequence[list[_Place]]) -> list[int]:
-    """The place of each step on the cheapest path; the earliest of equally cheap ones. Linear in the places."""
+    """The place of each step on the cheapest path, the earliest if several are. Linear in the places."""
     if not steps:
         return []
     costs = [place.cost for place in steps[0]]
     back: list[list[int]] = []
-    for before, places in zip(steps, steps[1:], strict=False):
+    for before, places in pairwise(steps):
         costs, previous = _step(before, costs, places)
         back.append(previous)
     choices = [min(range(len(costs)), key=costs.__getitem__)]

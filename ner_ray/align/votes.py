@@ -17,10 +17,10 @@ _ROUNDING = 1e-9
 def join(placements: Sequence[Placement], config: VoteConfig) -> Placement:
     """The placement that the samples stand for, sorted by place.
 
-    agreement: a span with its label is kept iff at least `min_agreement` of the samples have it; its score is
-    the mean of theirs times its agreement. Of two kept spans that overlap, and that no sample has both, the one
-    with the greater agreement stays, then the longer; spans that some sample has together (a family that nests)
-    both stay. One sample comes back as it is.
+    agreement: a span with its label is kept iff at least `min_agreement` of the samples have it; its score
+    is the mean of theirs times its agreement. Of two kept spans that overlap and that no sample has both, the
+    one with the greater agreement stays, then the longer; what some sample has together (a family that nests)
+    stays together. One sample comes back as it is.
 
     longest: the union of CascadeNER (`merge_entities` of its `infer.py`): spans come in the order of the
     samples; one that overlaps a span already there replaces the first such if it is longer, and is dropped

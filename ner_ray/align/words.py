@@ -95,15 +95,17 @@ def align_copy(source: str, copy: str, mentions: Sequence[Mention], config: Alig
     have changed that); `normalized` the same normal form; all else is `fuzzy`, and its score is scaled by the
     similarity of what was named and what was found. A mention without a score has that similarity as score.
     """
-    segments = _segments(source, copy, mentions, config)
+    named = [_trimmed(copy, mention) for mention in mentions]
+    segments = _segments(source, copy, [mention for mention in named if mention], config)
     starts = [segment.copy_start for segment in segments]
     ends = [segment.copy_end for segment in segments]
     entities: dict[tuple[int, int, str], Entity] = {}
     unaligned: list[Mention] = []
-    for mention in mentions:
-        bounds = _bounds(copy, mention)
-        touched = segments[bisect_right(ends, bounds[0]) : bisect_left(starts, bounds[1])] if bounds else []
-        entity = _entity(source, copy, mention, bounds, touched, config) if bounds else None
+    for mention, trimmed in zip(mentions, named, strict=True):
+        entity = None
+        if trimmed is not None:
+            touched = segments[bisect_right(ends, trimmed.start) : bisect_left(starts, trimmed.end)]
+            entity = _entity(source, copy, trimmed, touched, config)
         if entity is None:
             unaligned.append(mention)
         else:
@@ -111,8 +113,17 @@ def align_copy(source: str, copy: str, mentions: Sequence[Mention], config: Alig
     return Placement(tuple(entities[key] for key in sorted(entities)), tuple(unaligned))
 
 
-def _bounds(copy: str, mention: Mention) -> tuple[int, int] | None:
-    """The mention's place in the copy without blanks around it; None if there is nothing."""
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A mention by its place in the copy, without blanks around it."""
+
+    start: int
+    end: int
+    mention: Mention
+
+
+def _trimmed(copy: str, mention: Mention) -> _Named | None:
+    """The mention with the text that the copy has there; None if that is blank."""
     if mention.start is None or mention.end is None:
         return None
     start, end = max(0, mention.start), min(len(copy), mention.end)
@@ -120,29 +131,23 @@ def _bounds(copy: str, mention: Mention) -> tuple[int, int] | None:
     if not surface or surface.isspace():
         return None
     start += len(surface) - len(surface.lstrip())
-    return start, start + len(surface.strip())
+    surface = surface.strip()
+    return _Named(start, start + len(surface), replace(mention, text=surface))
 
 
 def _entity(
-    source: str,
-    copy: str,
-    mention: Mention,
-    bounds: tuple[int, int],
-    touched: list[_Segment],
-    config: AlignConfig,
+    source: str, copy: str, named: _Named, touched: list[_Segment], config: AlignConfig
 ) -> Entity | None:
-    start, end = bounds
-    surface = copy[start:end]
-    kept = _together(touched, 2 * len(surface) + 1)
-    if not _is_enough(copy, bounds, kept, config.min_matched):
+    kept = _together(touched, 2 * (named.end - named.start) + 1)
+    if not _is_enough(copy, named, kept, config.min_matched):
         return None
-    begin = kept[0].to_source(start, end)[0]
-    finish = kept[-1].to_source(start, end)[1]
-    return entity_at(source, begin, finish, replace(mention, text=surface), config, blanks_count=False)
+    begin = kept[0].to_source(named.start, named.end)[0]
+    finish = kept[-1].to_source(named.start, named.end)[1]
+    return entity_at(source, begin, finish, named.mention, config, blanks_count=False)
 
 
 def _together(touched: list[_Segment], longest: int) -> list[_Segment]:
-    """The segments without those that matched far away: split at the widest gap while the span is too long."""
+    """The segments without those that matched far away: cut at the widest gap while the span is too long."""
     while len(touched) > 1 and touched[-1].source_end - touched[0].source_start > longest:
         gaps = [right.source_start - left.source_end for left, right in pairwise(touched)]
         if max(gaps) <= 1:
@@ -156,10 +161,9 @@ def _weight(segments: Sequence[_Segment]) -> float:
     return sum(segment.strength * (segment.copy_end - segment.copy_start) for segment in segments)
 
 
-def _is_enough(copy: str, bounds: tuple[int, int], kept: Sequence[_Segment], share: float) -> bool:
+def _is_enough(copy: str, named: _Named, kept: Sequence[_Segment], share: float) -> bool:
     """Whether enough of the mention's tokens are matched, and one with a letter or digit, if it has any."""
-    start, end = bounds
-    surface = copy[start:end]
+    start, end, surface = named.start, named.end, named.mention.text
     solid = [segment for segment in kept if segment.strength > 0]
     if not solid:
         return False
@@ -176,7 +180,7 @@ def _is_enough(copy: str, bounds: tuple[int, int], kept: Sequence[_Segment], sha
     return matched >= share * len(tokens)
 
 
-def _segments(source: str, copy: str, mentions: Sequence[Mention], config: AlignConfig) -> list[_Segment]:
+def _segments(source: str, copy: str, mentions: Sequence[_Named], config: AlignConfig) -> list[_Segment]:
     """What of the copy stands for what of the source, in order."""
     if source == copy:
         return [_Segment(0, len(copy), 0, len(source), 1.0)]
@@ -232,7 +236,7 @@ class _Tokens:
             [key(copy[start:end]) for start, end in copy_spans],
         )
 
-    def segments(self, mentions: Sequence[Mention], config: AlignConfig) -> list[_Segment]:
+    def segments(self, mentions: Sequence[_Named], config: AlignConfig) -> list[_Segment]:
         runs = _contiguous(_runs(self.source_keys, self.copy_keys), self.source_keys, self.copy_keys)
         runs = self._tightened(runs, mentions)
         budget = config.fuzzy_budget
@@ -252,7 +256,7 @@ class _Tokens:
         for offset in range(run.size):
             yield _Segment(*self.copy_spans[run.copy + offset], *self.source_spans[run.source + offset], 1.0)
 
-    def _tightened(self, runs: list[_Run], mentions: Sequence[Mention]) -> list[_Run]:
+    def _tightened(self, runs: list[_Run], mentions: Sequence[_Named]) -> list[_Run]:
         """Runs moved so that a mention whose words follow each other does so in the source, if that can be.
 
         Between two runs that touch in the copy and not in the source, the border can slide to wherever the
@@ -262,9 +266,8 @@ class _Tokens:
         starts = [start for start, _ in self.copy_spans]
         inner: dict[int, tuple[int, int]] = {}
         for mention in mentions:
-            if mention.start is not None and mention.end is not None:
-                first, stop = bisect_right(ends, mention.start), bisect_left(starts, mention.end)
-                inner.update({border: (first, stop) for border in range(first + 1, stop)})
+            first, stop = bisect_right(ends, mention.start), bisect_left(starts, mention.end)
+            inner.update(dict.fromkeys(range(first + 1, stop), (first, stop)))
         if not inner:
             return runs
         moved = runs[:1]
@@ -315,7 +318,7 @@ class _Gap:
         if _joined(self.tokens.source, source) == _joined(self.tokens.copy, copy):
             yield from _walk(source, copy)
         elif "".join(self._source_keys()) == "".join(self._copy_keys()):
-            yield self._whole(1.0)
+            yield self.whole(1.0)
         elif threshold is not None:
             at = self.source_start, self.copy_start
             for i, j, similarity in _similar(self._source_keys(), self._copy_keys(), threshold):
@@ -333,12 +336,12 @@ class _Gap:
                     copy_start=at[1],
                     copy_end=pair.copy_start,
                 )
-                yield from between._open(threshold)
-                yield pair._whole(similarity)
+                yield from between.open_segments(threshold)
+                yield pair.whole(similarity)
                 at = pair.source_end, pair.copy_end
-            yield from replace(self, source_start=at[0], copy_start=at[1])._open(threshold)
+            yield from replace(self, source_start=at[0], copy_start=at[1]).open_segments(threshold)
 
-    def _open(self, threshold: float) -> Iterator[_Segment]:
+    def open_segments(self, threshold: float) -> Iterator[_Segment]:
         """The rest, without any similar pair of tokens: one word cut in two, or token by token."""
         if not self.cells:
             return
@@ -346,7 +349,7 @@ class _Gap:
         if 2 < len(source) + len(copy) <= 2 * _JOINED:
             similarity = Indel.normalized_similarity("".join(source), "".join(copy), score_cutoff=threshold)
             if similarity >= threshold and similarity > 0:
-                yield self._whole(similarity)
+                yield self.whole(similarity)
                 return
         if len(source) == len(copy):
             for offset in range(len(source)):
@@ -356,7 +359,7 @@ class _Gap:
                     0.0,
                 )
 
-    def _whole(self, strength: float) -> _Segment:
+    def whole(self, strength: float) -> _Segment:
         source, copy = self.tokens.source_spans, self.tokens.copy_spans
         return _Segment(
             copy[self.copy_start][0],
@@ -408,15 +411,8 @@ def _runs(source: list[str], copy: list[str]) -> list[_Run]:
 def _lcs(source: list[str], copy: list[str]) -> list[_Run]:
     if len(source) * len(copy) > _MAX_CELLS:
         return _divided(source, copy)
-    runs: list[_Run] = []
-    i = j = 0
-    for kind, source_at, copy_at in LCSseq.editops(source, copy).as_list():
-        if source_at > i:
-            runs.append(_Run(i, j, source_at - i))
-        i, j = (source_at + 1, copy_at) if kind == "delete" else (source_at, copy_at + 1)
-    if i < len(source):
-        runs.append(_Run(i, j, len(source) - i))
-    return runs
+    blocks = LCSseq.editops(source, copy).as_matching_blocks()
+    return [_Run(block.a, block.b, block.size) for block in blocks if block.size]
 
 
 def _divided(source: list[str], copy: list[str]) -> list[_Run]:
@@ -433,7 +429,7 @@ def _divided(source: list[str], copy: list[str]) -> list[_Run]:
 
 
 def _anchor(source: list[str], copy: list[str]) -> tuple[int, int]:
-    """Where to divide: tokens near the middle of the source that stand in the copy too, nearest its middle."""
+    """Where to divide: tokens near the middle of the source that stand in the copy too."""
     middle, half = len(source) // 2, len(copy) // 2
     places: dict[tuple[str, ...], list[int]] = {}
     for index in range(len(copy) - _ANCHOR + 1):

@@ -1,16 +1,16 @@
 """Long documents cut into overlapping chunks that a model can read.
 
 Units (sentences; where one is too long, pieces of it cut at words) are packed into chunks of a token budget.
-The tokenizer is asked about many units at once and never about a very long one, so the whole takes near-linear
-time on any text. The sum over units only estimates the tokens of a chunk, so the chunks themselves are counted
-at the end, and packed tighter in the rare case that one is over.
+The tokenizer is asked about many units at once and never about a very long one, so the whole takes
+near-linear time on any text. The sum over units only estimates the tokens of a chunk, so the chunks
+themselves are counted at the end, and packed tighter in the rare case that one is over.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import regex
@@ -21,8 +21,8 @@ from ner_ray.types import Chunk
 
 CountTokens = Callable[[list[str]], list[int]]
 
-# No piece of text with more characters than this per token of the budget is worth a question to the tokenizer:
-# English has 4 to 5 characters a token, the most compressible prose under 8.
+# A piece of text with more characters than this for each token of the budget is cut unasked: English has 4 to
+# 5 characters a token, the most compressible prose under 8.
 _CHARACTERS_PER_TOKEN = 8
 _WINDOW = 128  # characters before a cut that are searched for a good place
 _AHEAD = 8  # characters after it: they tell whether it is inside a word or a grapheme
@@ -52,10 +52,11 @@ def split(
     Spans begin and end with a character that is not blank, and together hold every such character. Cores
     partition the document and meet in the middle of the overlaps; a core lies inside its span, but for the
     blanks around it. Neighbours share whole sentences of at most `overlap` tokens; where the last sentence is
-    longer than that, about as many tokens of its last words. No cut is inside a grapheme (of at most 128 code points); only a single grapheme
-    may be over the budget.
+    longer than that, about as many tokens of its last words. No cut is inside a grapheme (of at most 128 code
+    points); only a single grapheme may be over the budget.
 
     Args:
+        text: any text.
         count_tokens: how many tokens each of some texts has for the model.
         budget: the most tokens of a chunk, at least 1.
         overlap: the most tokens that two chunks share; held below half of the budget.
@@ -123,10 +124,8 @@ def _first_grapheme(text: str, start: int, end: int) -> int:
 def cut_before(text: str, position: int, floor: int) -> int:
     """The best place to cut in `(floor, position]`, or `floor` if there is none.
 
-    The last word after a blank within 128 characters, else the last token, else the last grapheme.
-
-    Args:
-        floor: a place that is no cut inside a grapheme.
+    The last word after a blank within 128 characters, else the last token, else the last grapheme. The floor
+    is to be such a place itself.
     """
     begin = max(floor, position - _WINDOW)
     run = begin
@@ -178,7 +177,7 @@ def _chunks(text: str, ranges: Sequence[tuple[int, int]]) -> list[Chunk]:
     seen = [span for span in trimmed if span[0] < span[1]]
     borders = [
         0,
-        *(_border(text, left, right) for left, right in zip(seen, seen[1:], strict=False)),
+        *(_border(text, left, right) for left, right in pairwise(seen)),
         len(text),
     ]
     borders = list(accumulate(borders, max))

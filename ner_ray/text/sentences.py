@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import regex
 import sentencex
 
@@ -47,11 +49,11 @@ def spans(text: str, language: str | None = None) -> list[tuple[int, int]]:
     plain = _SURROGATES.sub("?", _BLANKS.sub(" ", _BREAKS.sub("\n", text)))
     found = sentencex.get_sentence_boundaries(language or guess_language(text), plain)
     starts = [0, *(sentence["start_index"] for sentence in found[1:]), len(text)]
-    return [(start, end) for start, end in zip(starts, starts[1:], strict=False) if start < end]
+    return [(start, end) for start, end in pairwise(starts) if start < end]
 
 
 def guess_language(text: str) -> str:
-    """A language whose rules for sentence ends fit the script that prevails at the beginning; `en` for Latin."""
+    """A language whose sentence ends fit the script that prevails at the beginning; `en` for Latin."""
     sample = text[:_SAMPLE]
     if sample.isascii():
         return "en"

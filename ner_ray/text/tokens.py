@@ -8,9 +8,9 @@ What is one token:
   inside a spaced word, and corpora annotate it by syllable;
 - each sign of punctuation and each symbol (an emoji sequence is one).
 
-Apostrophes and hyphens are signs, not letters: `Berlin-based` and `Rome's` hold an entity that ends there, and
-`don't` against `do n't` differ by one token, not by all. Joiners and soft hyphens belong to the word around
-them. A token holds no white space, and all that is not white space is in some token.
+Apostrophes and hyphens are signs, not letters: `Berlin-based` and `Rome's` hold an entity that ends there.
+Joiners and soft hyphens belong to the word around them. A token holds no white space, and all that is not
+white space is in some token.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def words(text: str) -> list[Word]:
 
 
 def is_boundary(text: str, position: int) -> bool:
-    """Whether a mention may begin or end here: not inside a word of a spaced script, nor inside a grapheme."""
+    """Whether a mention may begin or end here: not inside a word of a spaced script, nor in a grapheme."""
     if position <= 0 or position >= len(text):
         return True
     if _CLINGS.match(text, position):
