@@ -88,8 +88,16 @@ FINDINGS = pa.struct(
         ("usage", USAGE),
     ]
 )
+PLACED_MENTION = pa.struct(
+    [("text", pa.string()), ("label", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
+)
 DEMONSTRATION = pa.struct(
-    [("text", pa.string()), ("mentions", pa.list_(MENTION)), ("score", pa.float32())]
+    [
+        ("example_id", pa.string()),
+        ("text", pa.string()),
+        ("mentions", pa.list_(PLACED_MENTION)),
+        ("score", pa.float32()),
+    ]
 )
 
 OUTPUT = pa.schema(
@@ -207,14 +215,18 @@ def findings_from_row(row: Row) -> Findings:
 
 def demonstration_to_row(demonstration: Demonstration) -> Row:
     return {
+        "example_id": demonstration.example_id,
         "text": demonstration.text,
-        "mentions": [mention_to_row(mention) for mention in demonstration.mentions],
+        "mentions": [_placed_mention_to_row(mention) for mention in demonstration.mentions],
         "score": demonstration.score,
     }
 
 
 def demonstration_from_row(row: Row) -> Demonstration:
-    return Demonstration(row["text"], tuple(mention_from_row(one) for one in row["mentions"]), row["score"])
+    mentions = (
+        Mention(one["text"], one["label"], start=one["start"], end=one["end"]) for one in row["mentions"]
+    )
+    return Demonstration(row["text"], tuple(mentions), row["score"], row["example_id"])
 
 
 def annotation_to_row(annotation: Annotation) -> Row:
@@ -250,6 +262,10 @@ def with_column(table: pa.Table, name: str, kind: pa.DataType, values: Sequence[
     if name in table.column_names:
         return table.set_column(table.column_names.index(name), name, column)
     return table.append_column(name, column)
+
+
+def _placed_mention_to_row(mention: Mention) -> Row:
+    return {"text": mention.text, "label": mention.label, "start": mention.start, "end": mention.end}
 
 
 def _prompt_text(prompt: Prompt) -> str:
