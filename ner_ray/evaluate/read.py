@@ -1,4 +1,4 @@
-"""Rows out of Parquet and JSONL of any size: streamed, and joined by id without holding a file in memory."""
+"""Files, local or by URI: rows out of Parquet and JSONL of any size, streamed and joined by id; text into files."""
 
 from __future__ import annotations
 
@@ -54,6 +54,14 @@ def join(gold: Iterable[Fields], predicted: Iterable[Fields], key: str) -> Itera
                 yield wanted.pop(identity), named.pop(identity)
     yield from ((left, None) for left in wanted.values())
     yield from ((None, right) for right in named.values())
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a file, local or by URI; missing folders are made."""
+    filesystem, inner = _filesystem(path)
+    filesystem.create_dir(inner.rpartition("/")[0], recursive=True)
+    with filesystem.open_output_stream(inner, compression=None) as stream:
+        stream.write(text.encode())
 
 
 def _wait(row: Fields | None, key: str, side: dict[str, Fields], name: str) -> str:

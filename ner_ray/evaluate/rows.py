@@ -9,7 +9,15 @@ from typing import Any
 
 from ner_ray.errors import InputError
 from ner_ray.evaluate.plan import Plan
-from ner_ray.types import Entity, SpanStatus
+from ner_ray.types import Annotation, Chunk, Completion, Entity, SpanStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Raw answers about a chunk of a document: for each prompt, its samples."""
+
+    chunk: Chunk
+    samples: tuple[tuple[Completion, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +30,7 @@ class Row:
         labels: the label set.
         gold: annotated entities.
         predicted: predicted entities; empty where there are raw answers to be read.
-        answers: raw answers, a list of samples for each prompt; None where there are none.
+        answers: raw answers, by chunk; None where there are none.
         words: the document's words, where the corpus has them.
         counts: what is worth reporting about this row, by name.
     """
@@ -32,7 +40,7 @@ class Row:
     labels: tuple[str, ...]
     gold: tuple[Entity, ...]
     predicted: tuple[Entity, ...]
-    answers: list[list[str]] | None
+    answers: tuple[Answers, ...] | None
     words: tuple[str, ...]
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -67,7 +75,7 @@ def read(gold: Mapping[str, Any], predicted: Mapping[str, Any] | None, plan: Pla
         labels=_labels(gold, plan, valid),
         gold=valid,
         predicted=_predicted(predicted or {}, text, plan, counts) if columns.answers is None else (),
-        answers=_answers(value) if columns.answers else None,
+        answers=_answers(value, predicted or {}, text, columns.answers) if columns.answers else None,
         words=tuple(gold.get(columns.words) or ()),
         counts=+counts,
     )
@@ -90,6 +98,17 @@ def _entity(value: Any, text: str, label_map: Mapping[str, str], place: str) -> 
     return Entity(start, end, text[max(start, 0) : max(end, 0)], label_map.get(label, label), None, status)
 
 
+def count(annotation: Annotation) -> Counter[str]:
+    """What an annotation says beside its entities, under the names that a row of output is counted under."""
+    counts = Counter(f"alignment.{entity.status.value}" for entity in annotation.entities)
+    counts["alignment.unaligned"] = len(annotation.unaligned)
+    counts["dropped"] = len(annotation.dropped)
+    counts.update(f"problem.{problem.code}" for problem in annotation.problems)
+    counts.update(f"verdict.{verdict.value}" for verdict in annotation.verdicts)
+    counts[f"document.{annotation.status.value}"] = 1
+    return +counts
+
+
 def _entities(values: Any, text: str, plan: Plan, place: str) -> tuple[Entity, ...]:
     if values is None:
         return ()
@@ -105,8 +124,11 @@ def _predicted(row: Mapping[str, Any], text: str, plan: Plan, counts: Counter[st
     counts["invalid_predictions"] = sum(not _stands(entity, text) for entity in predicted)
     if values and "status" in values[0]:
         counts.update(f"alignment.{entity.status.value}" for entity in predicted)
-    counts["alignment.unaligned"] = len(row.get("unaligned") or ())
-    counts.update(f"problem.{problem['code']}" for problem in row.get("problems") or ())
+    for name, column in (("alignment.unaligned", "unaligned"), ("dropped", "dropped")):
+        counts[name] = len(row.get(column) or ())
+    counts.update(f"problem.{problem['code']}" for problem in row.get("errors") or ())
+    for verdict, times in (row.get("verdicts") or {}).items():
+        counts[f"verdict.{verdict}"] = times
     if isinstance(row.get("status"), str):
         counts[f"document.{row['status']}"] = 1
     return predicted
@@ -117,12 +139,38 @@ def _labels(row: Mapping[str, Any], plan: Plan, gold: Iterable[Entity]) -> tuple
     return tuple(dict.fromkeys(plan.label_map.get(label, label) for label in given))
 
 
-def _answers(value: Any) -> list[list[str]] | None:
+def _answers(value: Any, row: Mapping[str, Any], text: str, place: str) -> tuple[Answers, ...] | None:
+    """Answers by chunk: our own kept exchanges, or plain strings, which are about the whole document."""
     if value is None:
         return None
-    if isinstance(value, str):
-        return [[value]]
-    return [[samples] if isinstance(samples, str) else list(samples) for samples in value]
+    prompts = [value] if isinstance(value, str) else list(value)
+    try:
+        whole = Chunk(0, len(text), 0, len(text))
+        if not prompts or not isinstance(prompts[0], Mapping):
+            return (Answers(whole, tuple(_samples(samples) for samples in prompts)),)
+        chunks = [Chunk(**chunk) for chunk in row.get("chunks") or ()] or [whole]
+        return tuple(_of_chunk(number, chunk, prompts) for number, chunk in enumerate(chunks))
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"column {place!r}: expected raw answers, found {value!r:.200}",
+            hint="a string; a list of strings, one a prompt; or a list of lists, one string a sample",
+        ) from error
+
+
+def _of_chunk(number: int, chunk: Chunk, exchanges: Iterable[Mapping[str, Any]]) -> Answers:
+    own = (exchange for exchange in exchanges if (exchange.get("chunk") or 0) == number)
+    return Answers(chunk, tuple(_samples(exchange["completions"]) for exchange in own))
+
+
+def _samples(samples: Any) -> tuple[Completion, ...]:
+    if isinstance(samples, str):
+        return (Completion(samples),)
+    return tuple(
+        Completion(sample)
+        if isinstance(sample, str)
+        else Completion(sample["text"], sample.get("finish_reason") or "stop")
+        for sample in samples
+    )
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

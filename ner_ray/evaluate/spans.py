@@ -55,7 +55,7 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SpanSums:
-    """How often each kind of pair occurred; adds."""
+    """How often each kind of pair occurred, and how many predictions were named twice; adds."""
 
     kinds: Counter[Kind] = field(default_factory=Counter)
     repeated: int = 0
@@ -122,8 +122,20 @@ def tally(pairs: Iterable[Pair]) -> Counter[Kind]:
 
 def count(gold: Sequence[Entity], predicted: Sequence[Entity]) -> SpanSums:
     """The sums of one document."""
-    repeated = len(predicted) - len({_key(entity) for entity in predicted})
-    return SpanSums(tally(pair(gold, predicted)), repeated)
+    return sums(pair(gold, predicted), predicted)
+
+
+def sums(pairs: Sequence[Pair], predicted: Sequence[Entity]) -> SpanSums:
+    """The sums of one document whose entities have been paired."""
+    return SpanSums(tally(pairs), len(predicted) - sum(pair.predicted is not None for pair in pairs))
+
+
+def counts(sums: SpanSums, mode: Mode) -> tuple[float, int, int]:
+    """How much was right, annotated and predicted: what a score is made of, over all labels."""
+    right = sum(credit(kind, mode) * times for kind, times in sums.kinds.items())
+    gold = sum(times for kind, times in sums.kinds.items() if kind.gold is not None)
+    predicted = sum(times for kind, times in sums.kinds.items() if kind.predicted is not None)
+    return right, gold, predicted
 
 
 def micro(sums: SpanSums) -> dict[Mode, Score]:

@@ -1,0 +1,219 @@
+"""Evaluations from files to figures: one process or many batches, predictions or raw answers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ner_ray import plugins
+from ner_ray.errors import ConfigError, InputError
+from ner_ray.evaluate import run
+from ner_ray.evaluate.command import evaluate_files
+from ner_ray.evaluate.plan import Columns, Plan
+from ner_ray.evaluate.run import Sums
+from ner_ray.types import Entity, Label, Passage
+
+from . import data
+
+SCORERS = tuple(plugins.names("evaluate.papers"))
+PLAN = Plan(scorers=SCORERS, samples=50, examples=3)
+
+
+def score(rows, plan=PLAN):
+    return run.score_rows(((row, row) for row in rows), plan)
+
+
+def write(path, rows):
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return str(path)
+
+
+def test_sums_of_batches_add_to_those_of_the_whole_and_survive_json():
+    """What a cluster does: score batches anywhere, carry plain data, add in any order."""
+    rows = data.rows(60)
+    tables = [pa.Table.from_pylist(part) for part in (rows[40:], rows[:10], rows[10:40])]
+    carried = [Sums.from_dict(json.loads(json.dumps(run.score_batch(table, PLAN).to_dict()))) for table in tables]
+    merged = sum(carried, run.zero(PLAN))
+
+    assert score(rows).to_dict() == merged.to_dict()
+    assert run.summarize(score(rows), PLAN) == run.summarize(merged, PLAN)
+
+
+def test_two_files_in_any_order_give_what_one_file_gives(tmp_path):
+    """The gold column of the one may bear the name of the prediction column of the other."""
+    rows = data.rows(40)
+    gold = [{"id": r["id"], "text": r["text"], "labels": r["labels"], "entities": r["gold"]} for r in rows]
+    predictions = [{"id": r["id"], "entities": r["entities"]} for r in reversed(rows)]
+    both = PLAN.model_copy(update={"columns": Columns(gold="entities")})
+
+    apart = evaluate_files(write(tmp_path / "g.parquet", gold), predictions=write(tmp_path / "p.parquet", predictions), plan=both)
+    together = evaluate_files(write(tmp_path / "both.parquet", rows), plan=PLAN)
+
+    assert together == apart
+
+
+def test_documents_without_prediction_are_scored_and_those_without_gold_are_counted(tmp_path):
+    """A missing row is a document in which nothing was found."""
+    rows = data.rows(10)
+    gold = write(tmp_path / "g.parquet", [{k: r[k] for k in ("id", "text", "gold")} for r in rows[:8]])
+    predictions = write(tmp_path / "p.parquet", [{"id": r["id"], "entities": r["gold"]} for r in rows[4:]])
+
+    found = evaluate_files(gold, predictions=predictions, plan=Plan(samples=0))
+
+    assert (8, 0.5, 1.0) == (found.documents, found.micro["strict"].recall, found.micro["strict"].precision)
+    assert {"without_gold": 2, "without_prediction": 4} == found.counts
+
+
+def test_gold_and_prediction_may_not_be_the_same_column(tmp_path):
+    """It would score 100."""
+    path = write(tmp_path / "both.parquet", data.rows(2))
+
+    with pytest.raises(InputError, match="at once"):
+        evaluate_files(path, plan=Plan(columns=Columns(gold="entities")))
+
+
+def test_perfect_predictions_score_one_with_every_scorer():
+    """Ours in all modes, theirs all five, with intervals of no width."""
+    rows = [row | {"entities": row["gold"]} for row in data.rows(20)]
+    found = run.summarize(score(rows), PLAN)
+
+    assert all(one.f1 == 1.0 for one in (*found.micro.values(), *found.macro.values()))
+    assert (1.0, 1.0) == (found.intervals["strict"]["f1"].low, found.intervals["strict"]["f1"].high)
+    assert found.examples.items == ()
+    for result in found.papers:
+        scale = 100 if result.score.unit == "percent" else 1
+        assert result.score.f1 / scale == pytest.approx(1.0)
+        assert (result.read_by, result.intervals == {}) == ("spans", result.scorer == "cascade")
+
+
+def test_intervals_hold_the_score():
+    """Of ours and of the published scorers that just add."""
+    found = run.summarize(score(data.rows(80), PLAN.model_copy(update={"samples": 300})), PLAN)
+
+    for mode, interval in found.intervals.items():
+        assert interval["f1"].low < found.micro[mode].f1 < interval["f1"].high
+    gner = next(result for result in found.papers if result.scorer == "gner")
+    assert gner.intervals["f1"].low < gner.score.f1 < gner.intervals["f1"].high
+
+
+def test_a_scorer_that_refuses_says_so():
+    """CascadeNER's code raises where no sentence has a prediction."""
+    rows = [row | {"entities": []} for row in data.rows(3)]
+    found = run.summarize(score(rows), PLAN)
+
+    cascade = next(result for result in found.papers if result.scorer == "cascade")
+    assert cascade.score is None
+    assert "empty input array" in cascade.refusal
+
+
+def test_repeated_predictions_are_counted():
+    """And do not count twice for the score."""
+    rows = [row | {"entities": row["gold"] * 2} for row in data.rows(3)]
+    found = run.summarize(score(rows), PLAN)
+
+    assert (6, 1.0) == (found.counts["repeated_predictions"], found.micro["strict"].precision)
+
+
+def test_examples_are_the_same_sample_however_the_rows_are_batched():
+    """At most as many as asked for, each with an error."""
+    rows = data.rows(60)
+    parts = score(rows[:7]) + score(rows[7:])
+
+    assert score(rows).examples == parts.examples
+    assert 3 == len(parts.examples.items)
+    assert all(sentence.faults for item in parts.examples.items for sentence in item.sentences)
+
+
+def answers_of(family, row, change=lambda text: text):
+    """The answers that an ideal model would give, changed."""
+    module = plugins.load("families", family)
+    gold = [Entity(e["start"], e["end"], e["text"], e["label"]) for e in row["gold"]]
+    passage = Passage(row["text"], tuple(Label(name) for name in row["labels"]))
+    answers = []
+    for step in module.steps(module.Options()):
+        exchanges = step.demonstrate(passage, gold)
+        answers += [change(completion.text) for exchange in exchanges for completion in exchange.completions]
+        passage = Passage(passage.text, passage.labels, entities=tuple(gold))
+    return answers
+
+
+@pytest.mark.parametrize("family", ["gner", "b2ner", "universal_ner", "ra_it", "cascade"])
+def test_raw_answers_are_read_by_the_family_and_by_the_paper_s_own_parser(family):
+    """Ideal answers score 1 either way; the report says who read them."""
+    rows = [row | {"raw": answers_of(family, row)} for row in data.rows(12)]
+    plan = Plan(columns=Columns(answers="raw"), family={"name": family}, scorers=SCORERS, samples=0)
+    found = run.summarize(score(rows, plan), plan)
+
+    assert found.micro["strict"].f1 == 1.0
+    for result in found.papers:
+        scale = 100 if result.score.unit == "percent" else 1
+        assert ("own parser" if result.scorer == family else "spans") == result.read_by
+        assert result.score.f1 / scale == pytest.approx(1.0)
+    assert not {"answers.missing", "answers.unused"} & found.counts.keys()
+    assert found.counts["document.ok"] == 12
+
+
+def test_the_family_recovers_what_the_paper_s_own_parser_loses():
+    """Commas between the words: GNER's code reads nothing, we read all, and say that we recovered."""
+    rows = [row | {"raw": answers_of("gner", row, lambda text: text.replace(") ", "), "))} for row in data.rows(5)]
+    plan = Plan(columns=Columns(answers="raw"), family={"name": "gner"}, scorers=("gner",), samples=0)
+    found = run.summarize(score(rows, plan), plan)
+
+    assert found.micro["strict"].f1 == 1.0
+    assert found.papers[0].score.f1 < 0.6
+    assert 5 == found.counts["verdict.recovered"]
+
+
+def test_missing_and_unused_answers_are_counted():
+    """One label too few, one too many."""
+    row = data.rows(1)[0]
+    plan = Plan(columns=Columns(answers="raw"), family={"name": "universal_ner"}, samples=0)
+
+    assert 2 == score([row | {"raw": ["[]"]}], plan).counts["answers.missing"]
+    assert 1 == score([row | {"raw": ["[]"] * 4}], plan).counts["answers.unused"]
+    assert 1 == score([row | {"raw": None}], plan).counts["without_prediction"]
+
+
+def test_kept_exchanges_of_several_chunks_are_read_and_merged():
+    """Each chunk's answers give entities in the document's offsets."""
+    row = data.rows(1)[0]
+    middle = row["text"].index("Nobody")
+    bounds = [(0, middle), (middle, len(row["text"]))]
+    exchanges, chunks = [], []
+    for number, (start, end) in enumerate(bounds):
+        gold = [
+            {**one, "start": one["start"] - start, "end": one["end"] - start}
+            for one in row["gold"]
+            if start <= one["start"] < end
+        ]
+        part = {**row, "text": row["text"][start:end], "gold": gold}
+        exchanges += [{"chunk": number, "completions": [{"text": a, "finish_reason": "stop"}]} for a in answers_of("gner", part)]
+        chunks.append({"start": start, "end": end, "core_start": start, "core_end": end})
+    plan = Plan(columns=Columns(answers="exchanges"), family={"name": "gner"}, scorers=("gner",), samples=0)
+    found = run.summarize(score([row | {"exchanges": exchanges, "chunks": chunks}], plan), plan)
+
+    assert (1.0, pytest.approx(1.0)) == (found.micro["strict"].f1, found.papers[0].score.f1)
+
+
+def test_wrong_names_are_refused_before_anything_is_read():
+    """Scorer, family, option."""
+    answers = Columns(answers="raw")
+
+    with pytest.raises(ConfigError, match="known: b2ner"):
+        score([], Plan(scorers=("bleu",)))
+    with pytest.raises(ConfigError, match="need a model family"):
+        score([], Plan(columns=answers))
+    with pytest.raises(ConfigError, match="no family named"):
+        score([], Plan(columns=answers, family={"name": "nothing"}))
+    with pytest.raises(ConfigError, match="options of the family 'gner'"):
+        score([], Plan(columns=answers, family={"name": "gner", "speed": 3}))
+
+
+def test_counts_hold_only_what_occurred():
+    """No zeros in the report."""
+    assert all(score(data.rows(5)).counts.values())
+    assert Counter() == score([]).counts
