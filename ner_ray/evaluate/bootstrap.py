@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ner_ray.evaluate.spans import Score
-
 COUNTS = ("correct", "gold", "predicted")
 LEVEL = 0.95
 
@@ -123,8 +121,6 @@ def intervals(replicates: Replicates) -> dict[str, dict[str, Interval]]:
     }
 
 
-
-
 def _ratio(part: _Floats, whole: _Floats) -> _Floats:
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
@@ -134,5 +130,4 @@ def _mix(state: _Words) -> _Floats:
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     state ^= state >> np.uint64(31)
-    uniform: _Floats = (state >> np.uint64(11)) * 2.0**-53
-    return uniform
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -40,9 +40,7 @@ def evaluate_files(
     return evaluation
 
 
-def write(
-    evaluation: Evaluation, *, json_path: str | None, html_path: str | None, title: str = "Evaluation"
-) -> None:
+def write(evaluation: Evaluation, *, json_path: str | None, html_path: str | None, title: str = "Evaluation") -> None:
     """Writes the reports that have a path; for an evaluation whose sums came from a cluster."""
     if json_path:
         read.write_text(json_path, _json(report.to_dict(evaluation)))

@@ -82,7 +82,7 @@ def rank(doc_id: str) -> str:
 
 
 def sample(limit: int, documents: Sequence[tuple[str, str, Sequence[Pair]]]) -> Examples:
-    """The sample of some documents, each an id, a text and its pairs; those without errors are passed over."""
+    """The sample of some documents, each an id, a text and its pairs; none without errors."""
     faulty = [(rank(doc_id), doc_id, text, pairs) for doc_id, text, pairs in documents if any(map(fault, pairs))]
     chosen = sorted(faulty, key=lambda item: item[:2])[:limit]
     items = (Example(place, doc_id, show(text, pairs)) for place, doc_id, text, pairs in chosen)
@@ -90,14 +90,14 @@ def sample(limit: int, documents: Sequence[tuple[str, str, Sequence[Pair]]]) -> 
 
 
 def show(text: str, pairs: Sequence[Pair]) -> tuple[Sentence, ...]:
-    """The first sentences of a document that have errors; a pair stands in the sentence in which it starts."""
+    """The first sentences of a document that have errors; a pair stands where it starts."""
     shown = []
     for start, end in sentences.spans(text):
         inside = [pair for pair in pairs if start <= _start(pair) < end]
         faults = tuple(found for pair in inside if (found := fault(pair, start)))
         if faults:
             reach = max(end, *(entity.end for pair in inside for entity in pair if entity is not None))
-            right = tuple(_mark(p.gold, start) for p in inside if p.gold is not None and fault(p) is None)
+            right = tuple(mark for p in inside if fault(p) is None and (mark := _mark(p.gold, start)))
             shown.append(Sentence(text[start : min(reach, len(text))].rstrip(), faults, right))
         if len(shown) == _SENTENCES:
             break
@@ -115,10 +115,12 @@ def fault(pair: Pair, origin: int = 0) -> Fault | None:
         kind = "span"
     else:
         return None
-    return Fault(kind, gold and _mark(gold, origin), predicted and _mark(predicted, origin))
+    return Fault(kind, _mark(gold, origin), _mark(predicted, origin))
 
 
-def _mark(entity: Entity, origin: int) -> Mark:
+def _mark(entity: Entity | None, origin: int) -> Mark | None:
+    if entity is None:
+        return None
     return Mark(max(entity.start - origin, 0), max(entity.end - origin, 0), entity.text, entity.label)
 
 

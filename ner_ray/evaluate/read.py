@@ -1,4 +1,4 @@
-"""Files, local or by URI: rows out of Parquet and JSONL of any size, streamed and joined by id; text into files."""
+"""Files, local or by URI: rows out of Parquet and JSONL of any size, streamed and joined by id."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +24,13 @@ MISSED, SPURIOUS = "(missed)", "(spurious)"
 
 
 def to_dict(evaluation: Evaluation) -> dict[str, Any]:
-    """Plain data: every score under the name of the scorer that made it, as a fraction unless it says else."""
+    """Plain data: every score under the name of its scorer, as a fraction unless it says else."""
     return {
         "documents": evaluation.documents,
         "scores": {
             OURS: {
                 "micro": {
-                    mode: _with_interval(evaluation.micro[mode], evaluation.intervals.get(mode, {}))
-                    for mode in MODES
+                    mode: _with_interval(evaluation.micro[mode], evaluation.intervals.get(mode, {})) for mode in MODES
                 },
                 "macro": {mode: asdict(evaluation.macro[mode]) for mode in MODES},
                 "labels": {label: asdict(scores) for label, scores in evaluation.labels.items()},
@@ -137,10 +137,7 @@ def pieces(sentence: Sentence) -> list[tuple[str, str, str]]:
     length = len(sentence.text)
     edges = {0, length} | {min(edge, length) for mark, _, _ in marks for edge in (mark.start, mark.end)}
     cuts = sorted(edges)
-    return [
-        (sentence.text[start:end], *_covering(marks, start, end))
-        for start, end in zip(cuts, cuts[1:], strict=False)
-    ]
+    return [(sentence.text[start:end], *_covering(marks, start, end)) for start, end in pairwise(cuts)]
 
 
 def _covering(marks: Sequence[tuple[Mark, str, str]], start: int, end: int) -> tuple[str, str]:

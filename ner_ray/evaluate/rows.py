@@ -143,7 +143,7 @@ def _answers(value: Any, row: Mapping[str, Any], text: str, place: str) -> tuple
     """Answers by chunk: our own kept exchanges, or plain strings, which are about the whole document."""
     if value is None:
         return None
-    prompts = [value] if isinstance(value, str) else list(value)
+    prompts: list[Any] = [value] if isinstance(value, str) else list(value)
     try:
         whole = Chunk(0, len(text), 0, len(text))
         if not prompts or not isinstance(prompts[0], Mapping):

@@ -226,9 +226,7 @@ def _score_batch(batch: Sequence[read.Joined], family: Sequence[Step], plan: Pla
     return Sums(
         documents=len(scored),
         spans=_total([one.spans for one in scored], SpanSums()),
-        papers={
-            name: _total([one.papers[name] for one in scored], _paper(name).Sums()) for name in plan.scorers
-        },
+        papers={name: _total([one.papers[name] for one in scored], _paper(name).Sums()) for name in plan.scorers},
         replicates=_draw(scored, plan),
         counts=+counts,
         examples=sample(plan.examples, [(one.row.doc_id, one.row.text, one.pairs) for one in scored]),
@@ -248,18 +246,18 @@ def _score(row: rows.Row, family: Sequence[Step], plan: Plan) -> _Scored:
         own_cases = [_own_case(row, chunk, transcripts) for chunk, transcripts in answered.transcripts]
     pairs = spans.pair(row.gold, predicted)
     papers = {
-        name: _count(name, own_cases if own_cases and _reads_itself(name, plan) else cases)
-        for name in plan.scorers
+        name: _count(name, own_cases if own_cases and _reads_itself(name, plan) else cases) for name in plan.scorers
     }
     return _Scored(row, pairs, spans.sums(pairs, predicted), papers, counts)
 
 
 def _count(name: str, cases: Sequence[Case]) -> PaperSums:
-    return _total([_paper(name).count(case) for case in cases], _paper(name).Sums())
+    counted: list[PaperSums] = [_paper(name).count(case) for case in cases]
+    return _total(counted, _paper(name).Sums())
 
 
 def _own_case(row: rows.Row, chunk: Chunk, transcripts: answers.Transcripts) -> Case:
-    """A chunk as a scorer sees it that reads answers itself: with the gold that starts in the chunk's core."""
+    """A chunk for a scorer that reads answers itself, with the gold that starts in the chunk's core."""
     gold = tuple(
         replace(entity, start=entity.start - chunk.start, end=entity.end - chunk.start)
         for entity in row.gold
@@ -276,12 +274,9 @@ def _relabel(entities: Sequence[Entity], plan: Plan) -> tuple[Entity, ...]:
 def _draw(scored: Sequence[_Scored], plan: Plan) -> Replicates:
     names = (*MODES, *plan.scorers)
     counts = [
-        [*(spans.counts(one.spans, mode) for mode in MODES), *map(_matched, one.papers.values())]
-        for one in scored
+        [*(spans.counts(one.spans, mode) for mode in MODES), *map(_matched, one.papers.values())] for one in scored
     ]
-    return bootstrap.draw(
-        names, [one.row.doc_id for one in scored], counts, samples=plan.samples, seed=plan.seed
-    )
+    return bootstrap.draw(names, [one.row.doc_id for one in scored], counts, samples=plan.samples, seed=plan.seed)
 
 
 def _matched(sums: PaperSums) -> tuple[int, int, int]:
@@ -289,9 +284,7 @@ def _matched(sums: PaperSums) -> tuple[int, int, int]:
     return (sums.correct, sums.gold, sums.predicted) if isinstance(sums, MatchSums) else (0, 0, 0)
 
 
-def _paper_result(
-    name: str, sums: Sums, plan: Plan, bounds: Mapping[str, Mapping[str, Interval]]
-) -> PaperResult:
+def _paper_result(name: str, sums: Sums, plan: Plan, bounds: Mapping[str, Mapping[str, Interval]]) -> PaperResult:
     score, refusal = None, ""
     try:
         score = _paper(name).scores(sums.papers[name])
@@ -309,11 +302,7 @@ def _paper_result(
 
 def _reads_itself(name: str, plan: Plan) -> bool:
     """Whether the answers are those of the scorer's own model family, so that its own parser reads them."""
-    return (
-        plan.columns.answers is not None
-        and plan.family is not None
-        and plan.family["name"] == _paper(name).FAMILY
-    )
+    return plan.columns.answers is not None and plan.family is not None and plan.family["name"] == _paper(name).FAMILY
 
 
 @functools.cache
@@ -328,4 +317,4 @@ def _total(items: Sequence[T], start: T) -> T:
     half = len(items) // 2
     left, right = _total(items[:half], start), _total(items[half:], start)
     # T is one of the sums, all of which add.
-    return cast(T, left + right)  # type: ignore[operator]
+    return cast("T", left + right)  # type: ignore[operator]

@@ -46,7 +46,7 @@ class Pair(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What a pair has in common: its labels (None where a side is missing), and whether it shares its span."""
+    """The labels of a pair (None where a side is missing), and whether its spans are the same."""
 
     gold: str | None
     predicted: str | None
@@ -203,9 +203,7 @@ def _place(pair: Pair) -> tuple[_Key, bool]:
     return _key(entity), pair.gold is None
 
 
-def _overlaps(
-    wanted: Iterable[_Key], named: Iterable[_Key]
-) -> Iterable[tuple[tuple[bool, bool, int], _Key, _Key]]:
+def _overlaps(wanted: Iterable[_Key], named: Iterable[_Key]) -> Iterable[tuple[tuple[bool, bool, int], _Key, _Key]]:
     """Candidate pairs with their rank, best first when sorted; a sweep over both sides by start."""
     waiting: list[_Key] = []
     ahead = deque(sorted(named))
@@ -222,9 +220,7 @@ def _overlaps(
 def _label_scores(sums: SpanSums, label: str) -> LabelScores:
     gold = [(kind, times) for kind, times in sums.kinds.items() if kind.gold == label]
     predicted = [(kind, times) for kind, times in sums.kinds.items() if kind.predicted == label]
-    return LabelScores(
-        _scores(gold, predicted), sum(times for _, times in gold), sum(times for _, times in predicted)
-    )
+    return LabelScores(_scores(gold, predicted), sum(times for _, times in gold), sum(times for _, times in predicted))
 
 
 def _scores(gold: Sequence[_Row], predicted: Sequence[_Row]) -> dict[Mode, Score]:

@@ -112,8 +112,14 @@ def test_ra_it_prints_percentages_and_what_it_could_not_parse():
     gold = (Entity(4, 9, '"Big"', "person"), find(text, "Bob", "location"))
     found = score(ra_it, [Case(text, LABELS, gold, answers=answered(["['Bob']", '["Bob"]'], ["person", "location"]))])
 
-    assert (100.0, 100.0, 100.0, "percent") == (found.precision, found.recall, found.f1, found.unit)
-    assert {"n_gold": 1, "n_prediction": 1, "n_correct": 1, "n_unparsed_gold": 1, "n_unparsed_pred": 1} == found.counts
+    assert (found.precision, found.recall, found.f1, found.unit) == (100.0, 100.0, 100.0, "percent")
+    assert found.counts == {
+        "n_gold": 1,
+        "n_prediction": 1,
+        "n_correct": 1,
+        "n_unparsed_gold": 1,
+        "n_unparsed_pred": 1,
+    }
 
 
 def test_universal_ner_reads_the_answer_to_each_label_and_takes_silence_for_none():
@@ -121,7 +127,7 @@ def test_universal_ner_reads_the_answer_to_each_label_and_takes_silence_for_none
     case = Case(FIRST, LABELS, CASES[0].gold, answers=answered(['["bob", "Rome"]', "Rome"], ["person", "location"]))
     sums = universal_ner.count(case)
 
-    assert (1, 3, 2) == (sums.correct, sums.gold, sums.predicted)
+    assert (sums.correct, sums.gold, sums.predicted) == (1, 3, 2)
 
 
 def test_gner_aligns_its_own_answer_and_drops_what_is_not_in_the_text():
@@ -131,8 +137,8 @@ def test_gner_aligns_its_own_answer_and_drops_what_is_not_in_the_text():
     good = gner.count(Case(FIRST, LABELS, CASES[0].gold, answers=answered([answer])))
     bad = gner.count(Case(FIRST, LABELS, CASES[0].gold, answers=answered([answer.replace(") ", "), ")])))
 
-    assert (2, 3, 2) == (good.correct, good.gold, good.predicted)
-    assert (1, 3, 1) == (bad.correct, bad.gold, bad.predicted)
+    assert (good.correct, good.gold, good.predicted) == (2, 3, 2)
+    assert (bad.correct, bad.gold, bad.predicted) == (1, 3, 1)
 
 
 def test_gner_takes_the_corpus_words_where_there_are_any():
@@ -148,7 +154,12 @@ def test_gner_takes_the_corpus_words_where_there_are_any():
 def test_gner_counts_a_character_of_chinese_as_a_word():
     """Both sides are cut alike, so that an entity inside a run of characters can be found."""
     text = "我在北京工作"
-    case = Case(text, ("地名",), (Entity(2, 4, "北京", "地名"),), answers=answered(["我(O) 在(O) 北(B-地名) 京(I-地名)"]))
+    case = Case(
+        text,
+        ("地名",),
+        (Entity(2, 4, "北京", "地名"),),
+        answers=answered(["我(O) 在(O) 北(B-地名) 京(I-地名)"]),
+    )
 
     assert gner.count(case).correct == 1
 
@@ -172,7 +183,7 @@ def test_b2ner_counts_a_foreign_label_and_an_invented_mention_against_the_model(
     gold = (find(SECOND, "Bob", "person"),)
     sums = b2ner.count(Case(SECOND, LABELS, gold, answers=answered([" person: Bob; alien: Zog", " None"])))
 
-    assert (1, 1, 2) == (sums.correct, sums.gold, sums.predicted)
+    assert (sums.correct, sums.gold, sums.predicted) == (1, 1, 2)
     assert b2ner.scores(b2ner.Sums()).f1 == 0.0
 
 
@@ -181,7 +192,7 @@ def test_cascade_skips_sentences_without_predictions_and_pairs_that_no_gold_has(
     silent = Case("Rome fell.", LABELS, (Entity(0, 4, "Rome", "location"),))
     found = score(cascade, [*CASES, silent])
 
-    assert (1.0, 3 / 5) == (found.precision, pytest.approx(found.recall))
+    assert (found.precision, pytest.approx(found.recall)) == (1.0, 3 / 5)
 
 
 def test_cascade_refuses_as_its_code_does_where_nothing_can_be_compared():
@@ -203,7 +214,7 @@ def test_cascade_reads_marks_at_their_first_occurrence_and_the_finest_category()
         | answered(["Location", "City"], ["Rome", "Rome"], role="classifier"),
     )
 
-    assert [(0, 4)] == cascade.read(text, "Rome saw ##Rome##")
+    assert cascade.read(text, "Rome saw ##Rome##") == [(0, 4)]
     assert cascade.count(case).correct.total() == 1
 
 

@@ -112,8 +112,8 @@ def test_entities_outside_the_text_are_counted_and_gold_ones_left_out():
     }
     found = rows.read(row, row, Plan())
 
-    assert ["Ada"] == [entity.text for entity in found.gold]
-    assert (2, {"invalid_gold": 1, "invalid_predictions": 1}) == (len(found.predicted), found.counts)
+    assert [entity.text for entity in found.gold] == ["Ada"]
+    assert (len(found.predicted), found.counts) == (2, {"invalid_gold": 1, "invalid_predictions": 1})
 
 
 def test_what_an_annotation_says_beside_its_entities_is_counted():
@@ -127,7 +127,7 @@ def test_what_an_annotation_says_beside_its_entities_is_counted():
         "status": "partial",
     }
 
-    assert {
+    assert rows.read(row, row, Plan()).counts == {
         "alignment.fuzzy": 1,
         "alignment.unaligned": 1,
         "dropped": 2,
@@ -136,7 +136,7 @@ def test_what_an_annotation_says_beside_its_entities_is_counted():
         "verdict.recovered": 1,
         "verdict.unparsable": 1,
         "document.partial": 1,
-    } == rows.read(row, row, Plan()).counts
+    }
 
 
 def test_a_label_map_renames_gold_predictions_and_label_set():
@@ -149,16 +149,16 @@ def test_a_label_map_renames_gold_predictions_and_label_set():
     }
     found = rows.read(row, row, Plan(label_map={"PER": "person", "human": "person"}))
 
-    assert ("person", "person") == (found.gold[0].label, found.predicted[0].label)
-    assert ("person", "LOC") == found.labels
+    assert (found.gold[0].label, found.predicted[0].label) == ("person", "person")
+    assert found.labels == ("person", "LOC")
 
 
 def test_a_row_without_label_set_takes_the_plan_s_or_its_own_gold_s():
     """In this order."""
     row = {"text": "Ada", "gold": [{"start": 0, "end": 3, "label": "PER"}], "entities": []}
 
-    assert ("PER",) == rows.read(row, row, Plan()).labels
-    assert ("x", "y") == rows.read(row, row, Plan(labels=("x", "y"))).labels
+    assert rows.read(row, row, Plan()).labels == ("PER",)
+    assert rows.read(row, row, Plan(labels=("x", "y"))).labels == ("x", "y")
 
 
 @pytest.mark.parametrize(
@@ -187,12 +187,15 @@ def test_answers_come_in_four_shapes():
         row = {"text": "Ada", "gold": [], "raw": value, **more}
         return [[[c.text for c in s] for s in one.samples] for one in rows.read(row, row, plan).answers]
 
-    assert [[["a"]]] == texts("a")
-    assert [[["a"], ["b"]]] == texts(["a", "b"])
-    assert [[["a", "b"], ["c"]]] == texts([["a", "b"], ["c"]])
-    assert [[]] == texts([])
-    chunks = [{"start": 0, "end": 2, "core_start": 0, "core_end": 1}, {"start": 1, "end": 3, "core_start": 1, "core_end": 3}]
+    assert texts("a") == [[["a"]]]
+    assert texts(["a", "b"]) == [[["a"], ["b"]]]
+    assert texts([["a", "b"], ["c"]]) == [[["a", "b"], ["c"]]]
+    assert texts([]) == [[]]
+    chunks = [
+        {"start": 0, "end": 2, "core_start": 0, "core_end": 1},
+        {"start": 1, "end": 3, "core_start": 1, "core_end": 3},
+    ]
     exchanges = [{"chunk": n, "completions": [{"text": t, "finish_reason": "length"}]} for n, t in ((0, "a"), (1, "b"))]
-    assert [[["a"]], [["b"]]] == texts(exchanges, chunks=chunks)
+    assert texts(exchanges, chunks=chunks) == [[["a"]], [["b"]]]
     with pytest.raises(InputError, match="expected raw answers"):
         texts([{"chunk": 0}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html.parser
+import io
 import json
 import re
 
@@ -49,14 +50,14 @@ def test_json_names_the_scorer_of_every_score(evaluation, tmp_path):
 
     assert {"ner_ray", "b2ner", "cascade", "ra_it"} == set(figures["scores"])
     assert evaluation.micro["strict"].f1 == figures["scores"]["ner_ray"]["micro"]["strict"]["f1"]
-    assert 2 == len(figures["scores"]["ner_ray"]["micro"]["strict"]["interval"]["f1"])
-    assert "percent" == figures["scores"]["ra_it"]["score"]["unit"]
+    assert len(figures["scores"]["ner_ray"]["micro"]["strict"]["interval"]["f1"]) == 2
+    assert figures["scores"]["ra_it"]["score"]["unit"] == "percent"
     assert sum(evaluation.confusion.values()) == sum(cell["count"] for cell in figures["confusion"])
 
 
 def test_the_terminal_shows_scores_labels_and_counts(evaluation):
     """With intervals, and percent whatever the unit of the scorer."""
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=200, record=True, file=io.StringIO())
     for table in report.tables(evaluation):
         console.print(table)
     shown = console.export_text()
@@ -113,21 +114,24 @@ def test_overlapping_marks_cut_a_sentence_into_pieces():
     fault = Fault("both", Mark(0, 5, "abcde", "x"), Mark(3, 8, "defgh", "y"))
     sentence = Sentence("abcdefghij", (fault,), (Mark(9, 10, "j", "z"),))
 
-    assert [
+    assert report.pieces(sentence) == [
         ("abc", "gold", "gold: x"),
         ("de", "gold predicted", "gold: x; predicted: y"),
         ("fgh", "predicted", "predicted: y"),
         ("i", "", ""),
         ("j", "right", "z: right"),
-    ] == report.pieces(sentence)
+    ]
 
 
 def test_rare_labels_are_put_together_in_the_confusion():
     """A tree of 155 labels does not fit a screen; the counts stay the same."""
-    confusion = {(f"label {n}", f"label {n + 1}"): n + 1 for n in range(20)} | {("label 3", None): 2, (None, "label 4"): 3}
+    confusion = {(f"label {n}", f"label {n + 1}"): n + 1 for n in range(20)} | {
+        ("label 3", None): 2,
+        (None, "label 4"): 3,
+    }
     table = report.confusion_table(confusion)
 
-    assert 14 == len(table["columns"])
+    assert len(table["columns"]) == 14
     assert sum(confusion.values()) == sum(sum(cells) for _, cells in table["rows"])
 
 

@@ -50,7 +50,9 @@ def test_two_files_in_any_order_give_what_one_file_gives(tmp_path):
     predictions = [{"id": r["id"], "entities": r["entities"]} for r in reversed(rows)]
     both = PLAN.model_copy(update={"columns": Columns(gold="entities")})
 
-    apart = evaluate_files(write(tmp_path / "g.parquet", gold), predictions=write(tmp_path / "p.parquet", predictions), plan=both)
+    apart = evaluate_files(
+        write(tmp_path / "g.parquet", gold), predictions=write(tmp_path / "p.parquet", predictions), plan=both
+    )
     together = evaluate_files(write(tmp_path / "both.parquet", rows), plan=PLAN)
 
     assert together == apart
@@ -64,8 +66,8 @@ def test_documents_without_prediction_are_scored_and_those_without_gold_are_coun
 
     found = evaluate_files(gold, predictions=predictions, plan=Plan(samples=0))
 
-    assert (8, 0.5, 1.0) == (found.documents, found.micro["strict"].recall, found.micro["strict"].precision)
-    assert {"without_gold": 2, "without_prediction": 4} == found.counts
+    assert (found.documents, found.micro["strict"].recall, found.micro["strict"].precision) == (8, 0.5, 1.0)
+    assert found.counts == {"without_gold": 2, "without_prediction": 4}
 
 
 def test_gold_and_prediction_may_not_be_the_same_column(tmp_path):
@@ -82,7 +84,7 @@ def test_perfect_predictions_score_one_with_every_scorer():
     found = run.summarize(score(rows), PLAN)
 
     assert all(one.f1 == 1.0 for one in (*found.micro.values(), *found.macro.values()))
-    assert (1.0, 1.0) == (found.intervals["strict"]["f1"].low, found.intervals["strict"]["f1"].high)
+    assert (found.intervals["strict"]["f1"].low, found.intervals["strict"]["f1"].high) == (1.0, 1.0)
     assert found.examples.items == ()
     for result in found.papers:
         scale = 100 if result.score.unit == "percent" else 1
@@ -115,7 +117,7 @@ def test_repeated_predictions_are_counted():
     rows = [row | {"entities": row["gold"] * 2} for row in data.rows(3)]
     found = run.summarize(score(rows), PLAN)
 
-    assert (6, 1.0) == (found.counts["repeated_predictions"], found.micro["strict"].precision)
+    assert (found.counts["repeated_predictions"], found.micro["strict"].precision) == (6, 1.0)
 
 
 def test_examples_are_the_same_sample_however_the_rows_are_batched():
@@ -124,7 +126,7 @@ def test_examples_are_the_same_sample_however_the_rows_are_batched():
     parts = score(rows[:7]) + score(rows[7:])
 
     assert score(rows).examples == parts.examples
-    assert 3 == len(parts.examples.items)
+    assert len(parts.examples.items) == 3
     assert all(sentence.faults for item in parts.examples.items for sentence in item.sentences)
 
 
@@ -165,7 +167,7 @@ def test_the_family_recovers_what_the_paper_s_own_parser_loses():
 
     assert found.micro["strict"].f1 == 1.0
     assert found.papers[0].score.f1 < 0.6
-    assert 5 == found.counts["verdict.recovered"]
+    assert found.counts["verdict.recovered"] == 5
 
 
 def test_missing_and_unused_answers_are_counted():
@@ -173,9 +175,9 @@ def test_missing_and_unused_answers_are_counted():
     row = data.rows(1)[0]
     plan = Plan(columns=Columns(answers="raw"), family={"name": "universal_ner"}, samples=0)
 
-    assert 2 == score([row | {"raw": ["[]"]}], plan).counts["answers.missing"]
-    assert 1 == score([row | {"raw": ["[]"] * 4}], plan).counts["answers.unused"]
-    assert 1 == score([row | {"raw": None}], plan).counts["without_prediction"]
+    assert score([row | {"raw": ["[]"]}], plan).counts["answers.missing"] == 2
+    assert score([row | {"raw": ["[]"] * 4}], plan).counts["answers.unused"] == 1
+    assert score([row | {"raw": None}], plan).counts["without_prediction"] == 1
 
 
 def test_kept_exchanges_of_several_chunks_are_read_and_merged():
@@ -191,7 +193,9 @@ def test_kept_exchanges_of_several_chunks_are_read_and_merged():
             if start <= one["start"] < end
         ]
         part = {**row, "text": row["text"][start:end], "gold": gold}
-        exchanges += [{"chunk": number, "completions": [{"text": a, "finish_reason": "stop"}]} for a in answers_of("gner", part)]
+        exchanges += [
+            {"chunk": number, "completions": [{"text": a, "finish_reason": "stop"}]} for a in answers_of("gner", part)
+        ]
         chunks.append({"start": start, "end": end, "core_start": start, "core_end": end})
     plan = Plan(columns=Columns(answers="exchanges"), family={"name": "gner"}, scorers=("gner",), samples=0)
     found = run.summarize(score([row | {"exchanges": exchanges, "chunks": chunks}], plan), plan)

@@ -1,4 +1,4 @@
-"""Span scores: what the four modes count, and agreement with nervaluate and seqeval where definitions coincide."""
+"""Span scores: what the four modes count; nervaluate and seqeval agree where definitions coincide."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def test_each_mode_counts_what_its_name_says(predicted, f1):
 
 
 def test_an_exact_match_is_found_though_an_overlap_comes_first():
-    """nervaluate gives the gold entity to the first overlapping prediction and misses the exact one."""
+    """In nervaluate the first overlapping prediction gets the gold entity, and the exact one nothing."""
     sums = spans.count([entity(5, 10)], [entity(0, 6), entity(5, 10)])
 
-    assert (1.0, 0.5) == (spans.micro(sums)["strict"].recall, spans.micro(sums)["strict"].precision)
+    assert (spans.micro(sums)["strict"].recall, spans.micro(sums)["strict"].precision) == (1.0, 0.5)
 
 
 def test_of_several_overlaps_the_one_with_the_same_label_then_the_largest_is_taken():
@@ -94,7 +94,7 @@ def test_an_entity_named_twice_counts_once_and_is_reported():
     """The second mention of the same claim is neither right nor wrong."""
     sums = spans.count([entity(0, 3)], [entity(0, 3), entity(0, 3), entity(5, 8)])
 
-    assert (1, 0.5) == (sums.repeated, spans.micro(sums)["strict"].precision)
+    assert (sums.repeated, spans.micro(sums)["strict"].precision) == (1, 0.5)
 
 
 def test_nested_gold_with_the_same_span_and_two_labels_needs_two_predictions():
@@ -116,12 +116,12 @@ def test_confusion_counts_labels_that_were_taken_for_others_missed_and_made_up()
     gold = [entity(0, 3, "person"), entity(5, 8, "person"), entity(10, 12, "place")]
     predicted = [entity(0, 3, "person"), entity(5, 9, "place"), entity(20, 22, "thing")]
 
-    assert {
+    assert spans.confusion(spans.count(gold, predicted)) == {
         ("person", "person"): 1,
         ("person", "place"): 1,
         ("place", None): 1,
         (None, "thing"): 1,
-    } == spans.confusion(spans.count(gold, predicted))
+    }
 
 
 def test_per_label_scores_give_recall_to_the_gold_label_and_precision_to_the_predicted_one():
@@ -130,9 +130,9 @@ def test_per_label_scores_give_recall_to_the_gold_label_and_precision_to_the_pre
 
     labels = spans.per_label(sums)
 
-    assert (1, 0) == (labels["place"].gold, labels["place"].predicted)
-    assert (1.0, 0.0) == (labels["place"].scores["exact"].recall, labels["place"].scores["exact"].precision)
-    assert (0.0, 1.0) == (labels["person"].scores["exact"].recall, labels["person"].scores["exact"].precision)
+    assert (labels["place"].gold, labels["place"].predicted) == (1, 0)
+    assert (labels["place"].scores["exact"].recall, labels["place"].scores["exact"].precision) == (1.0, 0.0)
+    assert (labels["person"].scores["exact"].recall, labels["person"].scores["exact"].precision) == (0.0, 1.0)
 
 
 @given(entities, entities, st.randoms(use_true_random=False))

@@ -17,9 +17,7 @@ Case = dict[str, Any]
 def _gner(case: Case) -> dict[str, Any]:
     given, answer = case["input"], case["output_text"] or ""
     words, labels = gner.read(answer)
-    bio = gner.tags(
-        given["words"], answer, given["label_list"], retokenize=_retokenizer(given.get("tokenizer"))
-    )
+    bio = gner.tags(given["words"], answer, given["label_list"], retokenize=_retokenizer(given.get("tokenizer")))
     return {
         "extracted_words": words,
         "extracted_labels": labels,
@@ -129,7 +127,11 @@ def _cascade_file(case: Case) -> dict[str, Any]:
     }
     kept = [(sentence, entities) for sentence, entities in found.items() if entities]
     return {
-        f"sentence{number}": {"sentence": sentence, "entity": entities, "category": ["location"] * len(entities)}
+        f"sentence{number}": {
+            "sentence": sentence,
+            "entity": entities,
+            "category": ["location"] * len(entities),
+        }
         for number, (sentence, entities) in enumerate(kept, 1)
     }
 

@@ -1,7 +1,8 @@
-"""B2NER's scorer and answer parser (github.com/UmeanNever/B2NER, `src/evaluation/evaluator.py`, commit 4cd1a5e).
+"""B2NER's scorer and answer parser (github.com/UmeanNever/B2NER, commit 4cd1a5e).
 
-The parser formats the whole answer, cuts it at `;`, formats each piece and keeps those with a `:`. The piece
-`label:entity` is the key. An entity that holds a `;` is cut; items on separate lines become one.
+From `src/evaluation/evaluator.py`. The parser formats the whole answer, cuts it at `;`, formats each piece
+and keeps those with a `:`. The piece `label:entity` is the key. An entity that holds a `;` is cut; items on
+separate lines become one.
 
 The scorer forgives: case, blanks around punctuation, full-width punctuation, curly quotes, braces, an outer
 pair of brackets or title marks, `organisation` for `organization`, `located` for `location`, repeats and
@@ -88,7 +89,7 @@ def response(decoded: str) -> str:
     """
     for prefix in ANSWER_PREFIXES:
         if prefix in decoded:
-            return _SPECIAL_TOKENS.sub("", decoded.split(prefix)[-1]).strip()
+            return _SPECIAL_TOKENS.sub("", decoded.rpartition(prefix)[2]).strip()
     return ""
 
 

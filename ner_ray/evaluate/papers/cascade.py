@@ -1,14 +1,15 @@
-"""CascadeNER's scorer and answer parser (github.com/CascadeNER/CascadeNER, `infer.py`, `evaluate.py`, 4d22757).
+"""CascadeNER's scorer and answer parser (github.com/CascadeNER/CascadeNER, commit 4d22757).
 
-The parser takes what stands between `##` marks and looks it up in the sentence, always at its first
-occurrence; samples are joined by union, in which the longer of two overlapping spans wins.
+From `infer.py` and `evaluate.py`. The parser takes what stands between `##` marks and looks it up in the
+sentence, always at its first occurrence; samples are joined by union, in which the longer of two
+overlapping spans wins.
 
 The scorer (scikit-learn's micro average over binarised (entity, category) pairs) forgives: case, repeats,
 position; a sentence in which nothing was predicted is not scored at all, so it costs no recall; a predicted
 pair that no gold sentence has is dropped, so it costs no precision. With a single pair in the gold, what it
-prints is the accuracy over sentences, because scikit-learn then takes the column for a binary target.
-The released pipeline also renumbers the sentences it keeps, and so compares with the wrong gold; here
-sentences are compared with themselves.
+prints is the accuracy over sentences, because scikit-learn then takes the column for a binary target. The
+released pipeline also renumbers the sentences it keeps, and so compares with the wrong gold; here sentences
+are compared with themselves.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class PairSums:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PairSums:
-        return cls(*(_counter(data[name]) for name in ("correct", "missed", "spurious")), data["sentences"])
+        correct, missed, spurious = (_counter(data[name]) for name in ("correct", "missed", "spurious"))
+        return cls(correct, missed, spurious, data["sentences"])
 
 
 Sums = PairSums
@@ -79,7 +81,9 @@ def scores(sums: PairSums) -> PaperScore:
         ValueError: no sentence, or no gold entity, among those with a prediction; scikit-learn refuses too.
     """
     if not sums.sentences:
-        raise ValueError("Found empty input array (e.g., `y_true` or `y_pred`) while a minimum of 1 sample is required.")
+        raise ValueError(
+            "Found empty input array (e.g., `y_true` or `y_pred`) while a minimum of 1 sample is required."
+        )
     vocabulary = sums.correct.keys() | sums.missed.keys()
     if not vocabulary:
         raise ValueError("unknown is not supported")

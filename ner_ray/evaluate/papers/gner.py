@@ -85,9 +85,7 @@ def tags(
     places = subsequence(source, copy)
     if places is None:
         places = longest_common_subsequence(source, copy)
-    return [
-        said_tags[place] if place != UNMATCHED and said_tags[place] in legal else "O" for place in places
-    ]
+    return [said_tags[place] if place != UNMATCHED and said_tags[place] in legal else "O" for place in places]
 
 
 def subsequence(source: Sequence[str], copy: Sequence[str]) -> list[int] | None:

@@ -38,11 +38,7 @@ def count(case: Case) -> MatchSums:
     total = MatchSums()
     gold, predicted = gold_by_label(case), predicted_by_label(case)
     for label in case.labels:
-        answer = (
-            answered(case, label)
-            if case.answers is not None
-            else json.dumps(predicted[label], ensure_ascii=False)
-        )
+        answer = answered(case, label) if case.answers is not None else json.dumps(predicted[label], ensure_ascii=False)
         total += score(answer, "[" + ", ".join(f'"{mention}"' for mention in gold[label]) + "]")
     return total
 

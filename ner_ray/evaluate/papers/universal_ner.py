@@ -1,9 +1,9 @@
-"""UniversalNER's scorer and answer parser (github.com/universal-ner/universal-ner, `src/eval/evaluate.py`, 844e0e1).
+"""UniversalNER's scorer and answer parser (github.com/universal-ner/universal-ner, commit 844e0e1).
 
-One row is one (text, type) question. The parser takes the first `[...]` at the very beginning of the answer
-and reads it as JSON; whatever goes wrong (prose before the list, single quotes, a cut list) is an empty
-answer, which nothing tells from "no entity". Gold lists go through the same parser, so a gold entity with
-a closing bracket costs its row all its gold.
+From `src/eval/evaluate.py`. One row is one (text, type) question. The parser takes the first `[...]` at the
+very beginning of the answer and reads it as JSON; whatever goes wrong (prose before the list, single
+quotes, a cut list) is an empty answer, which nothing tells from "no entity". Gold lists go through the same
+parser, so a gold entity with a closing bracket costs its row all its gold.
 
 The scorer forgives: case, ASCII punctuation (not CJK punctuation), English articles, repeats, position, and
 every label outside the set, since nobody asked for it.
@@ -31,7 +31,8 @@ def count(case: Case) -> MatchSums:
     gold, predicted = gold_by_label(case), predicted_by_label(case)
     for label in case.labels:
         total += score(
-            answered(case, label) if case.answers is not None else _write(predicted[label]), _write(gold[label])
+            answered(case, label) if case.answers is not None else _write(predicted[label]),
+            _write(gold[label]),
         )
     return total
 
@@ -57,7 +58,7 @@ def read(answer: str) -> list[str | tuple[str, ...]]:
 
 def response(output: str) -> str:
     """The model's turn in a decoded conversation."""
-    return output.split("ASSISTANT:")[-1].strip()
+    return output.rpartition("ASSISTANT:")[2].strip()
 
 
 def _write(mentions: list[str]) -> str:
