@@ -1,0 +1,18 @@
+"""Demonstrations: annotated examples, retrieved for each text, that go into its prompt."""
+
+from __future__ import annotations
+
+from ner_ray.demos.index import IndexReport, build_index, index_digest, open_index
+from ner_ray.demos.selection import Counts, Selector, estimate_tokens, open_selector, select
+
+__all__ = [
+    "Counts",
+    "IndexReport",
+    "Selector",
+    "build_index",
+    "estimate_tokens",
+    "index_digest",
+    "open_index",
+    "open_selector",
+    "select",
+]

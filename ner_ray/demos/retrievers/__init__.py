@@ -1,0 +1,1 @@
+"""One file a retriever; `ner_ray.demos.base` says what it holds."""
