@@ -108,9 +108,7 @@ def _normalized(source: str, normal: Normalized, surface: str) -> list[_Place]:
     return places
 
 
-def _add_similar(
-    source: str, normal: Normalized, places: dict[str, list[_Place]], config: AlignConfig
-) -> None:
+def _add_similar(source: str, normal: Normalized, places: dict[str, list[_Place]], config: AlignConfig) -> None:
     """Gives surfaces without a place those of the most similar windows of tokens, within the budget."""
     taken = {(place.start, place.end) for found in places.values() for place in found}
     budget = config.fuzzy_budget
@@ -169,16 +167,12 @@ def _with_nested(places: Mapping[str, list[_Place]]) -> dict[str, list[_Place]]:
             nested.add(span)
         reach = max(reach, span[1])
     return {
-        surface: [
-            place._replace(cost=place.cost + _NESTED) if place[:2] in nested else place for place in found
-        ]
+        surface: [place._replace(cost=place.cost + _NESTED) if place[:2] in nested else place for place in found]
         for surface, found in places.items()
     }
 
 
-def _everywhere(
-    mentions: Sequence[Mention], places: Mapping[str, list[_Place]]
-) -> Iterator[tuple[int, _Place]]:
+def _everywhere(mentions: Sequence[Mention], places: Mapping[str, list[_Place]]) -> Iterator[tuple[int, _Place]]:
     for index, mention in enumerate(mentions):
         found = places.get(mention.text.strip(), [])
         outermost = [place for place in found if place.cost < _NESTED]
@@ -186,9 +180,7 @@ def _everywhere(
             yield index, place
 
 
-def _in_order(
-    mentions: Sequence[Mention], places: Mapping[str, list[_Place]]
-) -> Iterator[tuple[int, _Place]]:
+def _in_order(mentions: Sequence[Mention], places: Mapping[str, list[_Place]]) -> Iterator[tuple[int, _Place]]:
     """One place for each mention that can have one of its own."""
     listed: Counter[tuple[str, str]] = Counter()
     steps: list[tuple[int, list[_Place]]] = []
@@ -222,9 +214,7 @@ def _cheapest(steps: Sequence[list[_Place]]) -> list[int]:
     return choices[::-1]
 
 
-def _step(
-    before: Sequence[_Place], costs: Sequence[float], places: Sequence[_Place]
-) -> tuple[list[float], list[int]]:
+def _step(before: Sequence[_Place], costs: Sequence[float], places: Sequence[_Place]) -> tuple[list[float], list[int]]:
     """The cheapest way to each place, and from where: from behind for nothing, else at a price."""
     anywhere = min(range(len(before)), key=costs.__getitem__)
     ended = begun = -1  # the cheapest that ends before the place, that begins before it

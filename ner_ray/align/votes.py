@@ -59,9 +59,7 @@ def _agreed(placements: Sequence[Placement], least: float) -> Placement:
     for key in ranked:
         if not any(_overlap_keys(key, other) and not _together(samples, key, other) for other in kept):
             kept.append(key)
-    entities = [
-        _joined([sample[key] for sample in samples if key in sample], len(samples)) for key in sorted(kept)
-    ]
+    entities = [_joined([sample[key] for sample in samples if key in sample], len(samples)) for key in sorted(kept)]
     return Placement(tuple(entities), _unaligned(placements, needed))
 
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import regex
 from rapidfuzz.distance import Indel, LCSseq
@@ -35,9 +35,15 @@ from ner_ray.types import Entity, Mention, Placement
 _RUN = regex.compile(rf"[^{BLANK}]+")
 _MEANINGFUL = regex.compile(r"[\p{L}\p{N}]")
 _MAX_CELLS = 1 << 30  # the matrix of an LCS takes one bit a cell: 128 MiB
-_ANCHOR = 8  # tokens that must agree where a long text is divided
+_SHORT = 250 * 250  # pairs of words up to which pieces do not pay
+_PIECE = 120  # words of a piece: two machine words of the bit-parallel algorithm
+_AGREEING = 6  # words that agree where two pieces meet
+_DRIFT = 40  # words around the expected place that are searched for them
 _MAX_PAIRS = 400  # similar pairs of one gap that are weighed against each other: the work is their square
 _JOINED = 8  # tokens on a side up to which an open gap is compared as one word
+
+
+_editops = LCSseq.editops  # looked up once: a short sentence is matched in two microseconds
 
 
 class _Run(NamedTuple):
@@ -68,23 +74,23 @@ class _Segment(NamedTuple):
         return max(start, self.copy_start) + shift, min(end, self.copy_end) + shift
 
 
-def match_words(source_words: Sequence[str], copy_words: Sequence[str]) -> list[int]:
+def match_words(source: Sequence[str], copy: Sequence[str]) -> list[int]:
     """For each source word the index of the copied word it is matched with, or -1; indices increase.
 
-    As many as possible are matched (a longest common subsequence). If all of the copy is matched, each of its
-    words is with the earliest equal source word that is left.
+    As many as can be are matched: a longest common subsequence. Long lists are first matched piece by piece
+    between places where they agree, which is proven to have lost nothing, or else done again as a whole
+    (only beyond 2**30 pairs of words, where the memory for that is missing, the pieces stand as they are).
     """
-    source, copy = list(source_words), list(copy_words)
     if source == copy:
         return list(range(len(source)))
-    if len(copy) < len(source):
-        greedy = _subsequence(source, copy)
-        if greedy is not None:
-            return greedy
-    matched = [-1] * len(source)
-    for run in _lcs(source, copy):
-        matched[run.source : run.source + run.size] = range(run.copy, run.copy + run.size)
-    return matched
+    pairs = len(source) * len(copy)
+    if pairs <= _SHORT:
+        return _longest_common(source, copy, 0)
+    matched = _by_pieces(source, copy)
+    found = len(matched) - matched.count(-1)
+    if pairs > _MAX_CELLS or not LCSseq.similarity(source, copy, score_cutoff=found + 1):
+        return matched
+    return _longest_common(source, copy, 0)
 
 
 def align_copy(source: str, copy: str, mentions: Sequence[Mention], config: AlignConfig) -> Placement:
@@ -135,9 +141,7 @@ def _trimmed(copy: str, mention: Mention) -> _Named | None:
     return _Named(start, start + len(surface), replace(mention, text=surface))
 
 
-def _entity(
-    source: str, copy: str, named: _Named, touched: list[_Segment], config: AlignConfig
-) -> Entity | None:
+def _entity(source: str, copy: str, named: _Named, touched: list[_Segment], config: AlignConfig) -> Entity | None:
     kept = _together(touched, 2 * (named.end - named.start) + 1)
     if not _is_enough(copy, named, kept, config.min_matched):
         return None
@@ -168,14 +172,12 @@ def _is_enough(copy: str, named: _Named, kept: Sequence[_Segment], share: float)
     if not solid:
         return False
     if _MEANINGFUL.search(surface) and not any(
-        _MEANINGFUL.search(copy, max(start, segment.copy_start), min(end, segment.copy_end))
-        for segment in solid
+        _MEANINGFUL.search(copy, max(start, segment.copy_start), min(end, segment.copy_end)) for segment in solid
     ):
         return False
     tokens = [(start + left, start + right) for left, right in spans(surface)]
     matched = sum(
-        any(segment.copy_start < right and left < segment.copy_end for segment in solid)
-        for left, right in tokens
+        any(segment.copy_start < right and left < segment.copy_end for segment in solid) for left, right in tokens
     )
     return matched >= share * len(tokens)
 
@@ -281,13 +283,8 @@ class _Tokens:
 
     def _slid(self, left: _Run, right: _Run, first: int, stop: int) -> tuple[_Run, _Run]:
         back = right.copy - max(first, left.copy)
-        if (
-            self.source_keys[right.source - back : right.source]
-            == self.copy_keys[right.copy - back : right.copy]
-        ):
-            return left._replace(size=left.size - back), _Run(
-                right.source - back, right.copy - back, right.size + back
-            )
+        if self.source_keys[right.source - back : right.source] == self.copy_keys[right.copy - back : right.copy]:
+            return left._replace(size=left.size - back), _Run(right.source - back, right.copy - back, right.size + back)
         ahead = min(stop, right.copy + right.size) - right.copy
         at = left.source + left.size
         if self.source_keys[at : at + ahead] == self.copy_keys[right.copy : right.copy + ahead]:
@@ -382,16 +379,59 @@ def _key(token: str) -> str:
     return fold(token) or token
 
 
-def _subsequence(source: list[str], copy: list[str]) -> list[int] | None:
-    matched = [-1] * len(source)
-    at = -1
-    try:
-        for index, word in enumerate(copy):
-            at = source.index(word, at + 1)
-            matched[at] = index
-    except ValueError:
-        return None
+def _longest_common(source: Sequence[str], copy: Sequence[str], offset: int) -> list[int]:
+    """The matches of one piece whose copy begins at `offset`: all of the copy, corrected by each edit."""
+    matched = list(range(offset, offset + len(copy)))
+    # The types of rapidfuzz have the tuples of an edit as str | int throughout.
+    edits = cast("list[tuple[str, int, int]]", _editops(source, copy).as_list())
+    for kind, at, _ in edits:
+        if kind == "delete":
+            matched.insert(at, -1)
+        else:
+            del matched[at]
     return matched
+
+
+def _by_pieces(source: Sequence[str], copy: Sequence[str]) -> list[int]:
+    matched: list[int] = []
+    source_at = copy_at = 0
+    for source_end, copy_end in [*_agreements(source, copy), (len(source), len(copy))]:
+        matched += _longest_common(source[source_at:source_end], copy[copy_at:copy_end], copy_at)
+        source_at, copy_at = source_end, copy_end
+    return matched
+
+
+def _agreements(source: Sequence[str], copy: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Places about `_PIECE` words apart, each in the middle of a few words that both sides have.
+
+    The drift between the sides is carried along; where they agree nowhere near for as long as memory allows,
+    they are divided by proportion.
+    """
+    source_at = copy_at = 0
+    longest = int(_MAX_CELLS**0.5)
+    target = _PIECE
+    while target < len(source):
+        place = _agreement(source, copy, target, copy_at + target - source_at, copy_at)
+        if place is None and target - source_at > longest:
+            place = target, min(len(copy), copy_at + longest)
+        if place is not None:
+            yield place
+            source_at, copy_at = place
+        target = max(source_at, target) + _PIECE
+
+
+def _agreement(source: list[str], copy: list[str], target: int, expected: int, floor: int) -> tuple[int, int] | None:
+    for start in range(target, min(target + _PIECE // 4, len(source) - _AGREEING)):
+        words = source[start : start + _AGREEING]
+        at = max(floor, expected + start - target - _DRIFT) - 1
+        try:
+            while True:
+                at = copy.index(words[0], at + 1, expected + start - target + _DRIFT)
+                if copy[at : at + _AGREEING] == words:
+                    return start + _AGREEING // 2, at + _AGREEING // 2
+        except ValueError:
+            continue
+    return None
 
 
 def _runs(source: list[str], copy: list[str]) -> list[_Run]:
@@ -406,39 +446,6 @@ def _runs(source: list[str], copy: list[str]) -> list[_Run]:
         else:
             runs.append(_Run(index, partner, 1))
     return runs
-
-
-def _lcs(source: list[str], copy: list[str]) -> list[_Run]:
-    if len(source) * len(copy) > _MAX_CELLS:
-        return _divided(source, copy)
-    blocks = LCSseq.editops(source, copy).as_matching_blocks()
-    return [_Run(block.a, block.b, block.size) for block in blocks if block.size]
-
-
-def _divided(source: list[str], copy: list[str]) -> list[_Run]:
-    """The LCS of very long texts, in two halves that meet where they agree, so memory stays bounded.
-
-    Not always the longest: a match across the border is lost.
-    """
-    middle, partner = _anchor(source, copy)
-    right = _lcs(source[middle:], copy[partner:])
-    return [
-        *_lcs(source[:middle], copy[:partner]),
-        *(_Run(run.source + middle, run.copy + partner, run.size) for run in right),
-    ]
-
-
-def _anchor(source: list[str], copy: list[str]) -> tuple[int, int]:
-    """Where to divide: tokens near the middle of the source that stand in the copy too."""
-    middle, half = len(source) // 2, len(copy) // 2
-    places: dict[tuple[str, ...], list[int]] = {}
-    for index in range(len(copy) - _ANCHOR + 1):
-        places.setdefault(tuple(copy[index : index + _ANCHOR]), []).append(index)
-    for index in range(middle, min(len(source) - _ANCHOR, 2 * middle)):
-        found = places.get(tuple(source[index : index + _ANCHOR]))
-        if found:
-            return index, min(found, key=lambda place: abs(place - half))
-    return middle, half
 
 
 def _contiguous(runs: list[_Run], source: list[str], copy: list[str]) -> list[_Run]:
