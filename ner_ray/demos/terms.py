@@ -28,6 +28,9 @@ from ner_ray.text.tokens import UNSPACED
 Name = Literal["hybrid", "bigrams", "words", "jieba", "spaces"]
 Hashes = NDArray[np.uint64]
 
+_PLAIN = ("jieba", "spaces")
+"""Those that do not fold."""
+
 _VERSION = 1
 """To be raised with any change of what a tokenizer here returns: indexes made before are refused then."""
 
@@ -43,10 +46,20 @@ _UNITS = regex.compile(rf"(?V1)[{UNSPACED}&&{_WORD}]|[{_WORD}--[{UNSPACED}]]+")
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """A tokenizer by name, without the stop words of a list (exact match, after folding)."""
+    """A tokenizer by name, without the stop words of a list.
+
+    Attributes:
+        name: one of those above.
+        stop_words: terms that are left out; as the tokenizer gives them, folded or not.
+    """
 
     name: Name = "hybrid"
     stop_words: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, name: Name, stop_words: Iterable[str] = ()) -> Tokenizer:
+        """One whose stop words are folded where its terms are."""
+        return cls(name, frozenset(stop_words if name in _PLAIN else map(_fold, stop_words)))
 
     def __call__(self, text: str) -> list[str]:
         """The terms of a text, in order, repeated ones repeated."""

@@ -138,9 +138,9 @@ class _Product:
 
 def build(texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity:
     """Lays out the matrix; returns what decides the scores."""
-    tokenizer = Tokenizer(options.tokenizer, _read_stop_words(options.stop_words))
+    tokenizer = Tokenizer.of(options.tokenizer, _read_stop_words(options.stop_words))
     vocabulary, numbers, lengths = _numbered(texts, tokenizer)
-    matrix = _impacts(numbers, lengths, len(vocabulary), options)
+    matrix, averages = _impacts(numbers, lengths, len(vocabulary), options)
     terms = Hasher()(list(vocabulary))
     order = np.argsort(terms)
     if np.any(np.diff(terms[order]) == 0):
@@ -155,7 +155,7 @@ def build(texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity
     )
     (folder / _STOP_WORDS).write_text("\n".join(sorted(tokenizer.stop_words)), encoding="utf-8")
     parameters = options.model_dump(include={"k1", "b", "epsilon"})
-    return {"examples": len(texts), "tokenizer": tokenizer.identity(), **parameters}
+    return {"examples": len(texts), "tokenizer": tokenizer.identity(), **parameters, **averages}
 
 
 def load(folder: Path, identity: Identity, _options: SearchOptions, _parts: Mapping[str, Retriever]) -> Bm25:
@@ -166,7 +166,7 @@ def load(folder: Path, identity: Identity, _options: SearchOptions, _parts: Mapp
     """
     lines = (folder / _STOP_WORDS).read_text(encoding="utf-8").split("\n")
     wanted = identity["tokenizer"]
-    tokenizer = Tokenizer(wanted["name"], parse_stop_words(lines))
+    tokenizer = Tokenizer.of(wanted["name"], parse_stop_words(lines))
     found = tokenizer.identity()
     if different := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
         said = ", ".join(f"{key} {wanted.get(key)!r}, here {found.get(key)!r}" for key in different)
@@ -207,8 +207,8 @@ def _numbered(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[dict[str, int
 
 def _impacts(
     numbers: NDArray[np.uint32], lengths: Integers, terms: int, options: BuildOptions
-) -> Any:  # a scipy matrix
-    """What each term adds to each example's score when a text holds it once; terms by examples."""
+) -> tuple[Any, dict[str, float]]:  # a scipy matrix
+    """What each term adds to each example's score when a text holds it once (terms by examples), and averages."""
     from scipy.sparse import coo_array
 
     size = lengths.size
@@ -217,13 +217,14 @@ def _impacts(
     matrix.sum_duplicates()
     holding = np.diff(matrix.indptr)
     idf = np.log(size - holding + 0.5) - np.log(holding + 0.5)
-    if terms:
-        idf[idf < 0] = options.epsilon * (idf.sum() / terms)
-    norm = 1 - options.b + options.b * lengths / (lengths.mean() if numbers.size else 1.0)
+    average_idf = float(idf.sum() / terms) if terms else 0.0
+    average_length = float(numbers.size / size) if size else 0.0
+    idf[idf < 0] = options.epsilon * average_idf
+    norm = 1 - options.b + options.b * lengths / (average_length or 1.0)
     frequency = matrix.data
     saturated = frequency * (options.k1 + 1) / (frequency + options.k1 * norm[matrix.indices])
     matrix.data = np.repeat(idf, holding) * saturated
-    return matrix
+    return matrix, {"average_length": average_length, "average_idf": average_idf}
 
 
 def _joined(values: NDArray[Any], stretches: Sequence[tuple[int, int]]) -> NDArray[Any]:
