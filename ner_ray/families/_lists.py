@@ -15,16 +15,14 @@ _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`", "「": "」
 _CLOSERS = {"[": "]", "{": "}", "(": ")"}
 _WIDE = str.maketrans("，、：；【】（）｛｝", ",,:,[](){}")
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _BARE = re.compile(r"[^\[\]{}(),:，、：；【】（）｛｝\"“”\n]+")
 _START = re.compile(r"[\[【]\s*[\]】\[{(\"'“‘`「]|[{｛]\s*[}｝\"'“‘]")
 _BULLET = re.compile(r"^[ \t]*(?:[-*•·]|\d{1,3}[.)、])[ \t]+(?P<item>\S.*?)[ \t]*$", re.MULTILINE)
 _NOTHING = re.compile(r"(?:none|null|nil|n/?a|no entit(?:y|ies)\b.*|无|没有.*|空)?[.。!]?", re.IGNORECASE)
 _EMPTY_WORDS = frozenset({"none", "null", "true", "false", "..."})
 _FIELD = re.compile(r"[\s_\d]+")
-_ENTITY_FIELDS = frozenset(
-    {"entity", "text", "name", "mention", "span", "surface", "word", "实体", "实体名称"}
-)
+_ENTITY_FIELDS = frozenset({"entity", "text", "name", "mention", "span", "surface", "word", "实体", "实体名称"})
 _TYPE_FIELDS = frozenset(
     {"type", "label", "category", "class", "entitytype", "typeofentity", "entitylabel", "类别", "类型"}
     | {"实体类别", "实体类型", "实体的类别", "标签"}
@@ -283,7 +281,6 @@ class _Scanner:
 def _unescape(raw: str) -> str:
     if "\\" not in raw:
         return raw
-    decoded = _UNICODE.sub(lambda match: chr(int(match[1], 16)), raw)
-    decoded = re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), decoded, flags=re.DOTALL)
+    decoded = _ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else _ESCAPES.get(match[2], match[2]), raw)
     # Pairs of surrogates become the character they encode; a lone one is no text.
     return decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

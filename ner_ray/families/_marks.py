@@ -34,14 +34,10 @@ def mark(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def markable(text: str, start: int, end: int) -> bool:
-    """Whether marks can delimit `text[start:end]`: not empty, no blanks at its ends, no `#` next to it."""
+    """Whether marks can delimit `text[start:end]`: it has no blanks at its ends, and no `#` next to it."""
     inside = text[start:end]
-    return (
-        bool(inside)
-        and inside == inside.strip()
-        and text[start - 1 : start] != "#"
-        and text[end : end + 1] != "#"
-    )
+    alone = text[start - 1 : start] != "#" and text[end : end + 1] != "#"
+    return alone and inside == inside.strip() and bool(inside.strip("#"))
 
 
 def unmark(answer: str, source: str) -> tuple[str, list[Marked], bool]:

@@ -29,8 +29,7 @@ def _read(completion: Completion, label: str, role: str) -> Reading:
     if listed.root is None:
         return unparsable(role, completion)
     mentions = tuple(
-        Mention(item.value, label, completion.probability(item.start, item.end))
-        for item in strings(listed.root)
+        Mention(item.value, label, completion.probability(item.start, item.end)) for item in strings(listed.root)
     )
     odd = listed.odd or listed.root.bracket != "[" or not is_plain(listed.root)
     return Reading(mentions, settle(completion, cut=listed.cut, recovered=odd))

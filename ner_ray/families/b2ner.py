@@ -46,9 +46,7 @@ class Options(FamilyOptions):
     wrapper: Literal["raw", "chat"] = Field(
         default="raw", description="raw: no chat template, as released; chat: a turn in the model's template."
     )
-    descriptions: bool = Field(
-        default=False, description="Show the labels' descriptions (English and Chinese only)."
-    )
+    descriptions: bool = Field(default=False, description="Show the labels' descriptions (English and Chinese only).")
     max_labels: int = Field(
         default=18,
         ge=1,
@@ -58,9 +56,7 @@ class Options(FamilyOptions):
     @model_validator(mode="after")
     def _has_template(self) -> Self:
         if self.descriptions and self.language not in _FULL_LANGUAGES:
-            raise ValueError(
-                f"B2NER has templates with descriptions for en and zh only, not {self.language!r}"
-            )
+            raise ValueError(f"B2NER has templates with descriptions for en and zh only, not {self.language!r}")
         return self
 
 
@@ -83,18 +79,14 @@ class _Tagger:
         if transcript or not passage.text.strip():
             return []
         groups = _split(list(outputs(passage.labels)), self.options.max_labels)
-        return [
-            Prompt(self._content(passage, group), subject=str(number)) for number, group in enumerate(groups)
-        ]
+        return [Prompt(self._content(passage, group), subject=str(number)) for number, group in enumerate(groups)]
 
     def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
         """The listed mentions of all prompts. A mention's score is the probability of its label and text."""
         known = outputs(passage.labels)
         return read_samples(
             transcript,
-            lambda _, completion: _read(
-                passage.text, completion, known, self.options.outside_labels, self.role
-            ),
+            lambda _, completion: _read(passage.text, completion, known, self.options.outside_labels, self.role),
         )
 
     def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
@@ -135,9 +127,7 @@ class _Tagger:
         known, described = outputs(passage.labels), descriptions(passage.labels)
         line = template("b2ner", "description", self.options.language)
         return "; ".join(
-            render(line, label=path, description=described[known[path]])
-            for path in group
-            if known[path] in described
+            render(line, label=path, description=described[known[path]]) for path in group if known[path] in described
         )
 
     def _examples(self, passage: Passage, group: Sequence[str]) -> str:
@@ -152,8 +142,7 @@ class _Tagger:
         line = template("b2ner", "example", self.options.language)
         prefix = template("b2ner", "answer", self.options.language)
         return "".join(
-            render(line, text=one.text, answer=prefix, entities=entities(one))
-            for one in passage.demonstrations
+            render(line, text=one.text, answer=prefix, entities=entities(one)) for one in passage.demonstrations
         )
 
 
@@ -178,9 +167,7 @@ def _write(items: Sequence[tuple[str, str]]) -> str:
     return " " + "; ".join(f"{label}: {entity}" for label, entity in items) if items else _NOTHING
 
 
-def _read(
-    text: str, completion: Completion, known: Mapping[str, str], policy: LabelPolicy, role: str
-) -> Reading:
+def _read(text: str, completion: Completion, known: Mapping[str, str], policy: LabelPolicy, role: str) -> Reading:
     answer = completion.text
     cut = completion.finish_reason == "length"
     if fold(answer).rstrip(".。") in ("none", "无"):
@@ -195,9 +182,7 @@ def _read(
         odd |= not resolved.exact
         label = item.label if resolved.label is None else resolved.label
         score = completion.probability(item.start, item.end)
-        (dropped if resolved.label is None else mentions).append(
-            Mention(answer[item.entity : item.end], label, score)
-        )
+        (dropped if resolved.label is None else mentions).append(Mention(answer[item.entity : item.end], label, score))
     return Reading(tuple(mentions), settle(completion, recovered=odd), dropped=tuple(dropped))
 
 

@@ -43,9 +43,7 @@ _LEAST_SIMILARITY = 0.5
 class Options(FamilyOptions):
     """CascadeNER's options; the defaults are those of its published inference code."""
 
-    system: str = Field(
-        default=template("cascade", "system"), description="System turn of both roles; empty for none."
-    )
+    system: str = Field(default=template("cascade", "system"), description="System turn of both roles; empty for none.")
     wording: Literal["infer", "infer_lower", "training"] = Field(
         default="infer",
         description="The classifier's question: infer, as published; infer_lower, an older version of it; "
@@ -80,9 +78,7 @@ class _Extractor:
 
         Where marks are nested the outermost hold. A mention's score is the probability of the marked span.
         """
-        return read_samples(
-            transcript, lambda _, completion: _read_marks(passage.text, completion, self.role)
-        )
+        return read_samples(transcript, lambda _, completion: _read_marks(passage.text, completion, self.role))
 
     def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
         """The text with its entities marked, each where it stands.
@@ -120,16 +116,12 @@ class _Classifier:
         The score is the entity's own times the probability of the answers of all levels, as far as known. An
         answer outside the list costs that one entity: it is in `dropped`, the answer in `problems`.
         """
-        walks = {
-            surface: self._walk(passage, found) for surface, found in _by_surface(passage, transcript).items()
-        }
+        walks = {surface: self._walk(passage, found) for surface, found in _by_surface(passage, transcript).items()}
         mentions: list[Mention] = []
         dropped: list[Mention] = []
         for entity in passage.entities:
             walk = walks[entity.text]
-            mention = Mention(
-                entity.text, walk.label, _product(entity.score, walk.score), entity.start, entity.end
-            )
+            mention = Mention(entity.text, walk.label, _product(entity.score, walk.score), entity.start, entity.end)
             (mentions if walk.done else dropped).append(mention)
         problems = tuple(Problem(walk.code, self.role, walk.raw) for walk in walks.values() if not walk.done)
         verdict = worst([walk.verdict for walk in walks.values()])
@@ -167,9 +159,7 @@ class _Classifier:
             ordinal=_ordinal(walk.depth),
             labels=", ".join(shown),
         )
-        return Prompt(
-            _turns(self.options, text), subject=surface, choices=shown if self.options.constrained else ()
-        )
+        return Prompt(_turns(self.options, text), subject=surface, choices=shown if self.options.constrained else ())
 
     def _walk(self, passage: Passage, exchanges: Sequence[Exchange]) -> _Walk:
         walk = _Walk(options=passage.labels)
@@ -183,9 +173,7 @@ class _Classifier:
         if not exchange.completions:
             return replace(walk, options=(), code="unanswered")
         nearest_wins = self.options.outside_labels == "nearest"
-        found = [
-            _match(completion, walk.options, nearest_wins=nearest_wins) for completion in exchange.completions
-        ]
+        found = [_match(completion, walk.options, nearest_wins=nearest_wins) for completion in exchange.completions]
         votes = Counter(label for label, _ in found)
         (winner, count), *_ = votes.most_common(1)
         voters = [one for one, (label, _) in zip(exchange.completions, found, strict=True) if label == winner]

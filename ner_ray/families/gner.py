@@ -21,7 +21,7 @@ from ner_ray.families._labels import names, resolve
 from ner_ray.families._template import render, template
 from ner_ray.families._transcript import flat, read_samples, settle, unparsable
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
-from ner_ray.text.tokens import UNSPACED
+from ner_ray.text.tokens import BLANK, UNSPACED
 from ner_ray.types import (
     Completion,
     Entity,
@@ -38,7 +38,7 @@ from ner_ray.types import (
 _RELEASED_WORD = regex.compile(r"\w+(?:[-_]\w+)*|\S")
 # The same, but a grapheme of a script in which entities end anywhere is a word of its own.
 _SPACED = rf"[\w--[{UNSPACED}]]"
-_WORD = regex.compile(rf"(?V1)(?=[{UNSPACED}])\X|{_SPACED}+(?:[-_]{_SPACED}+)*|\S")
+_WORD = regex.compile(rf"(?V1)(?=[{UNSPACED}])\X|{_SPACED}+(?:[-_]{_SPACED}+)*|[^{BLANK}]")
 
 
 class Options(FamilyOptions):
@@ -48,9 +48,7 @@ class Options(FamilyOptions):
         default="llama",
         description="llama: [INST] ... [/INST]; t5: the bare prompt; chat: a turn in the model's template.",
     )
-    dataset: str = Field(
-        default="", description="A name for the `Dataset:` line; the released scripts have none."
-    )
+    dataset: str = Field(default="", description="A name for the `Dataset:` line; the released scripts have none.")
     words: Literal["hybrid", "released"] = Field(
         default="hybrid",
         description="hybrid: a word, but each character of Chinese, Japanese, Korean, Thai, ... for itself; "
@@ -83,9 +81,7 @@ class _Tagger:
         known = names(passage.labels)
         return read_samples(
             transcript,
-            lambda _, completion: _read(
-                passage.text, completion, known, self.options.outside_labels, self.role
-            ),
+            lambda _, completion: _read(passage.text, completion, known, self.options.outside_labels, self.role),
         )
 
     def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
@@ -137,9 +133,7 @@ class _Run:
     answer_end: int
 
 
-def _read(
-    text: str, completion: Completion, known: Mapping[str, str], policy: LabelPolicy, role: str
-) -> Reading:
+def _read(text: str, completion: Completion, known: Mapping[str, str], policy: LabelPolicy, role: str) -> Reading:
     answer = completion.text
     source = " ".join(word for word, _, _ in _words(text, "hybrid"))
     tagged = list(_tagged_words(answer, source, tuple(known)))
@@ -233,9 +227,7 @@ def _runs(tagged: Sequence[_Tagged]) -> tuple[str, list[_Run], bool]:
     for one in tagged:
         start, length = length, length + len(one.word) + 1
         end = length - 1
-        continues = one.prefix == "I" or (
-            one.prefix == "" and current is not None and current.label == one.label
-        )
+        continues = one.prefix == "I" or (one.prefix == "" and current is not None and current.label == one.label)
         if one.prefix == "O":
             current = None
         elif current is not None and continues:

@@ -49,9 +49,7 @@ class UserTemplate(BaseModel):
         if unknown or "text" not in placeholders(self.user):
             known = ", ".join(f"{{{name}}}" for name in sorted(_PLACEHOLDERS))
             found = ", ".join(f"{{{name}}}" for name in sorted(unknown)) or "no {text} in `user`"
-            raise ValueError(
-                f"a prompt template knows {known} and must hold {{text}} in `user`; found {found}"
-            )
+            raise ValueError(f"a prompt template knows {known} and must hold {{text}} in `user`; found {found}")
         return self
 
 
@@ -86,9 +84,7 @@ class Options(FamilyOptions):
     @model_validator(mode="after")
     def _is_published(self) -> Self:
         if self.template is None and self.prompt == "evaluation" and self.returns == "tuples":
-            raise ValueError(
-                "there is no published evaluation prompt that asks for tuples; use `returns: json`"
-            )
+            raise ValueError("there is no published evaluation prompt that asks for tuples; use `returns: json`")
         return self
 
 
@@ -111,9 +107,7 @@ class _Tagger:
         turns = [Message("system", render(system, **values))] if system else []
         for one in passage.demonstrations:
             turns.append(Message("user", render(user, **{**values, "text": one.text})))
-            turns.append(
-                Message("assistant", self._write([(mention.text, mention.label) for mention in one.mentions]))
-            )
+            turns.append(Message("assistant", self._write([(mention.text, mention.label) for mention in one.mentions])))
         return [Prompt((*turns, Message("user", render(user, **values))))]
 
     def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:

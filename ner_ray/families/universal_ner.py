@@ -61,10 +61,7 @@ class _Tagger:
         if transcript or not passage.text.strip():
             return []
         defined = descriptions(passage.labels) if self.options.definitions else {}
-        return [
-            Prompt(self._content(passage, defined.get(name, name)), subject=name)
-            for name in names(passage.labels)
-        ]
+        return [Prompt(self._content(passage, defined.get(name, name)), subject=name) for name in names(passage.labels)]
 
     def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:  # noqa: ARG002 - subjects say it
         """The listed mentions, in the order of the types."""
