@@ -1,0 +1,42 @@
+"""Makes the Parquet shards of the sample corpus from its sources, one shard a source file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+FOLDER = Path(__file__).parent
+SOURCES = FOLDER / "sources"
+SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "title", "lang", "genre", "text")])
+
+
+def build(folder: Path = FOLDER) -> list[Path]:
+    """Writes `NAME.parquet` into `folder` for every `sources/NAME.yaml`; returns the shards, sorted by name."""
+    return [_write(read(source), folder / f"{source.stem}.parquet") for source in sorted(SOURCES.glob("*.yaml"))]
+
+
+def read(source: Path) -> pa.Table:
+    """The documents of one source file, in its order.
+
+    Raises:
+        ValueError: a document lacks one of the columns, or has one more.
+    """
+    documents = yaml.safe_load(source.read_text(encoding="utf-8"))
+    for document in documents:
+        if sorted(document) != sorted(SCHEMA.names):
+            raise ValueError(f"{source.name}: {document.get('id')} has {sorted(document)}, not {sorted(SCHEMA.names)}")
+    return pa.Table.from_pylist(documents, schema=SCHEMA)
+
+
+def _write(table: pa.Table, path: Path) -> Path:
+    pq.write_table(table, path, compression="zstd", compression_level=12)
+    return path
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    build()
