@@ -54,7 +54,7 @@ class EngineConfig(Section):
     """What turns prompts into completions. Another engine is one module more in `ner_ray/engines`."""
 
     name: str = Field(default="vllm", description="The engine's module: vllm, transformers, openai, replay.")
-    model: str = Field(description="A folder, or a model id on a hub.")
+    model: str = Field(default="", description="A folder, or a model id on a hub.")
     revision: str | None = Field(default=None, description="The model's revision on the hub.")
     adapter: str | None = Field(default=None, description="A LoRA adapter: a folder, or an id on a hub.")
     dtype: str = Field(default="auto", description="auto, float32, bfloat16, float16.")
@@ -69,7 +69,9 @@ class EngineConfig(Section):
     gpu_memory_utilization: float = operational(0.9, gt=0, le=1, description="Share of a GPU's memory to take.")
     prefix_caching: bool = operational(True, description="Compute what prompts share once.")
     ngram_speculation: int = operational(
-        0, ge=0, description="Tokens proposed from the prompt a step; lossless. Good for answers that copy (GPU)."
+        0,
+        ge=0,
+        description="Tokens proposed from the prompt a step; lossless. Good for answers that copy (GPU).",
     )
     enforce_eager: bool | None = operational(None, description="No compiled graphs; default: on a CPU only.")
     own_process: bool | None = operational(
@@ -144,7 +146,14 @@ class OutputConfig(Section):
 
     path: str = operational(description="The run directory, on any store.")
     completions: bool = Field(
-        default=False, description="Keep text, prompts' subjects and raw answers, so that engine `replay` can read them."
+        default=False,
+        description="Keep text, prompts' subjects and raw answers, so that engine `replay` can read them.",
+    )
+    prompts: bool = Field(default=False, description="With `completions`: keep the prompts too, as they were sent.")
+    rows_per_wave: int = operational(
+        1_000_000,
+        ge=1,
+        description="Shards are committed together up to so many rows: the unit a reader sees appear.",
     )
     min_rows_per_file: int = operational(10_000, ge=1, description="Output files hold at least so many rows.")
     row_group_rows: int = operational(5_000, ge=1, description="Rows a row group of an output file.")
@@ -191,7 +200,7 @@ class AnnotateConfig(Section):
     @classmethod
     def _one_or_per_role(cls, value: object) -> object:
         """Settles which of the two it is by its shape, so that an error names the field and not both readings."""
-        if isinstance(value, dict) and "model" not in value and value:
+        if isinstance(value, dict) and value and not value.keys() & EngineConfig.model_fields.keys():
             return {role: EngineConfig.model_validate(section) for role, section in value.items()}
         return EngineConfig.model_validate(value)
 
@@ -228,9 +237,7 @@ def _semantic_value(value: Any) -> Any:
 class IndexConfig(Section):
     """A pool of annotated examples and the index that is made of it."""
 
-    pool: tuple[str, ...] = Field(
-        min_length=1, description="Parquet or JSON Lines files, or folders of them, as URIs."
-    )
+    pool: tuple[str, ...] = Field(min_length=1, description="Parquet or JSON Lines files, or folders of them, as URIs.")
     output: str = operational(description="The index directory, as a URI.")
     retrievers: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: {"bm25": {}},

@@ -1,10 +1,10 @@
 """Label sets from what a configuration, a file or a row says.
 
-    [person, place]                                       a flat set
-    [{name: person, description: a named human being}]    with descriptions
-    {person: [politician, artist], place: null}           a tree, of any depth
-    labels/coarse.yaml                                    a YAML or JSON file with one of these
-    column:NAME                                           a set per row, see `column_of`
+[person, place]                                       a flat set
+[{name: person, description: a named human being}]    with descriptions
+{person: [politician, artist], place: null}           a tree, of any depth
+labels/coarse.yaml                                    a YAML or JSON file with one of these
+column:NAME                                           a set per row, see `column_of`
 """
 
 from __future__ import annotations

@@ -43,19 +43,19 @@ async def converse(step: Step, passage: Passage, ask: Ask) -> list[Exchange]:
     return transcript
 
 
-def read_step(
-    step: Step, passage: Passage, transcript: Transcript, align: AlignConfig, vote: VoteConfig
-) -> Findings:
+def read_step(step: Step, passage: Passage, transcript: Transcript, align: AlignConfig, vote: VoteConfig) -> Findings:
     """What a step's transcript says about a passage: entities with their place in its text, and the rest."""
     readings = step.read(passage, transcript)
     placements = [place(passage.text, reading, align) for reading in readings]
     joined = join(placements, vote)
+    verdicts = tuple(reading.verdict for reading in readings)
     return Findings(
         entities=joined.entities,
         unaligned=joined.unaligned,
+        status=_status_of(verdicts),
         dropped=tuple(mention for reading in readings for mention in reading.dropped),
         problems=tuple(problem for reading in readings for problem in reading.problems),
-        verdicts=tuple(reading.verdict for reading in readings),
+        verdicts=verdicts,
         usage=_usage(transcript),
     )
 
@@ -65,6 +65,7 @@ def follow(before: Findings, after: Findings) -> Findings:
     return Findings(
         entities=after.entities,
         unaligned=before.unaligned + after.unaligned,
+        status=_worst([before.status, after.status]),
         dropped=before.dropped + after.dropped,
         problems=before.problems + after.problems,
         verdicts=before.verdicts + after.verdicts,
@@ -87,9 +88,7 @@ def merge(
         problems: of the document as a whole.
     """
     pairs = list(zip(chunks, findings, strict=True))
-    entities = [
-        moved for chunk, found in pairs for moved in _in_core(text, chunk, found.entities)
-    ]
+    entities = [moved for chunk, found in pairs for moved in _in_core(text, chunk, found.entities)]
     return Annotation(
         entities=tuple(sorted(entities, key=lambda entity: (entity.start, entity.end, entity.label))),
         unaligned=tuple(mention for _, found in pairs for mention in found.unaligned),
@@ -102,9 +101,7 @@ def merge(
 
 
 def _in_core(text: str, chunk: Chunk, entities: Sequence[Entity]) -> list[Entity]:
-    moved = (
-        replace(entity, start=chunk.start + entity.start, end=chunk.start + entity.end) for entity in entities
-    )
+    moved = (replace(entity, start=chunk.start + entity.start, end=chunk.start + entity.end) for entity in entities)
     return [
         replace(entity, text=text[entity.start : entity.end])
         for entity in moved
@@ -112,15 +109,27 @@ def _in_core(text: str, chunk: Chunk, entities: Sequence[Entity]) -> list[Entity
     ]
 
 
-def _status(findings: Sequence[Findings], problems: Sequence[Problem]) -> DocumentStatus:
-    failed = [not found.verdicts or Verdict.UNPARSABLE in found.verdicts for found in findings]
-    if problems and not findings:
+def _status_of(verdicts: Sequence[Verdict]) -> DocumentStatus:
+    """How far one step's samples could be read; none at all means that the engine refused."""
+    if all(verdict is Verdict.UNPARSABLE for verdict in verdicts):
         return DocumentStatus.FAILED
-    if failed and all(failed):
-        return DocumentStatus.FAILED
-    if any(failed) or problems or any(Verdict.TRUNCATED in found.verdicts for found in findings):
+    if {Verdict.UNPARSABLE, Verdict.TRUNCATED} & set(verdicts):
         return DocumentStatus.PARTIAL
     return DocumentStatus.OK
+
+
+def _status(findings: Sequence[Findings], problems: Sequence[Problem]) -> DocumentStatus:
+    """A document fails when nothing of it is annotated, and is partial when something of it is missing."""
+    statuses = [found.status for found in findings]
+    if all(status is DocumentStatus.FAILED for status in statuses) and (statuses or problems):
+        return DocumentStatus.FAILED
+    return DocumentStatus.PARTIAL if problems else _worst(statuses, DocumentStatus.PARTIAL)
+
+
+def _worst(statuses: Sequence[DocumentStatus], at_worst: DocumentStatus = DocumentStatus.FAILED) -> DocumentStatus:
+    if DocumentStatus.FAILED in statuses:
+        return at_worst
+    return DocumentStatus.PARTIAL if DocumentStatus.PARTIAL in statuses else DocumentStatus.OK
 
 
 def _usage(transcript: Transcript) -> Usage:

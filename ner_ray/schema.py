@@ -53,9 +53,7 @@ ENTITY = pa.struct(
 )
 MENTION = pa.struct([("text", pa.string()), ("label", pa.string()), ("score", pa.float32())])
 PROBLEM = pa.struct([("code", pa.string()), ("stage", pa.string()), ("message", pa.string())])
-USAGE = pa.struct(
-    [(name, pa.int64()) for name in ("requests", "prompt_tokens", "cached_tokens", "output_tokens")]
-)
+USAGE = pa.struct([(name, pa.int64()) for name in ("requests", "prompt_tokens", "cached_tokens", "output_tokens")])
 VERDICTS = pa.struct([(verdict.value, pa.int32()) for verdict in Verdict])
 COMPLETION = pa.struct(
     [
@@ -88,9 +86,7 @@ FINDINGS = pa.struct(
         ("usage", USAGE),
     ]
 )
-PLACED_MENTION = pa.struct(
-    [("text", pa.string()), ("label", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
-)
+PLACED_MENTION = pa.struct([("text", pa.string()), ("label", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 DEMONSTRATION = pa.struct(
     [
         ("example_id", pa.string()),
@@ -199,6 +195,7 @@ def findings_to_row(findings: Findings) -> Row:
         "problems": [problem_to_row(problem) for problem in findings.problems],
         "verdicts": [verdict.value for verdict in findings.verdicts],
         "usage": usage_to_row(findings.usage),
+        "status": findings.status.value,
     }
 
 
@@ -210,6 +207,7 @@ def findings_from_row(row: Row) -> Findings:
         problems=tuple(problem_from_row(problem) for problem in row["problems"]),
         verdicts=tuple(Verdict(verdict) for verdict in row["verdicts"]),
         usage=Usage(**row["usage"]),
+        status=DocumentStatus(row["status"]),
     )
 
 
@@ -223,9 +221,7 @@ def demonstration_to_row(demonstration: Demonstration) -> Row:
 
 
 def demonstration_from_row(row: Row) -> Demonstration:
-    mentions = (
-        Mention(one["text"], one["label"], start=one["start"], end=one["end"]) for one in row["mentions"]
-    )
+    mentions = (Mention(one["text"], one["label"], start=one["start"], end=one["end"]) for one in row["mentions"])
     return Demonstration(row["text"], tuple(mentions), row["score"], row["example_id"])
 
 

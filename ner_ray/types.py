@@ -183,7 +183,7 @@ class Completion:
     output_tokens: int = 0
 
     def probability(self, start: int = 0, end: int | None = None) -> float | None:
-        """exp of the mean log-probability of the tokens that touch `text[start:end]`; None if unknown."""
+        """The exponential of the mean log-probability of the tokens that touch `text[start:end]`; None if unknown."""
         stop = len(self.text) if end is None else end
         begins = (0, *self.token_ends)
         touched = [
@@ -271,15 +271,17 @@ class Findings:
     """What the steps so far have found in one passage, with offsets into its text.
 
     Attributes:
+        status: failed where a step has no sample that could be read, partial where one was cut or unreadable.
         verdicts: one for each sample that was read.
     """
 
     entities: tuple[Entity, ...] = ()
     unaligned: tuple[Mention, ...] = ()
-    dropped: tuple[Mention, ...] = ()
+    status: DocumentStatus = DocumentStatus.OK
     problems: tuple[Problem, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
     usage: Usage = Usage()
+    dropped: tuple[Mention, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

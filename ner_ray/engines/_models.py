@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +11,41 @@ from ner_ray.config import EngineConfig
 from ner_ray.errors import ModelError
 from ner_ray.types import Prompt
 
+STARTER = "starter"  # the name of the model that ships with the package
+
+
+def locate(model: str) -> str:
+    """Where a model is: its folder in the package for the starter, else what the configuration says."""
+    return str(Path(__file__).parent.parent / STARTER) if model == STARTER else model
+
 
 def check_model(config: EngineConfig) -> None:
     """Raises `ModelError` unless the model's and the adapter's own configuration can be read."""
-    _check_files(config.model, config.revision, "config.json", "model")
+    if not config.model:
+        raise ModelError(f"the engine {config.name} needs a model", hint="engine.model=FOLDER, or an id on a hub")
+    _check_files(locate(config.model), config.revision, "config.json", "model")
     if config.adapter:
         _check_files(config.adapter, None, "adapter_config.json", "adapter")
 
 
 def load_tokenizer(config: EngineConfig) -> Any:  # transformers' tokenizer, which has no types
-    """The model's own tokenizer.
+    """The model's own tokenizer; loaded once in a process.
 
     Raises:
         ModelError: there is none, or it wants to run code of its own.
     """
+    return _tokenizer(locate(config.model), config.revision, config.trust_remote_code)
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(model: str, revision: str | None, trust_remote_code: bool) -> Any:  # as above
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(
-            config.model, revision=config.revision, trust_remote_code=config.trust_remote_code
-        )
+        return AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"cannot load the tokenizer of {config.model}: {error}",
+            f"cannot load the tokenizer of {model}: {error}",
             hint="if the model brings code of its own that you trust: engine.trust_remote_code=true",
         ) from error
 

@@ -24,9 +24,7 @@ class PromptTooLongError(RequestError):
 class Engine(Protocol):
     """Turns prompts into completions, many at once."""
 
-    async def generate(
-        self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None
-    ) -> tuple[Completion, ...]:
+    async def generate(self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None) -> tuple[Completion, ...]:
         """The answers to one prompt, one a sample.
 
         Raises:

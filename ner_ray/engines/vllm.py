@@ -17,13 +17,13 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
 from ner_ray.config import EngineConfig, SamplingConfig
-from ner_ray.engines._models import check_model, render
+from ner_ray.engines._models import check_model, locate, render
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.types import Completion, Prompt
@@ -40,7 +40,8 @@ def check(config: EngineConfig) -> None:
 
     if find_spec("vllm") is None:
         raise ModelError(
-            "the engine vllm is not installed", hint="pip install 'ner-ray[gpu]', or 'ner-ray[cpu]' where there is no GPU"
+            "the engine vllm is not installed",
+            hint="pip install 'ner-ray[gpu]', or 'ner-ray[cpu]' where there is no GPU",
         )
     check_model(config)
 
@@ -78,7 +79,9 @@ class VllmEngine:
         tokens = self.encode(prompt)
         room = self._room - len(tokens)
         if room < 1:
-            raise PromptTooLongError(f"the prompt has {len(tokens)} tokens, the model takes {self._room} with its answer")
+            raise PromptTooLongError(
+                f"the prompt has {len(tokens)} tokens, the model takes {self._room} with its answer"
+            )
         if not tokens:
             raise RequestError("the prompt is empty")
         parameters = _parameters(prompt, sampling, room)
@@ -112,9 +115,7 @@ class _InProcess:
         self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._dead: BaseException | None = None
         started: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(
-            target=self._run, args=(arguments, started), name="vllm", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(arguments, started), name="vllm", daemon=True)
         self._thread.start()
         if error := started.get():
             raise error
@@ -166,7 +167,10 @@ class _InProcess:
             idle = False
             try:
                 engine.add_request(
-                    request.name, {"prompt_token_ids": request.tokens}, request.parameters, lora_request=request.lora
+                    request.name,
+                    {"prompt_token_ids": request.tokens},
+                    request.parameters,
+                    lora_request=request.lora,
                 )
                 waiting[request.name] = request
             except ValueError as error:
@@ -194,10 +198,14 @@ class _Request:
         self._loop, self.answer = loop, answer
 
     def succeed(self, output: Any) -> None:
-        self._loop.call_soon_threadsafe(lambda: self.answer.done() or self.answer.set_result(output))
+        self._loop.call_soon_threadsafe(self._settle, self.answer.set_result, output)
 
     def fail(self, error: Exception) -> None:
-        self._loop.call_soon_threadsafe(lambda: self.answer.done() or self.answer.set_exception(error))
+        self._loop.call_soon_threadsafe(self._settle, self.answer.set_exception, error)
+
+    def _settle(self, settle: Callable[[Any], None], value: Any) -> None:
+        if not self.answer.done():
+            settle(value)
 
 
 class _OwnProcess:
@@ -214,17 +222,13 @@ class _OwnProcess:
     async def generate(self, name: str, tokens: list[int], parameters: Any, lora: Any) -> Any:
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        output = None
+        answers = self._engine.generate({"prompt_token_ids": tokens}, parameters, request_id=name, lora_request=lora)
         try:
-            async for output in self._engine.generate(
-                {"prompt_token_ids": tokens}, parameters, request_id=name, lora_request=lora
-            ):
-                pass
+            return [output async for output in answers][-1]
         except EngineDeadError as error:
             raise EngineError(f"vLLM has died: {error}") from error
         except ValueError as error:
             raise RequestError(f"vLLM refuses the request: {error}") from error
-        return output
 
     def close(self) -> None:
         self._engine.shutdown()
@@ -244,12 +248,10 @@ def _set_environment(config: EngineConfig, *, on_cpu: bool) -> None:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(max(1, round(config.memory_gib or _CPU_KV_CACHE_GIB))))
 
 
-def _arguments(
-    config: EngineConfig, adapters: Sequence[str], tensor_parallel: int, *, on_cpu: bool
-) -> dict[str, Any]:
-    """vLLM's engine arguments; float32 on a CPU, where bfloat16 was measured to be 6 to 9 times slower."""
+def _arguments(config: EngineConfig, adapters: Sequence[str], tensor_parallel: int, *, on_cpu: bool) -> dict[str, Any]:
+    """VLLM's engine arguments; float32 on a CPU, where bfloat16 was measured to be 6 to 9 times slower."""
     arguments: dict[str, Any] = {
-        "model": config.model,
+        "model": locate(config.model),
         "revision": config.revision,
         "dtype": "float32" if on_cpu and config.dtype == "auto" else config.dtype,
         "quantization": config.quantization,
@@ -297,7 +299,7 @@ def _parameters(prompt: Prompt, sampling: SamplingConfig, room: int) -> Any:
 
 
 def _completions(output: Any) -> tuple[Completion, ...]:
-    """vLLM's request output; what the prompt cost is booked on the first sample."""
+    """VLLM's request output; what the prompt cost is booked on the first sample."""
     return tuple(
         Completion(
             text=sample.text,

@@ -1,0 +1,137 @@
+"""The command `ner-ray`. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ner_ray import __version__
+from ner_ray.errors import NerRayError
+
+if TYPE_CHECKING:
+    from ner_ray.pipeline.annotate import Summary
+
+app = typer.Typer(
+    name="ner-ray",
+    help="Open named entity recognition over very large corpora: Parquet in, exact character spans out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+Config = Annotated[
+    str, typer.Argument(help="A YAML file, or the name of one that ships with the package (annotate/demo).")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Settings on top: key.path=value, such as resources.replicas=4", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+
+
+def main() -> None:
+    """Runs the command line; errors that a user can act on end it with their own status, without a traceback."""
+    try:
+        app()
+    except NerRayError as error:
+        typer.secho(f"ner-ray: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        command = " ".join(sys.argv[1:])
+        typer.secho(f"\nstopped; go on with: ner-ray {command}", fg=typer.colors.YELLOW, err=True)
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    for chatty in ("urllib3", "asyncio", "filelock", "httpx", "httpcore", "jieba"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+@app.command()
+def annotate(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Annotate a corpus: Parquet shards in, a run directory with one row a document out.
+
+    Run it again to go on after a stop, or to take in new shards; what is done is not done again.
+
+    Examples:
+        ner-ray annotate annotate/cascade input.path=s3://corpus/*.parquet output.path=s3://runs/news
+
+        ray job submit --working-dir . -- python jobs/annotate.py conf/annotate/cascade.yaml input.path=...
+
+    Exit status: 0 done, 2 bad configuration or input, 3 more failed documents than `max_error_rate`.
+    """
+    from ner_ray.compose import load
+    from ner_ray.config import AnnotateConfig
+    from ner_ray.pipeline.annotate import annotate as run
+
+    summary = run(load(AnnotateConfig, config, overrides or []))
+    _show(summary, as_json=as_json)
+    raise typer.Exit(summary.exit_status)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="The run directory.")] = Path("runs/demo"),
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Annotate the sample corpus that ships with the package, on the engine and model that do, and show the result."""
+    from ner_ray.compose import load
+    from ner_ray.config import AnnotateConfig
+    from ner_ray.pipeline.annotate import annotate as run
+
+    summary = run(load(AnnotateConfig, "annotate/demo", [f"output.path={out}", *(overrides or [])]))
+    from ner_ray.report import entity_table, export_run
+
+    page = export_run(str(out), "html", str(out / "page.html"))
+    if not as_json:
+        typer.echo(entity_table(str(out)))
+    _show(summary, as_json=as_json)
+    typer.echo(f"page  {page}", err=as_json)
+    raise typer.Exit(summary.exit_status)
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(help="The run directory.")],
+    out: Annotated[str, typer.Argument(help="The file to write.")],
+    form: Annotated[str, typer.Option("--format", help="html, conll, label_studio, ...")] = "html",
+) -> None:
+    """Write a run's committed documents in another form."""
+    from ner_ray.report import export_run
+
+    typer.echo(export_run(run, form, out))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a configuration, for editors; every field with its meaning."""
+    from ner_ray.config import AnnotateConfig
+
+    typer.echo(json.dumps(AnnotateConfig.model_json_schema(), indent=1, ensure_ascii=False))
+
+
+def _show(summary: Summary, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
+        return
+    from ner_ray.report import summary_table
+
+    typer.echo(summary_table(summary))

@@ -1,0 +1,1 @@
+"""The job on Ray: the only place, with `train`, that imports it."""

@@ -1,0 +1,60 @@
+"""Joins the Ray cluster at hand, or starts one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import ray
+
+from ner_ray.config import ResourceConfig
+from ner_ray.errors import ResourceError
+
+_LOG = logging.getLogger(__name__)
+
+_LEAST_CPUS = 4  # logical: an engine, and room for reading and writing beside it, also on a laptop with two cores
+_LOCAL_OBJECT_STORE = 1024**3
+
+
+def connect(*, log_to_driver: bool = False) -> None:
+    """Joins the cluster that `RAY_ADDRESS` names (so does `ray job submit`), else starts a local one.
+
+    The local one listens on loopback only, and shows no dashboard.
+    """
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": log_to_driver}
+    if "RAY_ADDRESS" not in os.environ:
+        options |= {
+            "address": "local",
+            "num_cpus": max(_LEAST_CPUS, os.cpu_count() or 1),
+            "include_dashboard": False,
+            "object_store_memory": _LOCAL_OBJECT_STORE,
+            "_node_ip_address": "127.0.0.1",
+        }
+    ray.init(**options)
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    _LOG.info("ray.connected nodes=%d", len(ray.nodes()))
+
+
+def check_resources(resources: ResourceConfig, pools: int) -> None:
+    """Makes sure that the cluster can hold the engines that the configuration asks for at the start.
+
+    Raises:
+        ResourceError: says what is asked for and what there is.
+    """
+    have = ray.cluster_resources()
+    engines = resources.replicas * pools
+    wanted = {
+        "GPU": engines * resources.gpus * resources.tensor_parallel,
+        "CPU": engines * resources.cpus + 1,
+    }
+    for kind, amount in wanted.items():
+        if amount > have.get(kind, 0):
+            raise ResourceError(
+                f"{engines} engines need {amount:g} {kind}s, the cluster has {have.get(kind, 0):g}",
+                hint="lower resources.replicas, .gpus or .cpus, or join a larger cluster (RAY_ADDRESS)",
+            )

@@ -1,0 +1,145 @@
+"""The engine stage: an actor with an engine in it, and many small batches of rows in flight.
+
+Rows go through on one event loop; each asks its steps' prompts as soon as they are known, so the engine always has
+more requests waiting than it can run, and nothing waits for the longest answer of a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from ner_ray import passages, plugins, schema
+from ner_ray.engines.base import Engine
+from ner_ray.errors import EngineError, RequestError
+from ner_ray.families.base import Step
+from ner_ray.pipeline.plan import Plan, Role
+from ner_ray.pipeline.progress import Counts
+from ner_ray.pipeline.source import PROBLEMS
+from ner_ray.pipeline.stages import CHUNKS, EXCHANGES, ROW, passage_of, read_chunk
+from ner_ray.schema import Row
+from ner_ray.types import Chunk, Exchange, Passage, Problem, Prompt
+
+_LOG = logging.getLogger(__name__)
+
+_REQUESTS_PER_SEQUENCE = 4  # enough to keep the engine's own queue from running dry
+_WATCH_SECONDS = 5.0
+_DEAD_ENGINE = 70  # the exit status of an actor whose engine has died
+
+
+class GenerateStage:
+    """Serves the steps of one pool. An engine that dies or stalls takes its actor with it; Ray starts another."""
+
+    def __init__(self, plan: Plan, pool: int, counts: Counts) -> None:
+        self._plan = plan
+        self._pool = plan.pools[pool]
+        self._counts = counts
+        began = time.perf_counter()
+        config = self._pool.engine
+        parallel = plan.config.resources.tensor_parallel
+        self._engine: Engine = plugins.load("engines", config.name).create(config, self._pool.adapters, parallel)
+        self._places = asyncio.Semaphore(_REQUESTS_PER_SEQUENCE * config.max_num_seqs)
+        self._in_flight = 0
+        self._busy_since = time.monotonic()
+        self._watcher: asyncio.Task[None] | None = None
+        counts.add(seconds_start=time.perf_counter() - began, engines=1)
+
+    async def __call__(self, table: pa.Table) -> pa.Table:
+        """The rows with their exchanges, and with problems where a request was refused."""
+        self._watcher = self._watcher or asyncio.get_running_loop().create_task(self._watch())
+        rows = table.select([name for name in ROW if name in table.column_names]).to_pylist()
+        try:
+            answered = await asyncio.gather(*(self._row(row) for row in rows))
+        except EngineError as error:
+            self._die(str(error))
+        self._counts.post()
+        exchanges, problems = zip(*answered, strict=True) if answered else ((), ())
+        table = schema.with_column(table, EXCHANGES, pa.list_(schema.EXCHANGE), exchanges)
+        return schema.with_column(table, PROBLEMS, pa.list_(schema.PROBLEM), problems)
+
+    async def _row(self, row: Row) -> tuple[list[Row], list[Row]]:
+        chunks = [schema.chunk_from_row(chunk) for chunk in row[CHUNKS]]
+        results = await asyncio.gather(*(self._chunk(row, number, chunk) for number, chunk in enumerate(chunks)))
+        exchanges = [exchange for found, _ in results for exchange in found]
+        problems = [schema.problem_to_row(problem) for _, found in results for problem in found]
+        return [*row[EXCHANGES], *exchanges], [*row[PROBLEMS], *problems]
+
+    async def _chunk(self, row: Row, number: int, chunk: Chunk) -> tuple[list[Row], list[Problem]]:
+        """What one chunk's steps were asked and answered. A bug in a step costs this chunk."""
+        problems: list[Problem] = []
+        seen = {**row, EXCHANGES: list(row[EXCHANGES])}
+        for offset, role in enumerate(self._pool.roles):
+            try:
+                passage = self._passage(seen, number, chunk, self._pool.steps[:offset])
+                transcript = await passages.converse(role.step, passage, self._asker(role, problems))
+            except EngineError:
+                raise
+            except Exception as error:  # noqa: BLE001  # the row boundary: one document must not end the job
+                _LOG.error("row.failed stage=%s error=%s", role.step.role, type(error).__name__)
+                problems.append(Problem("internal", role.step.role, type(error).__name__))
+                break
+            keep = self._plan.config.output.prompts
+            seen[EXCHANGES] += [
+                schema.exchange_to_row(number, role.step.role, exchange, with_prompt=keep) for exchange in transcript
+            ]
+        return seen[EXCHANGES][len(row[EXCHANGES]) :], problems
+
+    def _passage(self, row: Row, number: int, chunk: Chunk, before: Sequence[Step]) -> Passage:
+        """The chunk as a step sees it, with what the steps before it in this pool, and other pools, have found."""
+        passage = passage_of(self._plan, row, number, chunk)
+        return replace(passage, entities=read_chunk(self._plan, row, number, chunk, before).entities)
+
+    def _asker(self, role: Role, problems: list[Problem]) -> Callable[[Prompt], Awaitable[Exchange]]:
+        async def ask(prompt: Prompt) -> Exchange:
+            async with self._places:
+                self._enter()
+                try:
+                    completions = await self._engine.generate(prompt, role.sampling, role.adapter)
+                except RequestError as error:
+                    problems.append(Problem(error.code, role.step.role, error.message))
+                    completions = ()
+                finally:
+                    self._leave()
+            self._counts.gather(
+                requests=1,
+                prompt_tokens=sum(one.prompt_tokens for one in completions),
+                cached_tokens=sum(one.cached_tokens for one in completions),
+                output_tokens=sum(one.output_tokens for one in completions),
+            )
+            return Exchange(prompt, completions)
+
+        return ask
+
+    def _enter(self) -> None:
+        if not self._in_flight:
+            self._busy_since = time.monotonic()
+        self._in_flight += 1
+        self._counts.gather(in_flight=1)
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        now = time.monotonic()
+        self._counts.gather(in_flight=-1, seconds_generate=now - self._busy_since)
+        self._busy_since = now
+
+    async def _watch(self) -> None:
+        """Ends the actor when requests are in flight and none has come back for too long."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            silent = time.monotonic() - self._busy_since
+            if self._in_flight and silent > self._pool.engine.stall_seconds:
+                self._die(f"no answer for {silent:.0f} s with {self._in_flight} requests in flight")
+
+    def _die(self, reason: str) -> Any:
+        """Ends this process: an exception would end the job, a dead process is replaced and its rows come again."""
+        self._counts.say(f"engine.died pool={self._pool.name} reason={reason}")
+        _LOG.error("engine.died pool=%s reason=%s", self._pool.name, reason)
+        time.sleep(0.5)  # the message is on its way in another thread
+        os._exit(_DEAD_ENGINE)

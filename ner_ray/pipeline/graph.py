@@ -1,0 +1,118 @@
+"""The Ray Data graph of a wave: read -> chunk -> (generate -> read answers) for each pool -> write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
+from ray.data.checkpoint import CheckpointConfig
+
+from ner_ray.config import ResourceConfig
+from ner_ray.pipeline.generate import GenerateStage
+from ner_ray.pipeline.plan import Plan
+from ner_ray.pipeline.progress import Counts
+from ner_ray.pipeline.source import Columns, ShardSource
+from ner_ray.pipeline.stages import ChunkStage, ReadStage
+from ner_ray.schema import ROW_ID
+from ner_ray.store.run import RunDirectory, Wave
+
+_BATCHES_PER_CALL = 4  # Ray runs so many batches of one block at once
+_CHECKPOINT_MEMORY = 256 * 1024**2
+# What a CPU task may take. It also keeps Ray from fusing CPU stages into the engines' actors, whose demands differ.
+_TASK_MEMORY = 256 * 1024**2
+
+
+def columns_of(plan: Plan) -> Columns:
+    """Which input columns the plan reads."""
+    section = plan.config.input
+    replayed = ("chunks", "exchanges") if plan.replays else ()
+    return Columns(
+        text=section.text,
+        doc_id=section.id,
+        labels=plan.labels_column,
+        keep=(*section.keep, *replayed),
+        max_characters=section.max_characters,
+    )
+
+
+def run_wave(plan: Plan, run: RunDirectory, wave: Wave, schema: pa.Schema, scoreboard: Any) -> None:
+    """Runs one wave to its last written file; what an earlier life of it has written is not done again.
+
+    Args:
+        schema: of the kept columns.
+        scoreboard: Ray's handle of the actor that counts.
+    """
+    output = plan.config.output
+    _set_context(plan, run, wave)
+    try:
+        build(plan, wave, schema, scoreboard).write_parquet(
+            run.data_path(wave),
+            filesystem=run.store,
+            min_rows_per_file=output.min_rows_per_file,
+            compression="zstd",
+            row_group_size=output.row_group_rows,
+            concurrency=plan.config.resources.cpu_tasks,
+            ray_remote_args={"memory": _TASK_MEMORY},
+        )
+    finally:
+        DataContext.get_current().checkpoint_config = None
+
+
+def build(plan: Plan, wave: Wave, schema: pa.Schema, scoreboard: Any) -> Dataset:
+    """The graph up to the output rows; nothing runs yet."""
+    counts = Counts(scoreboard)
+    tasks = TaskPoolStrategy(plan.config.resources.cpu_tasks)
+    rows = ray.data.read_datasource(ShardSource(wave.shards, columns_of(plan), schema))
+    if plan.replays:
+        return _on_cpus(rows, ReadStage(plan, plan.steps, counts), tasks)
+    rows = _on_cpus(rows, ChunkStage(plan, counts), tasks)
+    for number, pool in enumerate(plan.pools):
+        rows = _generate(rows, plan, number, counts)
+        rows = _on_cpus(rows, ReadStage(plan, pool.steps, counts), tasks)
+    return rows
+
+
+def _on_cpus(rows: Dataset, stage: Any, tasks: TaskPoolStrategy) -> Dataset:
+    return rows.map_batches(
+        stage, batch_size=None, batch_format="pyarrow", zero_copy_batch=True, compute=tasks, memory=_TASK_MEMORY
+    )
+
+
+def _generate(rows: Dataset, plan: Plan, pool: int, counts: Counts) -> Dataset:
+    resources = plan.config.resources
+    calls = max(1, resources.batches_in_flight // _BATCHES_PER_CALL)
+    return rows.map_batches(
+        GenerateStage,
+        fn_constructor_kwargs={"plan": plan, "pool": pool, "counts": counts},
+        batch_size=resources.batch_rows,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(
+            min_size=resources.replicas,
+            max_size=resources.max_replicas or resources.replicas,
+            max_concurrent_calls_per_actor=calls,
+            max_tasks_in_flight_per_actor=2 * calls,
+        ),
+        **_share(resources),
+    )
+
+
+def _share(resources: ResourceConfig) -> dict[str, float]:
+    gpus = resources.gpus * resources.tensor_parallel
+    return {"num_gpus": gpus, "num_cpus": resources.cpus}
+
+
+def _set_context(plan: Plan, run: RunDirectory, wave: Wave) -> None:
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.target_max_block_size = plan.config.resources.block_kib * 1024
+    context.target_min_block_size = min(context.target_min_block_size, context.target_max_block_size)
+    checkpoint = CheckpointConfig(
+        id_column=ROW_ID,
+        checkpoint_path=run.checkpoint_path(wave),
+        override_filesystem=run.store,
+        delete_checkpoint_on_success=False,
+    )
+    checkpoint.checkpoint_actor_memory_bytes = _CHECKPOINT_MEMORY
+    context.checkpoint_config = checkpoint

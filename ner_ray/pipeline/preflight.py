@@ -1,0 +1,115 @@
+"""Everything that can be found wrong before an engine is started, in seconds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from ner_ray import plugins, schema
+from ner_ray.errors import ConfigError, InputError
+from ner_ray.pipeline.graph import columns_of
+from ner_ray.pipeline.plan import Plan
+from ner_ray.pipeline.source import DOC_ID
+from ner_ray.pipeline.stages import token_counter
+from ner_ray.store.shards import Shard, schema_of
+from ner_ray.types import Passage
+
+_LOG = logging.getLogger(__name__)
+
+_PROBE = "x"
+
+
+def check_engines(plan: Plan) -> None:
+    """Raises `ModelError` or `ConfigError` where an engine, a model or an adapter is not there."""
+    for pool in plan.pools:
+        for role in pool.roles:
+            config = plan.config.engine_for(role.step.role)
+            plugins.load("engines", config.name).check(config)
+
+
+def check_input(plan: Plan, shards: Sequence[Shard]) -> pa.Schema:
+    """The schema of the columns to keep; all good shards have the columns that the plan reads, of usable types.
+
+    Raises:
+        InputError: a column is missing or of a type that cannot be read; no shard is good.
+        ConfigError: a kept column would collide with one of the output's.
+    """
+    good = [shard for shard in shards if not shard.problem]
+    if not good:
+        raise InputError(
+            f"none of the {len(shards)} files at {plan.config.input.path} can be read; "
+            f"the first says: {shards[0].problem}"
+        )
+    columns = columns_of(plan)
+    taken = {*schema.OUTPUT.names, schema.ROW_ID, DOC_ID} & set(plan.config.input.keep)
+    if taken - {plan.config.input.id}:
+        raise ConfigError(f"input.keep names {', '.join(sorted(taken))}, which the output has of its own")
+    first = schema_of(good[0])
+    for shard in good:
+        _check_columns(plan, shard, first if shard is good[0] else schema_of(shard))
+    return pa.schema([first.field(name) for name in columns.keep])
+
+
+def fit_budget(plan: Plan) -> Plan:
+    """The plan with chunks small enough that prompt and answer fit the model together.
+
+    Raises:
+        ConfigError: the instructions and labels alone leave no room for text.
+    """
+    engine = plan.pools[0].engine
+    if not engine.max_model_len or not plan.labels:
+        return plan
+    prompts = plan.steps[0].ask(Passage(_PROBE, plan.labels), ())
+    count = token_counter(engine)
+    overhead = max((sum(count(_strings(prompt.content))) for prompt in prompts), default=0)
+    room = engine.max_model_len - overhead
+    # An answer that copies its text is at least as long as it; a third of the room is left for the text.
+    fitting = room // 3 if plan.config.engine_for(plan.steps[0].role).sampling.max_tokens > room // 2 else room // 2
+    if fitting < 8:
+        raise ConfigError(
+            f"the prompt without text has {overhead} tokens, the model takes {engine.max_model_len}",
+            hint="fewer labels, shorter descriptions, or a larger engine.max_model_len",
+        )
+    if fitting >= plan.budget:
+        return plan
+    _LOG.warning("chunks are cut at %d tokens, not %d, so that prompt and answer fit", fitting, plan.budget)
+    return replace(plan, budget=fitting)
+
+
+def _strings(content: object) -> list[str]:
+    return [content] if isinstance(content, str) else [turn.content for turn in content]  # type: ignore[attr-defined]
+
+
+def _check_columns(plan: Plan, shard: Shard, found: pa.Schema) -> None:
+    section = plan.config.input
+    for name in columns_of(plan).wanted():
+        if name not in found.names:
+            raise InputError(
+                f"{shard.uri} has no column {name!r}; it has: {', '.join(found.names)}",
+                hint="set input.text, input.id and input.keep to columns that are there",
+            )
+    text = found.field(section.text).type
+    if not _is_text(text):
+        raise InputError(f"{shard.uri}: column {section.text!r} must hold text, it is {text}")
+    if plan.labels_column and not _is_list_of_text(found.field(plan.labels_column).type):
+        raise InputError(
+            f"{shard.uri}: column {plan.labels_column!r} must hold lists of label names, "
+            f"it is {found.field(plan.labels_column).type}"
+        )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or (pa.types.is_dictionary(kind) and _is_text(kind.value_type))
+    )
+
+
+def _is_list_of_text(kind: pa.DataType) -> bool:
+    return bool((pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(kind.value_type))

@@ -1,0 +1,178 @@
+"""How far a run is: stages count, one actor adds, the driver shows.
+
+On a terminal there is a bar that lives; in logs, one line a minute.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import ray
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+_LOG = logging.getLogger(__name__)
+
+_POST_SECONDS = 0.5
+_LOG_SECONDS = 60.0
+_SHOW_SECONDS = 0.5
+
+
+class Scoreboard:
+    """Adds up what the stages report; lost counts cost accuracy of the display, never of the run."""
+
+    def __init__(self) -> None:
+        self._totals: dict[str, float] = {}
+        self._messages: list[str] = []
+
+    def add(self, counts: Mapping[str, float]) -> None:
+        for name, value in counts.items():
+            self._totals[name] = self._totals.get(name, 0) + value
+
+    def say(self, message: str) -> None:
+        self._messages.append(message)
+
+    def totals(self) -> dict[str, float]:
+        return dict(self._totals)
+
+    def messages(self, after: int) -> list[str]:
+        return self._messages[after:]
+
+
+def start_scoreboard() -> Any:  # Ray's handle of an actor has no type
+    """A scoreboard, as an actor of its own."""
+    return ray.remote(num_cpus=0, max_restarts=-1)(Scoreboard).remote()
+
+
+class Counts:
+    """A stage's end of the scoreboard: gathers, and posts twice a second. Travels to workers."""
+
+    def __init__(self, scoreboard: Any) -> None:  # Ray's handle of the actor has no type
+        self._scoreboard = scoreboard
+        self._pending: dict[str, float] = {}
+        self._posted = 0.0
+
+    def __reduce__(self) -> tuple[type[Counts], tuple[Any]]:
+        return Counts, (self._scoreboard,)
+
+    def add(self, **counts: float) -> None:
+        """Adds to the totals, now."""
+        self._scoreboard.add.remote(counts)
+
+    def gather(self, **counts: float) -> None:
+        """Adds to the totals, within half a second if more is gathered, else at the next `post`."""
+        for name, value in counts.items():
+            self._pending[name] = self._pending.get(name, 0) + value
+        if time.monotonic() - self._posted > _POST_SECONDS:
+            self.post()
+
+    def post(self) -> None:
+        if self._pending:
+            self._scoreboard.add.remote(dict(self._pending))
+            self._pending.clear()
+        self._posted = time.monotonic()
+
+    def say(self, message: str) -> None:
+        """Has the driver log a message."""
+        self._scoreboard.say.remote(message)
+
+
+class Progress:
+    """Shows a scoreboard while a wave runs; a context manager.
+
+    Args:
+        scoreboard: Ray's handle of the actor.
+        total: documents to do.
+        done: documents that were done before, in an earlier life of the run.
+    """
+
+    def __init__(self, scoreboard: Any, total: int, done: int = 0) -> None:  # Ray's handle has no type
+        self._scoreboard = scoreboard
+        self._total = total
+        self._done_before = done
+        self._stop = threading.Event()
+        self._began = time.monotonic()
+        self._first: float | None = None
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+        self._console = Console(stderr=True)
+        self._heard = 0
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        if self._console.is_terminal and sys.stderr.isatty():
+            self._run_live()
+        else:
+            self._run_log()
+
+    def _run_live(self) -> None:
+        with Live(console=self._console, transient=True, refresh_per_second=4) as live:
+            while not self._stop.wait(_SHOW_SECONDS):
+                if (totals := self._totals()) is not None:
+                    live.update(_bar(self.figures(totals)))
+
+    def _run_log(self) -> None:
+        while not self._stop.wait(_LOG_SECONDS):
+            if (totals := self._totals()) is not None:
+                _LOG.info("progress %s", " ".join(f"{name}={value}" for name, value in self.figures(totals).items()))
+
+    def _totals(self) -> dict[str, float] | None:
+        try:
+            totals: dict[str, float] = ray.get(self._scoreboard.totals.remote(), timeout=5)
+            messages = ray.get(self._scoreboard.messages.remote(self._heard), timeout=5)
+        except ray.exceptions.RayError:
+            return None
+        self._heard += len(messages)
+        for message in messages:
+            _LOG.warning("%s", message)
+        if self._first is None and totals.get("requests"):
+            self._first = time.monotonic()
+        return totals
+
+    def figures(self, totals: Mapping[str, float]) -> dict[str, str]:
+        """What to show, in order, ready to print."""
+        done = self._done_before + int(totals.get("documents", 0))
+        seconds = time.monotonic() - (self._first or self._began)
+        rate = totals.get("documents", 0) / seconds if self._first else 0.0
+        prompt, cached = totals.get("prompt_tokens", 0), totals.get("cached_tokens", 0)
+        return {
+            "documents": f"{done}/{self._total}",
+            "entities": f"{int(totals.get('entities', 0))}",
+            "failed": f"{int(totals.get('failed', 0))}",
+            "documents_per_s": f"{rate:.1f}",
+            "tokens_per_s": f"{totals.get('output_tokens', 0) / seconds if self._first else 0:.0f}",
+            "cache_hits": f"{cached / prompt:.0%}" if prompt else "-",
+            "in_flight": f"{int(totals.get('in_flight', 0))}",
+            "eta": _clock((self._total - done) / rate) if rate else "-",
+        }
+
+
+def _bar(figures: Mapping[str, str]) -> Table:
+    done, total = (int(part) for part in figures["documents"].split("/"))
+    width = 24
+    full = width * done // total if total else width
+    grid = Table.grid(padding=(0, 2))
+    rest = [f"{name.replace('_per_s', '/s').replace('_', ' ')} {value}" for name, value in figures.items()]
+    grid.add_row(f"[green]{'━' * full}[/][dim]{'━' * (width - full)}[/]", *rest)
+    return grid
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

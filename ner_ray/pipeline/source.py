@@ -1,0 +1,167 @@
+"""Reads a wave's shards into rows of one shape: row id, document id, text, labels, kept columns.
+
+A Ray datasource of our own, since a row must carry its shard's and its own number as one int64 id (Ray's checkpoint
+wants a small unique id that survives every stage), and since text that is no valid UTF-8 must cost its row, not
+the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ray.data import Datasource, ReadTask
+from ray.data.block import BlockMetadata
+
+from ner_ray.schema import PROBLEM, ROW_ID
+from ner_ray.store.run import NumberedShard
+from ner_ray.store.uris import open_store
+
+TEXT = "_text"
+LABELS = "_labels"
+PROBLEMS = "_problems"
+DOC_ID = "doc_id"
+
+_BATCH_ROWS = 256
+_LEAST_ROWS_PER_TASK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of the input are what."""
+
+    text: str
+    doc_id: str | None
+    labels: str | None
+    keep: tuple[str, ...]
+    max_characters: int
+
+    def wanted(self) -> list[str]:
+        """The columns to read, each once."""
+        named = [self.text, self.doc_id, self.labels, *self.keep]
+        return list(dict.fromkeys(name for name in named if name))
+
+
+class ShardSource(Datasource):  # type: ignore[misc]  # Ray has no types
+    """The rows of some shards."""
+
+    def __init__(self, shards: Sequence[NumberedShard], columns: Columns, schema: pa.Schema) -> None:
+        super().__init__()
+        self._shards = shards
+        self._columns = columns
+        self._schema = schema
+
+    def estimate_inmemory_data_size(self) -> int:
+        """About twice the size of the files."""
+        return 2 * sum(numbered.shard.size for numbered in self._shards)
+
+    def get_read_tasks(
+        self,
+        parallelism: int,
+        per_task_row_limit: int | None = None,
+        data_context: object = None,  # noqa: ARG002  # Ray's signature
+    ) -> list[ReadTask]:
+        """Tasks over ranges of rows; a shard makes several where shards alone are fewer than `parallelism`."""
+        total = sum(numbered.shard.rows for numbered in self._shards)
+        most = max(_LEAST_ROWS_PER_TASK, -(-total // max(1, parallelism)))
+        return [
+            self._task(numbered, first, min(first + most, numbered.shard.rows), per_task_row_limit)
+            for numbered in self._shards
+            for first in range(0, numbered.shard.rows, most)
+        ]
+
+    def _task(self, numbered: NumberedShard, first: int, stop: int, limit: int | None) -> ReadTask:
+        columns, schema = self._columns, self._schema
+        metadata = BlockMetadata(
+            num_rows=stop - first,
+            size_bytes=2 * numbered.shard.size * (stop - first) // numbered.shard.rows,
+            input_files=[numbered.shard.uri],
+            exec_stats=None,
+        )
+        return ReadTask(lambda: read_rows(numbered, first, stop, columns, schema), metadata, per_task_row_limit=limit)
+
+
+def read_rows(
+    numbered: NumberedShard, first: int, stop: int, columns: Columns, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    """The rows `first:stop` of a shard, some hundred at a time; only their row groups are read.
+
+    Args:
+        numbered: the shard.
+        first: number of the first row.
+        stop: number of the row after the last.
+        columns: what to read.
+        schema: of the kept columns, which all shards are cast to.
+    """
+    store, path = open_store(numbered.shard.uri)
+    with store.open_input_file(path) as stream:
+        file = pq.ParquetFile(stream)
+        groups, row = _row_groups(file.metadata, first, stop)
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups, columns=columns.wanted()):
+            begin, end = max(first - row, 0), min(stop - row, batch.num_rows)
+            if begin < end:
+                part = pa.Table.from_batches([batch]).slice(begin, end - begin)
+                yield _rows(part, numbered, row + begin, columns, schema)
+            row += batch.num_rows
+
+
+def _row_groups(metadata: pq.FileMetaData, first: int, stop: int) -> tuple[list[int], int]:
+    """The row groups that hold rows `first:stop`, and the number of the first row in them."""
+    groups: list[int] = []
+    begin = row = 0
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group).num_rows
+        if row < stop and row + rows > first:
+            begin = begin if groups else row
+            groups.append(group)
+        row += rows
+    return groups, begin
+
+
+def _rows(batch: pa.Table, numbered: NumberedShard, first: int, columns: Columns, schema: pa.Schema) -> pa.Table:
+    numbers = range(first, first + batch.num_rows)
+    texts, problems = _texts(batch[columns.text], columns.max_characters)
+    table = {
+        ROW_ID: pa.array([numbered.first_row_id() + number for number in numbers], pa.int64()),
+        DOC_ID: _doc_ids(batch, numbered, numbers, columns),
+        TEXT: pa.array(texts, pa.large_string()),
+        PROBLEMS: pa.array(problems, pa.list_(PROBLEM)),
+    }
+    if columns.labels:
+        table[LABELS] = batch[columns.labels].cast(pa.list_(pa.string()))
+    for name in columns.keep:
+        if name not in table:
+            table[name] = batch[name].cast(schema.field(name).type)
+    return pa.table(table)
+
+
+def _doc_ids(batch: pa.Table, numbered: NumberedShard, numbers: range, columns: Columns) -> pa.Array:
+    if columns.doc_id:
+        return batch[columns.doc_id].cast(pa.string())
+    shard = numbered.shard.uri.rsplit("/", 1)[-1].removesuffix(".parquet")
+    return pa.array([f"{shard}:{number}" for number in numbers], pa.string())
+
+
+def _texts(column: pa.ChunkedArray, longest: int) -> tuple[list[str], list[list[dict[str, str]]]]:
+    """Texts, empty where there is none that can be annotated, and the reasons."""
+    raw = column.cast(pa.large_binary()).to_pylist()
+    pairs = [_text(value, longest) for value in raw]
+    return [text for text, _ in pairs], [problems for _, problems in pairs]
+
+
+def _text(value: bytes | None, longest: int) -> tuple[str, list[dict[str, str]]]:
+    if value is None:
+        return "", [_problem("null_text", "the text is null")]
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as error:
+        return "", [_problem("invalid_utf8", f"byte {error.start}: {error.reason}")]
+    if len(text) > longest:
+        return "", [_problem("too_long", f"{len(text)} characters; input.max_characters is {longest}")]
+    return text, []
+
+
+def _problem(code: str, message: str) -> dict[str, str]:
+    return {"code": code, "stage": "read", "message": message}

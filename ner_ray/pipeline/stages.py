@@ -1,0 +1,201 @@
+"""The CPU stages: Arrow table in, Arrow table out, with a pure function for each row in between.
+
+They run as Ray tasks, and keep what is dear to make (a tokenizer) for the life of their worker process.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from ner_ray import labels, passages, schema
+from ner_ray.config import EngineConfig
+from ner_ray.engines._models import load_tokenizer
+from ner_ray.errors import ConfigError
+from ner_ray.families.base import Step
+from ner_ray.pipeline.plan import Plan
+from ner_ray.pipeline.progress import Counts
+from ner_ray.pipeline.source import DOC_ID, LABELS, PROBLEMS, TEXT
+from ner_ray.schema import Row
+from ner_ray.text.chunks import split
+from ner_ray.types import (
+    Annotation,
+    Chunk,
+    DocumentStatus,
+    Findings,
+    LabelSet,
+    Passage,
+    Problem,
+)
+
+CHUNKS = "chunks"
+DEMONSTRATIONS = "_demonstrations"
+EXCHANGES = "exchanges"
+FINDINGS = "_findings"
+ROW = (TEXT, LABELS, PROBLEMS, CHUNKS, EXCHANGES, DEMONSTRATIONS, FINDINGS)  # what a stage reads of a row
+
+_LOG = logging.getLogger(__name__)
+
+
+class ChunkStage:
+    """Cuts each row's text into chunks that the model can take."""
+
+    def __init__(self, plan: Plan, counts: Counts) -> None:
+        self._plan = plan
+        self._counts = counts
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        began = time.perf_counter()
+        rows = table.select([TEXT, PROBLEMS]).to_pylist()
+        chunked = [_guarded(self._chunk, row, ([], [_INTERNAL_CHUNK])) for row in rows]
+        problems = [[*row[PROBLEMS], *new] for row, (_, new) in zip(rows, chunked, strict=True)]
+        table = schema.with_column(table, CHUNKS, pa.list_(schema.CHUNK), [chunks for chunks, _ in chunked])
+        table = schema.with_column(table, PROBLEMS, pa.list_(schema.PROBLEM), problems)
+        table = schema.with_column(table, EXCHANGES, pa.list_(schema.EXCHANGE), [[] for _ in rows])
+        self._counts.add(seconds_chunk=time.perf_counter() - began)
+        return table
+
+    def _chunk(self, row: Row) -> tuple[list[Row], list[Row]]:
+        chunk = self._plan.config.chunk
+        counter = token_counter(self._plan.pools[0].engine)
+        chunks = split(row[TEXT], counter, self._plan.budget, chunk.overlap)
+        return [schema.chunk_to_row(one) for one in chunks], []
+
+
+class ReadStage:
+    """Reads the answers to some steps, on top of what the steps before have found.
+
+    After the last step each document's chunks are merged into the output columns; before, the findings travel on.
+    """
+
+    def __init__(self, plan: Plan, steps: Sequence[Step], counts: Counts) -> None:
+        self._plan = plan
+        self._steps = tuple(steps)
+        self._last = self._steps[-1] is plan.steps[-1]
+        self._counts = counts
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        began = time.perf_counter()
+        rows = table.select([name for name in ROW if name in table.column_names]).to_pylist()
+        findings = [_guarded(self._read, row, None) for row in rows]
+        table = self._finish(table, rows, findings) if self._last else self._pass_on(table, rows, findings)
+        self._counts.add(seconds_read=time.perf_counter() - began)
+        return table
+
+    def _read(self, row: Row) -> list[Findings]:
+        chunks = [schema.chunk_from_row(chunk) for chunk in row[CHUNKS]]
+        return [read_chunk(self._plan, row, number, chunk, self._steps) for number, chunk in enumerate(chunks)]
+
+    def _pass_on(self, table: pa.Table, rows: list[Row], findings: Sequence[list[Findings] | None]) -> pa.Table:
+        found = [
+            [schema.findings_to_row(one) for one in (mine or [_BROKEN] * len(row[CHUNKS]))]
+            for row, mine in zip(rows, findings, strict=True)
+        ]
+        if not self._plan.config.output.completions:
+            table = schema.with_column(table, EXCHANGES, pa.list_(schema.EXCHANGE), [[] for _ in rows])
+        return schema.with_column(table, FINDINGS, pa.list_(schema.FINDINGS), found)
+
+    def _merge(self, row: Row, findings: list[Findings] | None) -> Annotation:
+        if findings is None:
+            return _FAILED
+        chunks = [schema.chunk_from_row(chunk) for chunk in row[CHUNKS]]
+        problems = [schema.problem_from_row(problem) for problem in row[PROBLEMS]]
+        return passages.merge(row[TEXT], chunks, findings, problems)
+
+    def _finish(self, table: pa.Table, rows: list[Row], findings: Sequence[list[Findings] | None]) -> pa.Table:
+        annotations = [self._merge(row, found) for row, found in zip(rows, findings, strict=True)]
+        self._count(annotations)
+        output = [schema.annotation_to_row(annotation) for annotation in annotations]
+        config = self._plan.config
+        kept = [
+            schema.ROW_ID,
+            DOC_ID,
+            *(name for name in config.input.keep if name not in (schema.ROW_ID, DOC_ID)),
+        ]
+        columns = {name: table[name] for name in kept}
+        columns |= {
+            field.name: pa.array([row[field.name] for row in output], type=field.type) for field in schema.OUTPUT
+        }
+        if config.output.completions:
+            columns |= {"text": table[TEXT], CHUNKS: table[CHUNKS], EXCHANGES: table[EXCHANGES]}
+        return pa.table(columns)
+
+    def _count(self, annotations: Sequence[Annotation]) -> None:
+        self._counts.add(
+            documents=len(annotations),
+            failed=sum(one.status is DocumentStatus.FAILED for one in annotations),
+            partial=sum(one.status is DocumentStatus.PARTIAL for one in annotations),
+            entities=sum(len(one.entities) for one in annotations),
+            unaligned=sum(len(one.unaligned) for one in annotations),
+        )
+
+
+def read_chunk(plan: Plan, row: Row, number: int, chunk: Chunk, steps: Sequence[Step]) -> Findings:
+    """What is known about a chunk: the findings in its row, and on top what some steps' answers there say."""
+    passage = passage_of(plan, row, number, chunk)
+    known = row.get(FINDINGS)
+    found = schema.findings_from_row(known[number]) if known else Findings()
+    for step in steps:
+        mine = [one for one in row[EXCHANGES] if one["chunk"] == number and one["role"] == step.role]
+        transcript = [schema.exchange_from_row(one) for one in mine]
+        seen = replace(passage, entities=found.entities)
+        now = passages.read_step(step, seen, transcript, plan.config.align, plan.config.vote)
+        found = passages.follow(found, now)
+    return found
+
+
+def passage_of(plan: Plan, row: Row, number: int, chunk: Chunk) -> Passage:
+    """A chunk as the family sees it before anything is found."""
+    shown = (row.get(DEMONSTRATIONS) or [[]] * (number + 1))[number]
+    return Passage(
+        text=row[TEXT][chunk.start : chunk.end],
+        labels=labels_of(plan, row),
+        demonstrations=tuple(schema.demonstration_from_row(one) for one in shown),
+    )
+
+
+def labels_of(plan: Plan, row: Row) -> LabelSet:
+    """The label set for a row; empty where the row's own is missing or unusable."""
+    if plan.labels is not None:
+        return plan.labels
+    try:
+        return labels.parse(row[LABELS] or [])
+    except ConfigError:
+        return ()
+
+
+def token_counter(engine: EngineConfig) -> Callable[[Sequence[str]], list[int]]:
+    """How many tokens each of some texts has for the engine's model; without a model, one a character pair."""
+    if not engine.model:
+        return lambda texts: [len(text) // 2 + 1 for text in texts]
+    tokenizer = load_tokenizer(engine)
+
+    def count(texts: Sequence[str]) -> list[int]:
+        encoded = tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)
+        return [len(ids) for ids in encoded["input_ids"]]
+
+    return count
+
+
+_INTERNAL_CHUNK: Row = {"code": "internal", "stage": "chunk", "message": "see the log"}
+_BROKEN = Findings(status=DocumentStatus.FAILED, problems=(Problem("internal", "read", "see the log"),))
+_FAILED = Annotation(entities=(), status=DocumentStatus.FAILED, problems=(Problem("internal", "read", "see the log"),))
+
+
+def _guarded(work: Callable[[Row], Any], row: Row, otherwise: Any) -> Any:
+    """What `work` makes of a row; a bug costs that row and is logged without its text."""
+    try:
+        return work(row)
+    except Exception as error:  # noqa: BLE001  # the row boundary: one document must not end the job
+        frames = []
+        trace = error.__traceback__
+        while trace:
+            frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+            trace = trace.tb_next
+        _LOG.error("row.failed error=%s at=%s", type(error).__name__, " ".join(frames[-3:]))
+        return otherwise

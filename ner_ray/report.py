@@ -1,0 +1,121 @@
+"""What a run looks like to people: tables on the terminal, a page in the browser."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ner_ray import plugins, schema
+from ner_ray.errors import RunError
+from ner_ray.store.run import RunDirectory
+from ner_ray.types import Annotation, Document
+
+if TYPE_CHECKING:
+    from ner_ray.pipeline.annotate import Summary
+
+_WIDTH = 110
+_BATCH_ROWS = 256
+
+
+def summary_table(summary: Summary) -> str:
+    """Documents, entities, rates and the time of each stage, as text."""
+    counts, rates, seconds = summary.counts, summary.rates, summary.seconds
+    if not summary.waves:
+        return f"nothing new: {summary.run} is complete\n"
+    table = Table(show_header=False, box=None)
+    for name in ("documents", "failed", "partial", "entities", "unaligned", "requests"):
+        table.add_row(name, f"{counts.get(name, 0):,}")
+    prompt = counts.get("prompt_tokens", 0)
+    table.add_row("prompt tokens", f"{prompt:,} ({counts.get('cached_tokens', 0) / max(1, prompt):.0%} from the cache)")
+    table.add_row("output tokens", f"{counts.get('output_tokens', 0):,}")
+    table.add_row("documents/s", f"{rates['documents']:.1f}")
+    table.add_row("output tokens/s", f"{rates['output_tokens']:.0f}")
+    for stage, name in _STAGES.items():
+        if stage in seconds:
+            table.add_row(name, f"{seconds[stage]:.1f} s")
+    for uri, problem in summary.quarantined.items():
+        table.add_row("not readable", f"{uri}: {problem}")
+    table.add_row("run", summary.run)
+    return _text(table)
+
+
+def entity_table(run: str, rows: int = 40) -> str:
+    """The first entities of a run, with their place in the text, as text."""
+    table = Table("document", "place", "entity", "label", "score", "status", box=None)
+    entities = _entities(run)
+    for doc_id, entity in itertools.islice(entities, rows):
+        score = "" if entity["score"] is None else f"{entity['score']:.2f}"
+        place = f"{entity['start']}:{entity['end']}"
+        table.add_row(doc_id, place, entity["text"], entity["label"], score, entity["status"])
+    more = sum(1 for _ in entities)
+    return _text(table) + (f"… and {more} more\n" if more else "")
+
+
+def export_run(run: str, format_name: str, out: str) -> str:
+    """Writes a run's committed documents in another form, and says where.
+
+    Args:
+        run: the run directory.
+        format_name: a module of `ner_ray/export`, such as `html`, `conll`, `label_studio`.
+        out: the file to write.
+
+    Raises:
+        ConfigError: no such format.
+        RunError: the run has nothing committed, or does not carry its texts.
+    """
+    exporter = plugins.load("export", format_name)
+    record = RunDirectory(run).record()
+    figures = _figures(record)
+    exporter.write(_documents(run, record), out, **_page_words(run, figures) if format_name == "html" else {})
+    return out
+
+
+def _page_words(run: str, figures: Mapping[str, str]) -> dict[str, Any]:
+    return {"title": run.rstrip("/").rsplit("/", 1)[-1], "summary": figures}
+
+
+def _figures(record: Mapping[str, Any]) -> dict[str, str]:
+    counts = record.get("last", {}).get("counts", {})
+    names = ("documents", "entities", "failed", "partial", "unaligned")
+    return {name: f"{counts[name]:,}" for name in names if name in counts}
+
+
+def _entities(run: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for batch in RunDirectory(run).dataset().to_batches(columns=["doc_id", "entities"], batch_size=_BATCH_ROWS):
+        for row in batch.to_pylist():
+            yield from ((row["doc_id"], entity) for entity in row["entities"])
+
+
+def _documents(run: str, record: Mapping[str, Any]) -> Iterator[tuple[Document, Annotation]]:
+    dataset = RunDirectory(run).dataset()
+    column = record.get("settings", {}).get("input", {}).get("text", "text")
+    column = column if column in dataset.schema.names else "text"
+    if column not in dataset.schema.names:
+        raise RunError(
+            f"{run} does not carry its texts", hint=f"annotate with input.keep=[{column}], or output.completions=true"
+        )
+    columns = ["doc_id", column, *schema.OUTPUT.names]
+    for batch in dataset.to_batches(columns=columns, batch_size=_BATCH_ROWS):
+        for row in batch.to_pylist():
+            yield Document(row["doc_id"], row[column] or "", ()), schema.annotation_from_row(row)
+
+
+def _text(table: Table) -> str:
+    buffer = io.StringIO()
+    Console(file=buffer, width=_WIDTH).print(table)
+    return buffer.getvalue()
+
+
+_STAGES = {
+    "start": "engine start",
+    "chunk": "chunking",
+    "demonstrations": "retrieval",
+    "generate": "generation",
+    "read": "reading and aligning",
+    "total": "total",
+}

@@ -1,0 +1,1 @@
+"""What lies on disks and object stores: input shards, and the run directory."""

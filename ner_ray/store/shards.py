@@ -1,0 +1,140 @@
+"""The input: which Parquet files there are, how many rows each has, and whether it can be read."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from ner_ray.errors import InputError
+from ner_ray.store.uris import open_store
+
+_LISTERS = 16
+_GLOB = "*?["
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One input file.
+
+    Attributes:
+        uri: with its scheme, or an absolute path.
+        size: in bytes.
+        modified: time of its last change in nanoseconds since 1970, or 0 where the store does not say.
+        rows: by its footer; 0 where that cannot be read.
+        problem: why it cannot be read; empty for a good shard.
+    """
+
+    uri: str
+    size: int
+    modified: int
+    rows: int
+    problem: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Shard:
+        return cls(**plain)
+
+
+def list_shards(
+    paths: str | Sequence[str],
+    known: Iterable[Shard] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Shard]:
+    """All Parquet files that the paths name, in the order of their URIs.
+
+    Footers are read by 16 threads; those of `known` shards that have not changed are not read again.
+
+    Args:
+        paths: files, folders or globs.
+        progress: called with the number of footers read and of all.
+
+    Raises:
+        InputError: a path names nothing, or no Parquet file.
+    """
+    files = {info.uri: info for path in _as_list(paths) for info in _expand(path)}
+    remembered = {(shard.uri, shard.size, shard.modified): shard for shard in known}
+    shards = []
+    with ThreadPoolExecutor(_LISTERS) as threads:
+        ordered = [files[uri] for uri in sorted(files)]
+        for shard in threads.map(lambda file: remembered.get(file.key) or _inspect(file), ordered):
+            shards.append(shard)
+            if progress:
+                progress(len(shards), len(ordered))
+    return shards
+
+
+def schema_of(shard: Shard) -> pa.Schema:
+    """A good shard's Arrow schema."""
+    store, path = open_store(shard.uri)
+    return pq.read_schema(path, filesystem=store)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    uri: str
+    size: int
+    modified: int
+    store: fs.FileSystem
+    path: str
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return self.uri, self.size, self.modified
+
+
+def _as_list(paths: str | Sequence[str]) -> Sequence[str]:
+    return [paths] if isinstance(paths, str) else paths
+
+
+def _expand(uri: str) -> list[_File]:
+    store, path = open_store(uri)
+    if any(sign in path for sign in _GLOB):
+        pattern, folder = (
+            path,
+            path[: min(path.index(sign) for sign in _GLOB if sign in path)].rsplit("/", 1)[0],
+        )
+        found = [file for file in _below(uri, store, folder) if fnmatch.fnmatchcase(file.path, pattern)]
+    else:
+        info = store.get_file_info(path)
+        if info.type == fs.FileType.NotFound:
+            raise InputError(f"no such file or folder: {uri}", hint="input.path takes files, folders, globs, URIs")
+        found = [_file(uri, store, info)] if info.is_file else _below(uri, store, path)
+    if not found:
+        raise InputError(f"no Parquet file at {uri}", hint="files must end in .parquet")
+    return found
+
+
+def _below(uri: str, store: fs.FileSystem, folder: str) -> list[_File]:
+    infos = store.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
+    return [_file(uri, store, info) for info in infos if info.is_file and _is_shard(info.path[len(folder) :])]
+
+
+def _is_shard(path: str) -> bool:
+    """Parquet, and in no folder and under no name that writers use for what is not data."""
+    return path.endswith((".parquet", ".pq")) and not any(part.startswith(("_", ".")) for part in path.split("/"))
+
+
+def _file(uri: str, store: fs.FileSystem, info: fs.FileInfo) -> _File:
+    scheme = f"{uri.split('://', 1)[0]}://" if "://" in uri else ""
+    if scheme == "file://":
+        scheme = ""
+    return _File(f"{scheme}{info.path}", info.size or 0, info.mtime_ns or 0, store, info.path)
+
+
+def _inspect(file: _File) -> Shard:
+    try:
+        with file.store.open_input_file(file.path) as stream:
+            rows = pq.read_metadata(stream).num_rows
+    except (pa.ArrowException, OSError) as error:
+        return Shard(file.uri, file.size, file.modified, 0, f"{type(error).__name__}: {error}")
+    return Shard(file.uri, file.size, file.modified, rows)
