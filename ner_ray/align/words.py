@@ -420,7 +420,9 @@ def _agreements(source: Sequence[str], copy: Sequence[str]) -> Iterator[tuple[in
         target = max(source_at, target) + _PIECE
 
 
-def _agreement(source: list[str], copy: list[str], target: int, expected: int, floor: int) -> tuple[int, int] | None:
+def _agreement(
+    source: Sequence[str], copy: Sequence[str], target: int, expected: int, floor: int
+) -> tuple[int, int] | None:
     for start in range(target, min(target + _PIECE // 4, len(source) - _AGREEING)):
         words = source[start : start + _AGREEING]
         at = max(floor, expected + start - target - _DRIFT) - 1

@@ -26,6 +26,7 @@ CountTokens = Callable[[list[str]], list[int]]
 _CHARACTERS_PER_TOKEN = 8
 _WINDOW = 128  # characters before a cut that are searched for a good place
 _AHEAD = 8  # characters after it: they tell whether it is inside a word or a grapheme
+_PIECES = 3  # pieces of a long sentence in a chunk: more fill it better, but cut more
 _SLACK = 1.1  # pieces of a long sentence are made this much smaller than its average says
 _TIGHTER = 0.95
 _REPACKINGS = 8
@@ -59,14 +60,15 @@ def split(
         text: any text.
         count_tokens: how many tokens each of some texts has for the model.
         budget: the most tokens of a chunk, at least 1.
-        overlap: the most tokens that two chunks share; held below half of the budget.
+        overlap: the most tokens that two chunks share; at most half of the budget.
         language: ISO 639-1; guessed by script where it is not given.
     """
     if not text or text.isspace():
         return []
     if len(text) <= _CHARACTERS_PER_TOKEN * budget and count_tokens([text.strip()])[0] <= budget:
         return [_chunks(text, [(0, len(text))])[0]]
-    units = _units(text, count_tokens, budget, language)
+    overlap = min(overlap, budget // 2)
+    units = _units(text, count_tokens, budget, max(1, (budget - overlap) // _PIECES), language)
     target = float(budget)
     for attempt in range(_REPACKINGS + 1):
         alone = attempt == _REPACKINGS
@@ -79,22 +81,24 @@ def split(
     return chunks
 
 
-def _units(text: str, count_tokens: CountTokens, budget: int, language: str | None) -> list[_Unit]:
-    """Sentences, and pieces of long sentences, each within the budget; they partition the text."""
+def _units(text: str, count_tokens: CountTokens, budget: int, piece: int, language: str | None) -> list[_Unit]:
+    """Sentences within the budget, and pieces of about `piece` tokens of the others; they partition the text."""
     longest = _CHARACTERS_PER_TOKEN * budget
-    pending = [
-        piece
-        for start, end in sentences.spans(text, language)
-        for piece in _pieces(text, start, end, -(-(end - start) // longest))
-    ]
+    pending: list[tuple[int, int, int]] = []  # with the most tokens that they may have
+    for start, end in sentences.spans(text, language):
+        if end - start <= longest:
+            pending.append((start, end, budget))
+        else:
+            pending.extend((*part, piece) for part in _pieces(text, start, end, (end - start) // longest + 1))
     done: list[_Unit] = []
     while pending:
-        counts = count_tokens([text[start:end] for start, end in pending])
-        too_long: list[tuple[int, int]] = []
-        for (start, end), tokens in zip(pending, counts, strict=True):
-            parts = [] if tokens <= budget else _pieces(text, start, end, int(_SLACK * tokens / budget) + 1)
+        counts = count_tokens([text[start:end] for start, end, _ in pending])
+        too_long: list[tuple[int, int, int]] = []
+        for (start, end, most), tokens in zip(pending, counts, strict=True):
+            parts = [] if tokens <= most else _pieces(text, start, end, int(_SLACK * tokens / piece) + 1)
             if len(parts) > 1:
-                too_long.extend(parts)
+                # What came out a little larger than it should is not cut again.
+                too_long.extend((*part, min(budget, 2 * piece)) for part in parts)
             else:
                 done.append(_Unit(start, end, tokens))
         pending = too_long
@@ -147,7 +151,7 @@ def _pack(text: str, units: Sequence[_Unit], budget: float, overlap: int) -> lis
     ranges: list[tuple[int, int]] = []
     first = 0
     while first < len(units):
-        begin, used = _shared(text, units, first, min(overlap, budget / 2, budget - units[first].tokens))
+        begin, used = _shared(text, units, first, min(overlap, budget - units[first].tokens))
         end = first + 1
         used += units[first].tokens
         while end < len(units) and used + units[end].tokens <= budget:

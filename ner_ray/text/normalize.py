@@ -38,10 +38,12 @@ _UNSEEN = dict.fromkeys(
 )
 _TABLE = _SIGNS | _UNSEEN
 _JAMO = r"\u1100-\u11FF\uA960-\uA97F\uD7B0-\uD7FF"
+_MARK = r"\p{M}\uFF9E\uFF9F"  # the two are marks of half-width kana, whatever their category says
 # The runs are the fast path: nothing in them can join with what follows.
 _PIECE = regex.compile(
-    rf"(?V1)(?P<blank>[{BLANK}]+)|(?P<run>[!-~]+(?!\p{{M}})|[[\p{{L}}\p{{N}}\p{{P}}]--[{_JAMO}]]+(?!\p{{M}}))"
-    rf"|[{_JAMO}]+\p{{M}}*|[^{BLANK}]\p{{M}}*",
+    rf"(?V1)(?P<blank>[{BLANK}]+)"
+    rf"|(?P<run>[!-~]+(?![{_MARK}])|[[\p{{L}}\p{{N}}\p{{P}}]--[{_JAMO}{_MARK}]]+(?![{_MARK}]))"
+    rf"|[{_JAMO}]+[{_MARK}]*|[^{BLANK}][{_MARK}]*",
 )
 
 
@@ -65,8 +67,7 @@ class Normalized:
         """Whether `text[start:end]` neither begins nor ends within what one source span became."""
         begins, ends = self.origins[:, 0], self.origins[:, 1]
         return bool(
-            (start == 0 or begins[start] >= ends[start - 1])
-            and (end >= len(self.text) or begins[end] >= ends[end - 1])
+            (start == 0 or begins[start] >= ends[start - 1]) and (end >= len(self.text) or begins[end] >= ends[end - 1])
         )
 
 
