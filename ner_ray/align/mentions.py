@@ -15,13 +15,14 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
+import regex
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
 from ner_ray.align._entity import entity_at
 from ner_ray.config import AlignConfig
 from ner_ray.text.normalize import Normalized, fold, normalize
-from ner_ray.text.tokens import is_boundary, spans
+from ner_ray.text.tokens import UNSPACED, is_boundary, spans
 from ner_ray.types import Entity, Mention, Placement
 
 # What a path pays. Going back costs most, so that order decides wherever the list has one.
@@ -32,6 +33,9 @@ _INEXACT = 0.25
 
 _MAX_PLACES = 1000  # of one surface: more cannot matter in a text that a model reads at once
 _MAX_SIMILAR = 8
+_WIDER = range(-1, 3)  # tokens that a similar window may have more than the surface
+
+_UNSPACED = regex.compile(rf"[{UNSPACED}]")
 
 
 class _Place(NamedTuple):
@@ -75,8 +79,11 @@ def _places(source: str, mentions: Sequence[Mention], config: AlignConfig) -> di
     if short and (config.normalize or config.fuzzy):
         normal = normalize(source)
         if config.normalize:
+            squeezed = _without_blanks(normal)
             for surface in short:
                 places[surface] = _normalized(source, normal, surface)
+                if not places[surface] and _UNSPACED.search(surface):
+                    places[surface] = _normalized(source, squeezed, "".join(surface.split()))
         if config.fuzzy:
             _add_similar(source, normal, places, config)
     return _with_nested(places)
@@ -108,6 +115,12 @@ def _normalized(source: str, normal: Normalized, surface: str) -> list[_Place]:
     return places
 
 
+def _without_blanks(normal: Normalized) -> Normalized:
+    """The form in which blanks, which models like to put between scripts, make no difference."""
+    seen = [index for index, character in enumerate(normal.text) if character != " "]
+    return Normalized(normal.text.replace(" ", ""), normal.origins[seen])
+
+
 def _add_similar(source: str, normal: Normalized, places: dict[str, list[_Place]], config: AlignConfig) -> None:
     """Gives surfaces without a place those of the most similar windows of tokens, within the budget."""
     taken = {(place.start, place.end) for found in places.values() for place in found}
@@ -117,13 +130,13 @@ def _add_similar(source: str, normal: Normalized, places: dict[str, list[_Place]
         needle = fold(surface)
         tokens = spans(normal.text) if tokens is None else tokens
         width = len(spans(needle))
-        cost = 3 * len(tokens) * (1 + len(needle) // 64)
+        cost = len(_WIDER) * len(tokens) * (1 + len(needle) // 64)
         if not width or cost > budget:
             continue
         budget -= cost
         windows = [
             (left[0], right[1])
-            for size in range(max(1, width - 1), width + 2)
+            for size in [width + more for more in _WIDER if width + more > 0]
             for left, right in zip(tokens, tokens[size - 1 :], strict=False)
         ]
         places[surface] = _similar(source, normal, needle, windows, taken=taken, threshold=config.threshold)

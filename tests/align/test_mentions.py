@@ -1,0 +1,191 @@
+"""Listed mentions put onto a text: which occurrence, and never half a word."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ner_ray.align import place_mentions
+from ner_ray.config import AlignConfig
+from ner_ray.text.tokens import is_boundary
+from ner_ray.types import Mention, Placement, SpanStatus
+from tests import strategies
+from tests.align.test_words import assert_sound
+
+CONFIG = AlignConfig()
+STRICT = AlignConfig(normalize=False, fuzzy=False)
+ALL = AlignConfig(occurrences="all")
+
+
+def place(source: str, *surfaces: str | tuple[str, str], config: AlignConfig = CONFIG) -> Placement:
+    mentions = [Mention(*(item if isinstance(item, tuple) else (item, "x"))) for item in surfaces]
+    return place_mentions(source, mentions, config)
+
+
+def starts(placement: Placement) -> list[tuple[int, str]]:
+    return [(entity.start, entity.text) for entity in placement.entities]
+
+
+@pytest.mark.parametrize(
+    ("source", "listed", "expected"),
+    [
+        ("Rome, Paris, Rome", ["Rome", "Paris", "Rome"], [(0, "Rome"), (6, "Paris"), (13, "Rome")]),
+        ("Rome, Paris, Rome", ["Paris", "Rome"], [(6, "Paris"), (13, "Rome")]),
+        ("Rome, Paris, Rome", ["Rome"], [(0, "Rome")]),
+        ("Rome, Paris, Rome", ["Rome", "Rome"], [(0, "Rome"), (13, "Rome")]),
+        ("Rome, Paris, Rome", ["Paris", "Rome", "Rome"], [(0, "Rome"), (6, "Paris"), (13, "Rome")]),
+        ("Rome and Paris", ["Paris", "Rome"], [(0, "Rome"), (9, "Paris")]),
+        ("York, New York, York", ["New York", "York"], [(6, "New York"), (16, "York")]),
+        ("New York", ["New York", "York"], [(0, "New York"), (4, "York")]),
+        ("Parisian Paris", ["Paris"], [(9, "Paris")]),
+        ("in 1980s and 1980", ["1980"], [(13, "1980")]),
+        ("北京市北京", ["北京", "北京"], [(0, "北京"), (3, "北京")]),
+        ("서울에서", ["서울"], [(0, "서울")]),
+        ("C++11 and C++", ["C++", "C++"], [(0, "C++"), (10, "C++")]),
+    ],
+)
+def test_order_chooses_among_occurrences(source: str, listed: list[str], expected: list[tuple[int, str]]) -> None:
+    placement = place(source, *listed)
+
+    assert starts(placement) == expected
+    assert all(entity.status is SpanStatus.EXACT for entity in placement.entities)
+
+
+@pytest.mark.parametrize(
+    ("source", "surface", "text", "status"),
+    [
+        ("the STRASSE", "Straße", "STRASSE", "normalized"),
+        ("New\n  York", "New York", "New\n  York", "normalized"),
+        ("a “B” c", '"B"', "“B”", "normalized"),
+        ("Ｔｏｋｙｏ is", "Tokyo", "Ｔｏｋｙｏ", "normalized"),
+        ("cafe\u0301 x", "café", "cafe\u0301", "normalized"),
+        ("met Aleksander there", "Alexander", "Aleksander", "fuzzy"),
+        ("北京大学很大", "北京 大学", "北京大学", "normalized"),
+        ("用 iPhone 15 拍照", "iPhone15拍照", "iPhone 15 拍照", "normalized"),
+        ("the e-mail server", "email server", "e-mail server", "fuzzy"),
+    ],
+)
+def test_other_spellings_are_found_and_say_so(source: str, surface: str, text: str, status: str) -> None:
+    placement = place(source, surface)
+
+    assert [(entity.text, entity.status.value) for entity in placement.entities] == [(text, status)]
+    assert placement.entities[0].score is not None
+    assert (placement.entities[0].score == 1) == (status == "normalized")
+
+
+@pytest.mark.parametrize(
+    ("source", "surface"),
+    [("Parisian", "Paris"), ("unharmed", "harm"), ("Iran", "Iraq"), ("", "x"), ("x", ""), ("x", "  "), ("ﬁn", "in")],
+)
+def test_what_is_not_there_is_unaligned(source: str, surface: str) -> None:
+    mention = Mention(surface, "x", 0.5)
+
+    assert place_mentions(source, [mention], CONFIG) == Placement((), (mention,))
+
+
+def test_more_listings_than_places_leave_the_last_ones_unaligned() -> None:
+    first, second = Mention("Rome", "x", 0.9), Mention("Rome", "x", 0.1)
+    placement = place_mentions("in Rome", [first, second], CONFIG)
+
+    assert placement.unaligned == (second,)
+    assert [entity.score for entity in placement.entities] == [0.9]
+
+
+def test_one_place_may_have_two_labels() -> None:
+    placement = place("in Washington", ("Washington", "person"), ("Washington", "city"))
+
+    assert [(entity.start, entity.label) for entity in placement.entities] == [(3, "city"), (3, "person")]
+
+
+def test_a_list_by_label_starts_again_for_each_label() -> None:
+    source = "Bob flew to Rome. Ann flew to Oslo. Bob stayed in Rome."
+    placement = place(source, ("Bob", "p"), ("Ann", "p"), ("Bob", "p"), ("Rome", "c"), ("Oslo", "c"), ("Rome", "c"))
+
+    assert starts(placement) == [(0, "Bob"), (12, "Rome"), (18, "Ann"), (30, "Oslo"), (36, "Bob"), (50, "Rome")]
+
+
+def test_all_places_of_a_surface_can_be_asked_for() -> None:
+    source = "York, New York, York"
+
+    assert starts(place(source, "New York", "York", config=ALL)) == [(0, "York"), (6, "New York"), (16, "York")]
+    assert starts(place("New York", "New York", "York", config=ALL)) == [(0, "New York"), (4, "York")]
+    assert not place(source, "York", "York", "York", config=ALL).unaligned
+
+
+def test_a_switched_off_level_finds_nothing() -> None:
+    assert not place("the STRASSE", "Straße", config=AlignConfig(normalize=False, fuzzy=False)).entities
+    assert not place("Aleksander", "Alexander", config=AlignConfig(fuzzy=False)).entities
+    assert not place("Aleksander", "Alexander", config=AlignConfig(threshold=0.99)).entities
+    assert not place("Aleksander", "Alexander", config=AlignConfig(fuzzy_budget=0)).entities
+
+
+@settings(max_examples=300)
+@given(strategies.texts(), st.lists(strategies.texts(12), max_size=6), st.sampled_from([CONFIG, STRICT, ALL]))
+def test_any_text_and_list_give_sound_entities(source: str, listed: list[str], config: AlignConfig) -> None:
+    mentions = [Mention(surface, "x") for surface in listed]
+    placement = place_mentions(source, mentions, config)
+
+    if config is not ALL:
+        assert_sound(source, mentions, placement)
+    for entity in placement.entities:
+        assert source[entity.start : entity.end] == entity.text
+        assert is_boundary(source, entity.start)
+        assert is_boundary(source, entity.end)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_spans_listed_in_order_lose_no_mention(data: st.DataObject) -> None:
+    words = data.draw(strategies.word_lists(min_size=1))
+    source = " ".join(words)
+    spans = [
+        span
+        for span in data.draw(strategies.spans(len(source)))
+        if all(is_boundary(source, cut) for cut in span) and source[slice(*span)].strip()
+    ]
+    placement = place_mentions(source, [Mention(source[start:end], "x") for start, end in spans], STRICT)
+
+    assert not placement.unaligned
+    assert sorted(entity.text for entity in placement.entities) == sorted(source[a:b].strip() for a, b in spans)
+
+
+def cheapest_by_trying(source: str, listed: list[str]) -> int:
+    """The fewest steps back of any choice of distinct places."""
+    places = [[k for k in range(len(source)) if source.startswith(surface, k)] for surface in listed]
+    choices = [
+        choice for choice in itertools.product(*places) if len({*zip(listed, choice, strict=True)}) == len(listed)
+    ]
+    return min(sum(right <= left for left, right in itertools.pairwise(choice)) for choice in choices)
+
+
+@given(st.text("甲乙丙", min_size=1, max_size=9), st.data())
+def test_a_list_in_order_is_never_placed_out_of_order(source: str, data: st.DataObject) -> None:
+    picked = sorted(data.draw(st.sets(st.integers(0, len(source) - 1), max_size=4)))
+    listed = [source[index] for index in picked]
+    placement = place_mentions(source, [Mention(item, str(k)) for k, item in enumerate(listed)], CONFIG)
+    chosen = sorted(placement.entities, key=lambda entity: int(entity.label))
+
+    assert cheapest_by_trying(source, listed) == 0
+    assert [entity.text for entity in chosen] == listed
+    assert all(left.start < right.start for left, right in itertools.pairwise(chosen))
+
+
+@pytest.mark.parametrize(
+    ("source", "listed"),
+    [
+        ("the cat sat. " * 20_000, ["the", "cat", "sat"] * 100),
+        ("word " * 50_000, ["wrod"] * 50 + [f"unseen{number}" for number in range(200)]),
+        ("a" * 500_000, ["a" * 40, "b" * 40]),
+        ("中" * 200_000, ["中" * 1000, "中", "国"] * 30),
+    ],
+    ids=["repeats", "misspelt", "one word", "han"],
+)
+def test_long_texts_and_lists_stay_within_seconds(source: str, listed: list[str]) -> None:
+    started = time.perf_counter()
+    place(source, *listed)
+
+    assert time.perf_counter() - started < 15
