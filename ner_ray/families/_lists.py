@@ -42,7 +42,7 @@ class Text:
 
 @dataclass(slots=True)
 class Group:
-    """Brackets and what is in them: texts and groups, and `":"` between the two sides of a pair."""
+    """Brackets and what is in them: texts (blank for `null`), groups, `":"` between the sides of a pair."""
 
     bracket: str
     items: list[Text | Group | str] = field(default_factory=list)
@@ -86,7 +86,11 @@ def read_list(answer: str) -> Listed:
 
 
 def strings(group: Group) -> list[Text]:
-    """The strings of a list of strings; of pairs in it the first, of dictionaries the keys."""
+    """The strings of a list of strings that are not blank; of pairs in it the first, of dictionaries the keys."""
+    return [text for text in _strings(group) if text.value]
+
+
+def _strings(group: Group) -> list[Text]:
     found: list[Text] = []
     for item in group.items:
         if isinstance(item, Text):
@@ -109,6 +113,15 @@ def pairs(group: Group) -> list[Pair]:
     A record is a dictionary whose keys say what its values are, such as `entity` and `type`. A type with a
     list of its entities, `{"person": ["Ann", "Bob"]}`, is read too.
     """
+    return [pair for pair in _pairs(group) if pair.entity.value and pair.label.value]
+
+
+def is_empty(group: Group) -> bool:
+    """Whether there is no text in a group, nor in the groups within it."""
+    return all(isinstance(item, Group) and is_empty(item) for item in group.items)
+
+
+def _pairs(group: Group) -> list[Pair]:
     if group.bracket == "{":
         return _dictionary_pairs(group)
     inner = _texts(group)
@@ -121,7 +134,7 @@ def pairs(group: Group) -> list[Pair]:
             if item.bracket != "{" and len(texts) == len(item.items) == 2:
                 found.append(Pair(*texts))
             else:
-                found += pairs(item)
+                found += _pairs(item)
     return found
 
 
@@ -138,7 +151,7 @@ def _dictionary_pairs(group: Group) -> list[Pair]:
         elif isinstance(value, Group) and value.bracket == "[" and is_plain(value):
             found += [Pair(text, key) for text in _texts(value)]
         elif isinstance(value, Group):
-            found += pairs(value)
+            found += _pairs(value)
     return found
 
 
@@ -241,13 +254,14 @@ class _Scanner:
             self.odd = True
             match = _BARE.match(self.answer, start)
             self.at = match.end() if match else start + 1
-            if match is None or match[0].strip().casefold() in _EMPTY_WORDS:
+            if match is None:
                 return True
             value = match[0].strip() if self.at < len(self.answer) else None
+            if value is not None and value.casefold() in _EMPTY_WORDS:
+                value = ""
         if value is None:
             return False
-        if value.strip():
-            group.items.append(Text(value.strip(), start, self.at))
+        group.items.append(Text(value.strip(), start, self.at))
         return True
 
     def _quoted(self, bracket: str) -> str | None:

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ner_ray.families._labels import descriptions, names, resolve
-from ner_ray.families._lists import Pair, pairs, read_list
+from ner_ray.families._lists import Pair, is_empty, pairs, read_list
 from ner_ray.families._template import placeholders, render, template
 from ner_ray.families._transcript import play, read_samples, settle, unparsable
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
@@ -167,7 +167,7 @@ def _read(completion: Completion, known: Mapping[str, str], policy: LabelPolicy,
     thought = answer.rfind(_THOUGHT_ENDS) + len(_THOUGHT_ENDS) if _THOUGHT_ENDS in answer else 0
     listed = read_list(" " * thought + answer[thought:])
     found = pairs(listed.root) if listed.root is not None else []
-    if listed.root is None or (listed.root.items and not found and not listed.cut):
+    if listed.root is None or (not found and not listed.cut and not is_empty(listed.root)):
         return unparsable(role, completion)
     odd = listed.odd
     mentions: list[Mention] = []

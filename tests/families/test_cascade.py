@@ -1,0 +1,337 @@
+"""CascadeNER: marks, questions level by level, and what an unknown answer costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from ner_ray.families._marks import mark, markable, unmark
+from ner_ray.families.base import Step
+from ner_ray.types import Completion, Entity, Exchange, Label, Message, Passage, Problem, Prompt, Reading, Verdict
+from tests.families.data import LABELS, TREE, annotated, entities, family_steps, named
+
+TEXT = "Rex saw Ann; Ann saw Ghent."
+FOUND = tuple(entities(TEXT, ("Rex", ""), ("Ann", ""), ("Ann", ""), ("Ghent", "")))
+DEEP = Passage(TEXT, TREE, entities=FOUND)
+FLAT = Passage(TEXT, LABELS, entities=FOUND)
+
+
+def extractor(**options: Any) -> Step:
+    return family_steps("cascade", **options)[0]
+
+
+def classifier(**options: Any) -> Step:
+    return family_steps("cascade", **options)[1]
+
+
+def converse(step: Step, passage: Passage, answers: dict[str, Sequence[str]]) -> list[Exchange]:
+    """All rounds of questions; each surface is answered from its list."""
+    left = {surface: list(given) for surface, given in answers.items()}
+    transcript: list[Exchange] = []
+    while prompts := step.ask(passage, transcript):
+        transcript += [Exchange(prompt, (Completion(left[prompt.subject].pop(0)),)) for prompt in prompts]
+    return transcript
+
+
+def classify(passage: Passage, answers: dict[str, Sequence[str]], **options: Any) -> Reading:
+    step = classifier(**options)
+    (reading,) = step.read(passage, converse(step, passage, answers))
+    return reading
+
+
+def extract(text: str, answer: str, finish_reason: str = "stop") -> Reading:
+    (reading,) = extractor().read(Passage(text, ()), [Exchange(Prompt(""), (Completion(answer, finish_reason),))])
+    return reading
+
+
+def question(prompt: Prompt) -> str:
+    assert not isinstance(prompt.content, str)
+    return prompt.content[-1].content
+
+
+def test_the_extractor_is_given_the_text_alone() -> None:
+    (prompt,) = extractor().ask(Passage(TEXT, LABELS), ())
+    (bare,) = extractor(system="").ask(Passage(TEXT, LABELS), ())
+
+    assert prompt.content == (Message("system", "You are a helpful assistant."), Message("user", TEXT))
+    assert bare.content == (Message("user", TEXT),)
+
+
+def test_marks_are_read_where_they_stand() -> None:
+    reading = extract("Ann saw Ann", "Ann saw ##Ann##")
+
+    assert [(one.text, one.label, one.start, one.end) for one in reading.mentions] == [("Ann", "", 8, 11)]
+    assert reading.copy == "Ann saw Ann"
+    assert reading.verdict == Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "found"),
+    [
+        ("Ann saw Bo", "##Ann## saw ##Bo", ["Ann"]),
+        ("Ann saw Bo", "##Ann saw ##Bo##", ["Bo"]),
+        ("Bank of Ghent", "##Bank of ##Ghent####", ["Bank of Ghent"]),
+        ("Ann saw", "####Ann#### saw", ["Ann"]),
+        ("Ann saw", "####Ann## saw", ["Ann"]),
+        ("Ann saw", "###Ann## saw", ["Ann"]),
+        ("Ann saw", "## ##Ann saw", []),
+    ],
+)
+def test_marks_out_of_turn_are_recovered(text: str, answer: str, found: list[str]) -> None:
+    reading = extract(text, answer)
+
+    assert [mention.text for mention in reading.mentions] == found
+    assert reading.copy is not None
+    assert reading.copy.split() == text.split()
+    assert reading.verdict == Verdict.RECOVERED
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "found"),
+    [
+        ("C# and C", "##C### and ##C##", ["C#", "C"]),
+        ("## News\nAnn", "## News\n##Ann##", ["Ann"]),
+        ("## News\nAnn", "##News\n##Ann##", ["Ann"]),
+        ("#1 fan Bo", "###1## fan ##Bo##", ["#1", "Bo"]),
+        ("Ann## Bo", "Ann## ##Bo##", ["Bo"]),
+        ("a ## b ## c", "a ## b ## c", []),
+        ("北京大学", "##北京####大学##", ["北京", "大学"]),
+        ("in New York now", "in ## New York ## now", ["New York"]),
+    ],
+)
+def test_a_texts_own_hashes_are_no_marks(text: str, answer: str, found: list[str]) -> None:
+    reading = extract(text, answer)
+
+    assert [mention.text for mention in reading.mentions] == found
+
+
+def test_a_copy_that_deviates_is_still_read() -> None:
+    """The text's own hashes are found by comparison, which a changed word does not upset."""
+    reading = extract("use C# with the new tools", "use ##C### with teh old and new tools")
+
+    assert [mention.text for mention in reading.mentions] == ["C#"]
+
+
+def test_an_answer_without_marks_is_no_entity_if_it_is_a_copy_and_unparsable_if_not() -> None:
+    copied = extract(TEXT, TEXT)
+    refused = extract(TEXT, "I'm sorry, but I can't help with this.")
+    empty = extract(TEXT, "")
+
+    assert (copied.mentions, copied.verdict) == ((), Verdict.OK)
+    assert refused.verdict == empty.verdict == Verdict.UNPARSABLE
+    assert refused.problems == (Problem("unparsable", "extractor", "I'm sorry, but I can't help with this."),)
+
+
+def test_a_cut_copy_keeps_what_was_marked() -> None:
+    reading = extract(TEXT, "##Rex## saw ##An", finish_reason="length")
+
+    assert [mention.text for mention in reading.mentions] == ["Rex"]
+    assert reading.verdict == Verdict.TRUNCATED
+
+
+def test_every_sample_of_the_extractor_is_a_reading_of_its_own() -> None:
+    samples = (Completion("##Rex## saw Ann; Ann saw Ghent."), Completion("Rex saw ##Ann##; Ann saw Ghent."))
+
+    readings = extractor().read(Passage(TEXT, ()), [Exchange(Prompt(""), samples)])
+
+    assert [[mention.text for mention in reading.mentions] for reading in readings] == [["Rex"], ["Ann"]]
+
+
+def test_the_extractors_score_is_the_probability_of_the_marked_span() -> None:
+    completion = Completion("##Rex## ran", token_ends=(2, 5, 7, 11), logprobs=(-9.0, -0.3, -9.0, -9.0))
+
+    (reading,) = extractor().read(Passage("Rex ran", ()), [Exchange(Prompt(""), (completion,))])
+
+    assert reading.mentions[0].score == pytest.approx(math.exp(-0.3))
+
+
+@given(annotated())
+def test_markable_spans_come_back_from_their_marks(case: tuple[str, list[Entity]]) -> None:
+    text, gold = case
+    spans = [(one.start, one.end) for one in gold if markable(text, one.start, one.end)]
+
+    copy, found, clean = unmark(mark(text, spans), text)
+
+    assert copy == text
+    assert [(one.start, one.end) for one in found] == spans
+    assert clean
+
+
+def test_each_surface_is_asked_about_once_and_level_by_level() -> None:
+    step = classifier()
+    first = step.ask(DEEP, ())
+    answers = {"Rex": "being", "Ann": "being", "Ghent": "place"}
+    transcript = [Exchange(prompt, (Completion(answers[prompt.subject]),)) for prompt in first]
+
+    second = step.ask(DEEP, transcript)
+
+    assert [prompt.subject for prompt in first] == ["Rex", "Ann", "Ghent"]
+    assert [question(prompt) for prompt in first][1] == (
+        f'The ##Ann## in the sentence: "{TEXT}" belong to which entity in the first list: being, place?'
+    )
+    assert [question(prompt) for prompt in second] == [
+        f'The ##rex## in the sentence: "{TEXT}" belong to which entity in the second list: person, animal?',
+        f'The ##ann## in the sentence: "{TEXT}" belong to which entity in the second list: person, animal?',
+        f'The ##ghent## in the sentence: "{TEXT}" belong to which entity in the second list: city, other?',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wording", "expected"),
+    [
+        ("infer", f'The ##Ann## in the sentence: "{TEXT}" belong to which entity in the first list: x, y?'),
+        ("infer_lower", f'The ##ann## in the sentence: "{TEXT}" belong to which entity in the first list: x, y'),
+        (
+            "training",
+            (
+                'The ##Ann## in the sentence: "Rex saw ##Ann##; ##Ann## saw Ghent." belongs to which entity '
+                "in the list: x, y?"
+            ),
+        ),
+    ],
+)
+def test_the_published_wordings_are_options(wording: str, expected: str) -> None:
+    passage = Passage(TEXT, (Label("X"), Label("Y")), entities=FOUND)
+
+    assert question(classifier(wording=wording).ask(passage, ())[1]) == expected
+
+
+def test_the_answer_may_be_held_to_the_list() -> None:
+    passage = Passage(TEXT, (Label("Äpfel"), Label("B")), entities=FOUND)
+
+    assert classifier().ask(passage, ())[0].choices == ("äpfel", "b")
+    assert classifier(lower_labels=False).ask(passage, ())[0].choices == ("Äpfel", "B")
+    assert classifier(constrained=False).ask(passage, ())[0].choices == ()
+
+
+def test_an_answer_goes_to_every_repeat_of_its_surface() -> None:
+    answers = {"Rex": ["being", "animal", "dog"], "Ann": ["being", "person"], "Ghent": ["place", "city"]}
+    reading = classify(DEEP, answers)
+
+    assert [(one.text, one.label, one.start) for one in reading.mentions] == [
+        ("Rex", "dog", 0),
+        ("Ann", "person", 8),
+        ("Ann", "person", 13),
+        ("Ghent", "city", 21),
+    ]
+    assert (reading.copy, reading.verdict) == (TEXT, Verdict.OK)
+
+
+def test_a_name_that_two_leaves_share_comes_back_as_its_path() -> None:
+    answers = {"Rex": ["being", "animal", "other"], "Ann": ["being", "person"], "Ghent": ["place", "other"]}
+
+    assert named(classify(DEEP, answers))[0] == ("Rex", "being->animal->other")
+    assert named(classify(DEEP, answers))[-1] == ("Ghent", "place->other")
+
+
+def test_levels_beyond_the_published_three_go_on() -> None:
+    label = Label("leaf")
+    for number in range(11, -1, -1):
+        label = Label(f"l{number}", children=(label,))
+    passage = Passage("Ann", (label,), entities=tuple(entities("Ann", ("Ann", ""))))
+    step = classifier()
+    transcript = converse(step, passage, {"Ann": [*(f"l{number}" for number in range(12)), "leaf"]})
+
+    asked = [question(one.prompt).split(" in the ")[2].split(" list")[0] for one in transcript]
+
+    assert [*asked[:4], *asked[-4:]] == ["first", "second", "third", "fourth", "tenth", "11th", "12th", "13th"]
+    assert named(step.read(passage, transcript)[0]) == [("Ann", "leaf")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("Person", "person"),
+        (" person\n", "person"),
+        ('"person".', "person"),
+        ("- **person**", "person"),
+        ("It belongs to: place", "place"),
+        ("The answer is work of art.", "work of art"),
+    ],
+)
+def test_an_answer_is_found_in_what_surrounds_it(answer: str, label: str) -> None:
+    reading = classify(FLAT, {"Rex": [answer], "Ann": ["person"], "Ghent": ["place"]})
+
+    assert named(reading)[0] == ("Rex", label)
+    assert reading.verdict == (Verdict.OK if answer.strip().lower() == label else Verdict.RECOVERED)
+
+
+@pytest.mark.parametrize("answer", ["dragon", "", "person or place", "personal"])
+def test_an_unknown_answer_costs_that_entity_and_no_other(answer: str) -> None:
+    reading = classify(FLAT, {"Rex": ["person"], "Ann": [answer], "Ghent": ["place"]})
+
+    assert named(reading) == [("Rex", "person"), ("Ghent", "place")]
+    assert [(one.text, one.start) for one in reading.dropped] == [("Ann", 8), ("Ann", 13)]
+    assert reading.problems == (Problem("unknown_label", "classifier", answer),)
+
+
+def test_an_unknown_answer_on_a_lower_level_costs_that_entity_and_no_other() -> None:
+    answers = {"Rex": ["being", "dragon"], "Ann": ["being", "person"], "Ghent": ["place", "city"]}
+    reading = classify(DEEP, answers)
+
+    assert [mention.text for mention in reading.mentions] == ["Ann", "Ann", "Ghent"]
+    assert [mention.text for mention in reading.dropped] == ["Rex"]
+
+
+@pytest.mark.parametrize(("policy", "label"), [("keep", "beings"), ("nearest", "person")])
+def test_an_unknown_answer_follows_the_policy(policy: str, label: str) -> None:
+    answers = {"Rex": ["beings", "persons"], "Ann": ["being", "person"], "Ghent": ["place", "city"]}
+    reading = classify(DEEP, answers, outside_labels=policy)
+
+    assert named(reading)[0] == ("Rex", label)
+    assert reading.dropped == ()
+    assert reading.verdict == Verdict.RECOVERED
+
+
+def test_the_score_multiplies_the_entitys_and_those_of_all_levels() -> None:
+    passage = Passage("Ann", TREE, entities=(Entity(0, 3, "Ann", "", score=0.5),))
+    step = classifier()
+    transcript: list[Exchange] = []
+    for answer, logprob in (("being", -0.1), ("person", -0.2)):
+        (prompt,) = step.ask(passage, transcript)
+        transcript.append(Exchange(prompt, (Completion(answer, "stop", (len(answer),), (logprob,)),)))
+
+    (reading,) = step.read(passage, transcript)
+
+    assert reading.mentions[0].score == pytest.approx(0.5 * math.exp(-0.3))
+
+
+def test_of_several_answers_of_the_classifier_the_majority_decides_and_its_share_counts() -> None:
+    passage = Passage("Ann", LABELS, entities=(Entity(0, 3, "Ann", ""),))
+    step = classifier()
+    (prompt,) = step.ask(passage, ())
+    samples = tuple(Completion(answer) for answer in ("place", "person", "?", "person"))
+
+    (reading,) = step.read(passage, [Exchange(prompt, samples)])
+
+    assert [(one.label, one.score) for one in reading.mentions] == [("person", 0.5)]
+
+
+def test_a_surface_that_no_engine_answered_for_is_dropped_with_a_problem() -> None:
+    step = classifier()
+    prompts = step.ask(FLAT, ())
+    transcript = [Exchange(prompts[0], (Completion("person"),)), *(Exchange(prompt, ()) for prompt in prompts[1:])]
+
+    (reading,) = step.read(FLAT, transcript)
+
+    assert step.ask(FLAT, transcript) == []
+    assert named(reading) == [("Rex", "person")]
+    assert [problem.code for problem in reading.problems] == ["unanswered", "unanswered"]
+
+
+def test_of_a_surface_with_two_labels_the_ideal_answer_says_the_first() -> None:
+    gold = entities(TEXT, ("Ann", "person"), ("Ann", "place"))
+    transcript = classifier().demonstrate(Passage(TEXT, LABELS), gold)
+
+    assert [(one.prompt.subject, one.completions[0].text) for one in transcript] == [("Ann", "person")]
+
+
+def test_an_entity_that_marks_cannot_delimit_is_left_out_of_the_ideal_answer() -> None:
+    text = "C# and #tag"
+    gold = entities(text, ("C", "x"), ("tag", "x"))
+
+    assert extractor().demonstrate(Passage(text, ()), gold)[0].completions[0].text == text
