@@ -209,7 +209,7 @@ def _lay_out(
         _log.warning("index.empty rejected=%d", len(pool.rejects))
     texts = [example.text for example in pool.examples]
     _write_examples(pool.examples, folder / _EXAMPLES)
-    with (folder / _REJECTS).open("w", encoding="utf-8") as file:
+    with (folder / _REJECTS).open("w", encoding="utf-8", errors="backslashreplace") as file:
         file.writelines(json.dumps(asdict(reject), ensure_ascii=False) + "\n" for reject in pool.rejects)
     guard = folder / "guard"
     guard.mkdir()

@@ -93,6 +93,8 @@ def _example(row: object, default_id: str) -> Demonstration | tuple[str, str]:
         if isinstance(placed, str):
             return example_id, placed
         mentions.append(placed)
+    if not all(map(_is_writable, (example_id, text, *(mention.label for mention in mentions)))):
+        return ascii(example_id), "not Unicode: half of a surrogate pair"
     return Demonstration(text, tuple(mentions), example_id=example_id)
 
 
@@ -120,6 +122,14 @@ def _find(surface: str, text: str, after: int) -> tuple[int, int]:
     if place < 0:
         place = text.find(surface)
     return place, place + len(surface)
+
+
+def _is_writable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_offset(value: object) -> bool:

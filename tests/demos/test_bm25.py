@@ -83,9 +83,7 @@ def test_a_large_pool_is_ranked_as_by_rank_bm25(k: int) -> None:
     """Large enough for groups, with many equal scores."""
     random = np.random.default_rng(7)
     vocabulary = [f"w{number}" for number in range(400)]
-    texts = [
-        " ".join(vocabulary[number] for number in np.minimum(random.zipf(1.3, 9), 400) - 1) for _ in range(2500)
-    ]
+    texts = [" ".join(vocabulary[number] for number in np.minimum(random.zipf(1.3, 9), 400) - 1) for _ in range(2500)]
     tokens = [text.split() for text in texts]
     index, oracle = _index(texts, tokenizer="spaces"), BM25Okapi(tokens)
 

@@ -117,9 +117,7 @@ def test_vectors_of_another_size_are_refused(built: tuple[Path, Identity], tmp_p
 def test_mean_pooling_is_what_this_model_says_of_itself(built: tuple[Path, Identity], tmp_path: Path) -> None:
     dense.build(SENTENCES, OPTIONS.model_copy(update={"pooling": "mean"}), tmp_path)
 
-    np.testing.assert_allclose(
-        np.load(tmp_path / "vectors.npy"), np.load(built[0] / "vectors.npy"), atol=1e-6
-    )
+    np.testing.assert_allclose(np.load(tmp_path / "vectors.npy"), np.load(built[0] / "vectors.npy"), atol=1e-6)
 
 
 def test_texts_are_cut_at_the_given_tokens(tmp_path: Path) -> None:

@@ -34,9 +34,7 @@ class Fixed:
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> bm25.Bm25:
     folder = tmp_path_factory.mktemp("bm25")
-    return bm25.load(
-        folder, bm25.build(SENTENCES, bm25.BuildOptions(), folder), bm25.SearchOptions(), {}
-    )
+    return bm25.load(folder, bm25.build(SENTENCES, bm25.BuildOptions(), folder), bm25.SearchOptions(), {})
 
 
 def _load(dense: Fixed, index: object, **options: object) -> object:

@@ -84,6 +84,8 @@ def test_an_example_without_an_id_gets_its_file_and_row() -> None:
         ({"entities": []}, "no text"),
         ({"text": " ", "entities": []}, "no text"),
         ({"text": "Kiel"}, "no list of entities"),
+        ({"text": "Kiel \ud800", "entities": []}, "not Unicode"),
+        ({"text": "Kiel", "entities": [{"Kiel": "\ud800"}]}, "not Unicode"),
         ({"text": "Kiel", "entities": "Kiel"}, "no list of entities"),
         ({"text": "Kiel", "entities": ["Kiel"]}, "an entity is not an object: 'Kiel'"),
         ({"text": "Kiel", "entities": [{"text": "", "label": "city"}]}, "an entity without a text"),
@@ -113,8 +115,10 @@ def test_a_text_that_was_there_before_is_rejected_and_names_the_first() -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=6),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["id", "text", "entities", "entity", "label", "start", "end"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "text", "entities", "entity", "label", "start", "end"]), inner)
+    ),
     max_leaves=12,
 )
 

@@ -136,8 +136,10 @@ def load_encoder(options: BuildOptions) -> Embed:
         raise ModelError(f"cannot load the encoder {options.model}: {error}") from error
 
     def embed(texts: Sequence[str]) -> Vectors:
+        # Half of a surrogate pair, which is no character, is nothing a tokenizer takes.
+        readable = [text.encode("utf-8", "replace").decode() for text in texts]
         vectors = model.encode(
-            list(texts), batch_size=options.batch_size, normalize_embeddings=True, show_progress_bar=False
+            readable, batch_size=options.batch_size, normalize_embeddings=True, show_progress_bar=False
         )
         return np.ascontiguousarray(vectors, dtype=np.float32)
 
