@@ -6,9 +6,10 @@ placed comes back as an unaligned mention.
 
 from __future__ import annotations
 
+from ner_ray.align.matching import match_words
 from ner_ray.align.mentions import place_mentions
 from ner_ray.align.votes import join
-from ner_ray.align.words import align_copy, match_words
+from ner_ray.align.words import align_copy
 from ner_ray.config import AlignConfig
 from ner_ray.types import Placement, Reading
 

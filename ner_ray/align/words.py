@@ -4,7 +4,8 @@ For answers that repeat their input (tagged words, marks). The copy may omit, ad
 has its own white space. Levels, each for what the one before left open:
 
 1. the same characters, white space aside: they correspond one to one;
-2. the same tokens: equal, else a subsequence, else the longest common subsequence (LCS), over normal forms;
+2. the same tokens, by normal form: the longest common subsequence (LCS), which is all of the copy where that
+   only omits words; of several the one in the fewest runs;
 3. inside a gap between matched tokens: the same characters differently cut into tokens; then similar tokens;
 4. inside what is still open, token by token by position, if there are as many on both sides.
 
@@ -21,12 +22,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import regex
-from rapidfuzz.distance import Indel, LCSseq
+from rapidfuzz.distance import Indel
 
 from ner_ray.align._entity import entity_at
+from ner_ray.align.matching import Run, matching_runs
 from ner_ray.config import AlignConfig
 from ner_ray.text.normalize import fold
 from ner_ray.text.tokens import BLANK, spans
@@ -34,24 +36,8 @@ from ner_ray.types import Entity, Mention, Placement
 
 _RUN = regex.compile(rf"[^{BLANK}]+")
 _MEANINGFUL = regex.compile(r"[\p{L}\p{N}]")
-_MAX_CELLS = 1 << 30  # the matrix of an LCS takes one bit a cell: 128 MiB
-_SHORT = 250 * 250  # pairs of words up to which pieces do not pay
-_PIECE = 120  # words of a piece: two machine words of the bit-parallel algorithm
-_AGREEING = 6  # words that agree where two pieces meet
-_DRIFT = 40  # words around the expected place that are searched for them
 _MAX_PAIRS = 400  # similar pairs of one gap that are weighed against each other: the work is their square
 _JOINED = 8  # tokens on a side up to which an open gap is compared as one word
-
-
-_editops = LCSseq.editops  # looked up once: a short sentence is matched in two microseconds
-
-
-class _Run(NamedTuple):
-    """Equal tokens: `size` of the source from `source`, of the copy from `copy`."""
-
-    source: int
-    copy: int
-    size: int
 
 
 class _Segment(NamedTuple):
@@ -72,25 +58,6 @@ class _Segment(NamedTuple):
             return self.source_start, self.source_end
         shift = self.source_start - self.copy_start
         return max(start, self.copy_start) + shift, min(end, self.copy_end) + shift
-
-
-def match_words(source: Sequence[str], copy: Sequence[str]) -> list[int]:
-    """For each source word the index of the copied word it is matched with, or -1; indices increase.
-
-    As many as can be are matched: a longest common subsequence. Long lists are first matched piece by piece
-    between places where they agree, which is proven to have lost nothing, or else done again as a whole
-    (only beyond 2**30 pairs of words, where the memory for that is missing, the pieces stand as they are).
-    """
-    if source == copy:
-        return list(range(len(source)))
-    pairs = len(source) * len(copy)
-    if pairs <= _SHORT:
-        return _longest_common(source, copy, 0)
-    matched = _by_pieces(source, copy)
-    found = len(matched) - matched.count(-1)
-    if pairs > _MAX_CELLS or not LCSseq.similarity(source, copy, score_cutoff=found + 1):
-        return matched
-    return _longest_common(source, copy, 0)
 
 
 def align_copy(source: str, copy: str, mentions: Sequence[Mention], config: AlignConfig) -> Placement:
@@ -239,12 +206,12 @@ class _Tokens:
         )
 
     def segments(self, mentions: Sequence[_Named], config: AlignConfig) -> list[_Segment]:
-        runs = _contiguous(_runs(self.source_keys, self.copy_keys), self.source_keys, self.copy_keys)
+        runs = matching_runs(self.source_keys, self.copy_keys)
         runs = self._tightened(runs, mentions)
         budget = config.fuzzy_budget
         segments: list[_Segment] = []
         source_at = copy_at = 0
-        for run in [*runs, _Run(len(self.source_keys), len(self.copy_keys), 0)]:
+        for run in [*runs, Run(len(self.source_keys), len(self.copy_keys), 0)]:
             if run.source > source_at and run.copy > copy_at:
                 gap = _Gap(self, source_at, run.source, copy_at, run.copy)
                 allowed = config.fuzzy and gap.cells <= budget
@@ -254,11 +221,11 @@ class _Tokens:
             source_at, copy_at = run.source + run.size, run.copy + run.size
         return segments
 
-    def _equal(self, run: _Run) -> Iterator[_Segment]:
+    def _equal(self, run: Run) -> Iterator[_Segment]:
         for offset in range(run.size):
             yield _Segment(*self.copy_spans[run.copy + offset], *self.source_spans[run.source + offset], 1.0)
 
-    def _tightened(self, runs: list[_Run], mentions: Sequence[_Named]) -> list[_Run]:
+    def _tightened(self, runs: list[Run], mentions: Sequence[_Named]) -> list[Run]:
         """Runs moved so that a mention whose words follow each other does so in the source, if that can be.
 
         Between two runs that touch in the copy and not in the source, the border can slide to wherever the
@@ -281,14 +248,14 @@ class _Tokens:
                 moved.extend((left, run))
         return [run for run in moved if run.size]
 
-    def _slid(self, left: _Run, right: _Run, first: int, stop: int) -> tuple[_Run, _Run]:
+    def _slid(self, left: Run, right: Run, first: int, stop: int) -> tuple[Run, Run]:
         back = right.copy - max(first, left.copy)
         if self.source_keys[right.source - back : right.source] == self.copy_keys[right.copy - back : right.copy]:
-            return left._replace(size=left.size - back), _Run(right.source - back, right.copy - back, right.size + back)
+            return left._replace(size=left.size - back), Run(right.source - back, right.copy - back, right.size + back)
         ahead = min(stop, right.copy + right.size) - right.copy
         at = left.source + left.size
         if self.source_keys[at : at + ahead] == self.copy_keys[right.copy : right.copy + ahead]:
-            return left._replace(size=left.size + ahead), _Run(
+            return left._replace(size=left.size + ahead), Run(
                 right.source + ahead, right.copy + ahead, right.size - ahead
             )
         return left, right
@@ -377,115 +344,6 @@ class _Gap:
 def _key(token: str) -> str:
     """The normal form; a token that vanishes in it stands for itself."""
     return fold(token) or token
-
-
-def _longest_common(source: Sequence[str], copy: Sequence[str], offset: int) -> list[int]:
-    """The matches of one piece whose copy begins at `offset`: all of the copy, corrected by each edit."""
-    matched = list(range(offset, offset + len(copy)))
-    # The types of rapidfuzz have the tuples of an edit as str | int throughout.
-    edits = cast("list[tuple[str, int, int]]", _editops(source, copy).as_list())
-    for kind, at, _ in edits:
-        if kind == "delete":
-            matched.insert(at, -1)
-        else:
-            del matched[at]
-    return matched
-
-
-def _by_pieces(source: Sequence[str], copy: Sequence[str]) -> list[int]:
-    matched: list[int] = []
-    source_at = copy_at = 0
-    for source_end, copy_end in [*_agreements(source, copy), (len(source), len(copy))]:
-        matched += _longest_common(source[source_at:source_end], copy[copy_at:copy_end], copy_at)
-        source_at, copy_at = source_end, copy_end
-    return matched
-
-
-def _agreements(source: Sequence[str], copy: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Places about `_PIECE` words apart, each in the middle of a few words that both sides have.
-
-    The drift between the sides is carried along; where they agree nowhere near for as long as memory allows,
-    they are divided by proportion.
-    """
-    source_at = copy_at = 0
-    longest = int(_MAX_CELLS**0.5)
-    target = _PIECE
-    while target < len(source):
-        place = _agreement(source, copy, target, copy_at + target - source_at, copy_at)
-        if place is None and target - source_at > longest:
-            place = target, min(len(copy), copy_at + longest)
-        if place is not None:
-            yield place
-            source_at, copy_at = place
-        target = max(source_at, target) + _PIECE
-
-
-def _agreement(
-    source: Sequence[str], copy: Sequence[str], target: int, expected: int, floor: int
-) -> tuple[int, int] | None:
-    for start in range(target, min(target + _PIECE // 4, len(source) - _AGREEING)):
-        words = source[start : start + _AGREEING]
-        at = max(floor, expected + start - target - _DRIFT) - 1
-        try:
-            while True:
-                at = copy.index(words[0], at + 1, expected + start - target + _DRIFT)
-                if copy[at : at + _AGREEING] == words:
-                    return start + _AGREEING // 2, at + _AGREEING // 2
-        except ValueError:
-            continue
-    return None
-
-
-def _runs(source: list[str], copy: list[str]) -> list[_Run]:
-    """`match_words`, as runs of neighbours."""
-    runs: list[_Run] = []
-    for index, partner in enumerate(match_words(source, copy)):
-        if partner < 0:
-            continue
-        last = runs[-1] if runs else _Run(-1, -1, 0)
-        if last.source + last.size == index and last.copy + last.size == partner:
-            runs[-1] = last._replace(size=last.size + 1)
-        else:
-            runs.append(_Run(index, partner, 1))
-    return runs
-
-
-def _contiguous(runs: list[_Run], source: list[str], copy: list[str]) -> list[_Run]:
-    """The same number of matches in fewer runs.
-
-    Where a run can move as a whole next to its longer neighbour, over a gap on one side alone, it does: of
-    several longest common subsequences the least torn one is meant.
-    """
-    merged: list[_Run] = []
-    for following in runs:
-        run = following
-        while merged:
-            joined = _joined_runs(merged[-1], run, source, copy)
-            if joined is None:
-                break
-            merged.pop()
-            run = joined
-        merged.append(run)
-    return merged
-
-
-def _joined_runs(left: _Run, right: _Run, source: list[str], copy: list[str]) -> _Run | None:
-    source_gap = right.source - left.source - left.size
-    copy_gap = right.copy - left.copy - left.size
-    if source_gap and copy_gap:
-        return None
-    size = left.size + right.size
-    if not (source_gap or copy_gap):
-        return _Run(left.source, left.copy, size)
-    if left.size <= right.size:
-        at = _Run(right.source - left.size, right.copy - left.size, size)
-        if source[at.source : right.source] == copy[at.copy : right.copy]:
-            return at
-    else:
-        source_end, copy_end = left.source + left.size, left.copy + left.size
-        if source[source_end : source_end + right.size] == copy[copy_end : copy_end + right.size]:
-            return _Run(left.source, left.copy, size)
-    return None
 
 
 def _similar(source: list[str], copy: list[str], threshold: float) -> list[tuple[int, int, float]]:

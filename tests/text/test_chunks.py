@@ -144,7 +144,7 @@ def test_a_long_sentence_is_cut_between_words() -> None:
 def test_a_huge_text_without_a_sentence_takes_few_questions(text: str) -> None:
     count = characters()
     started = time.perf_counter()
-    chunks = split(text, count, 512, 64)
+    chunks = split(text, count, 2048, 256)
 
     assert_cores_partition(text, chunks)
     assert count.calls < 10
