@@ -1,0 +1,259 @@
+"""The page that shows annotated documents: what it says, and that it can be trusted with any text."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ner_ray.export import html
+from ner_ray.types import (
+    Annotation,
+    Document,
+    DocumentStatus,
+    Entity,
+    Mention,
+    Problem,
+    SpanStatus,
+    Usage,
+)
+
+HOSTILE = "</div><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+
+
+class Marks(HTMLParser):
+    """What stands in a drawn text, and in the marks of each entity."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text = ""
+        self.parts: dict[int, str] = defaultdict(str)
+        self.attributes: dict[int, list[dict[str, str | None]]] = defaultdict(list)
+        self.tags: set[str] = set()
+        self._open: list[int] = []
+        self.feed(str(markup))
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        if tag == "mark":
+            number = int(dict(attrs)["data-e"] or "")
+            assert number not in self._open
+            self._open.append(number)
+            self.attributes[number].append(dict(attrs))
+
+    def handle_endtag(self, tag):
+        if tag == "mark":
+            self._open.pop()
+
+    def handle_data(self, data):
+        self.text += data
+        for number in self._open:
+            self.parts[number] += data
+
+
+def drawn(text: str, *entities: Entity) -> Marks:
+    labels = sorted({entity.label for entity in entities})
+    return Marks(html.draw(text, entities, {one: i for i, one in enumerate(labels)}, html.colours(labels)))
+
+
+def entity(text: str, start: int, end: int, label: str = "person", **more) -> Entity:
+    return Entity(start, end, text[start:end], label, **more)
+
+
+def page(tmp_path: Path, *documents: tuple[Document, Annotation], **options) -> str:
+    html.write(documents, tmp_path / "page.html", **options)
+    return (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@st.composite
+def annotated(draw) -> tuple[str, list[Entity]]:
+    """A text with spans that lie anywhere: apart, nested, crossing, the same twice."""
+    printable = st.characters(exclude_categories=("Cs", "Cc"), include_characters="\n\t\r<>&'\"")
+    text = draw(st.text(printable, min_size=1, max_size=40))
+    places = st.tuples(st.integers(0, len(text)), st.integers(0, len(text))).map(sorted)
+    spans = draw(st.lists(places.filter(lambda span: span[0] < span[1]), max_size=8))
+    labels = st.sampled_from(["person", "a\"b<c>&'", "地名"])
+    return text, [Entity(start, end, text[start:end], draw(labels)) for start, end in spans]
+
+
+@given(annotated())
+def test_the_marks_of_every_entity_hold_its_text_and_nothing_else(case):
+    text, entities = case
+
+    seen = drawn(text, *entities)
+
+    assert text == seen.text
+    assert {i: one.text for i, one in enumerate(entities)} == dict(seen.parts)
+
+
+@given(annotated())
+def test_every_entity_shows_its_label_once_however_many_pieces_it_is_drawn_in(case):
+    text, entities = case
+
+    seen = drawn(text, *entities)
+
+    for number, pieces in seen.attributes.items():
+        assert {entities[number].label} == {piece["data-label"] for piece in pieces}
+        assert sum("on" not in (piece["class"] or "").split() for piece in pieces) == 1
+
+
+def test_nested_spans_nest_and_crossing_spans_are_cut_where_the_outer_ends():
+    text = "the University of Greater Halmer Sound"
+
+    nested = drawn(text, entity(text, 0, 38), entity(text, 26, 32))
+    crossing = drawn(text, entity(text, 4, 25), entity(text, 18, 38))
+
+    assert [len(pieces) for pieces in nested.attributes.values()] == [1, 1]
+    assert [len(pieces) for _, pieces in sorted(crossing.attributes.items())] == [1, 2]
+
+
+def test_a_mark_tells_label_status_score_and_place():
+    text = "Moira Tavish"
+
+    (mark,) = drawn(text, entity(text, 0, 12, status=SpanStatus.FUZZY, score=0.734)).attributes[0]
+
+    assert mark["title"] == "person · fuzzy · score 0.73 · 0–12"
+    assert "fuzzy" in (mark["class"] or "").split()
+
+
+def test_what_a_browser_would_drop_or_change_is_drawn():
+    text = "a\x00b\rc\x1bd\x7f\r\n"
+
+    seen = drawn(text, entity(text, 0, len(text)))
+
+    assert seen.text == "a␀b\rc␛d␡\r\n"
+    assert seen.text == seen.parts[0]
+
+
+def test_nothing_that_a_document_says_becomes_markup(tmp_path):
+    annotation = Annotation(
+        entities=(Entity(0, len(HOSTILE), HOSTILE, HOSTILE),),
+        unaligned=(Mention(HOSTILE, HOSTILE),),
+        status=DocumentStatus.PARTIAL,
+        problems=(Problem(HOSTILE, HOSTILE, HOSTILE),),
+    )
+
+    content = page(tmp_path, (Document(HOSTILE, HOSTILE, ()), annotation), title=HOSTILE, summary={HOSTILE: HOSTILE})
+
+    assert content.count("<script>") == 1
+    assert content.count("</script>") == 1
+    assert "img" not in Marks(content).tags
+    assert Marks(content).attributes[0][0]["data-label"] == HOSTILE
+
+
+def test_a_lone_surrogate_does_not_stop_the_page(tmp_path):
+    assert "half ? of" in page(tmp_path, (Document("s", "half \ud83d of", ()), Annotation(())))
+
+
+def test_the_page_counts_labels_and_tells_status_problems_and_what_was_not_found(tmp_path):
+    text = "Kestrel bought Lagan Optics from Declan Mooney."
+    found = (entity(text, 0, 7, "firm"), entity(text, 15, 27, "firm"), entity(text, 33, 46))
+    annotation = Annotation(
+        found,
+        (Mention("Dundalk", "town"),),
+        DocumentStatus.PARTIAL,
+        (Problem("truncated", "extractor", "the answer was cut"),),
+        Usage(2, 1_200, 0, 34),
+    )
+
+    content = page(tmp_path, (Document("wire-8", text, ()), annotation), title="Deals", summary={"documents": "1"})
+
+    assert _legend(content) == [("firm", "2"), ("person", "1")]
+    for said in (
+        "Deals",
+        "wire-8",
+        "partial",
+        "truncated",
+        "the answer was cut",
+        "Dundalk",
+        "town",
+        "1,200 + 34 tokens",
+    ):
+        assert said in content
+
+
+def _legend(content: str) -> list[tuple[str, str]]:
+    rows = content.split("<ul>")[1].split("</ul>", maxsplit=1)[0].split("<li>")[1:]
+    return [(row.split('title="')[1].split('"')[0], row.split('"count">')[1].split("<")[0]) for row in rows]
+
+
+def test_no_more_documents_are_read_than_shown_and_the_page_says_that_there_are_more(tmp_path):
+    taken = []
+
+    def endless() -> Iterator[tuple[Document, Annotation]]:
+        while True:
+            taken.append(1)
+            yield Document(f"d-{len(taken)}", "text", ()), Annotation(())
+
+    html.write(endless(), tmp_path / "page.html", limit=5)
+
+    content = (tmp_path / "page.html").read_text()
+    assert "These are the first 5 documents; there are more." in content
+    assert len(taken) == 6
+    assert "there are more" not in page(tmp_path, (Document("d", "text", ()), Annotation(())))
+
+
+def test_of_an_enormous_document_the_beginning_is_shown_and_the_rest_counted(tmp_path):
+    text = "Port Ellery " * 20_000
+    ends = (entity(text, 0, 11), entity(text, len(text) - 12, len(text) - 1))
+
+    content = page(tmp_path, (Document("big", text, ()), Annotation(ends)))
+
+    assert f"{len(text) - html.MOST_CHARACTERS:,} more characters are not shown here." in content
+    assert list(Marks(content).attributes) == [0]
+
+
+def test_an_empty_run_gives_a_page_too(tmp_path):
+    content = page(tmp_path)
+
+    assert "No document to show." in content
+    assert "No entity was found." in content
+
+
+def test_the_folder_of_the_page_is_made(tmp_path):
+    html.write([], tmp_path / "runs" / "one" / "page.html")
+
+    assert (tmp_path / "runs" / "one" / "page.html").is_file()
+
+
+def test_the_page_asks_for_nothing_from_outside(tmp_path):
+    content = page(tmp_path, (Document("d", "see https://atlas.example", ()), Annotation(())))
+
+    assert "default-src 'none'" in unescape(content)
+    assert not {"link", "img", "iframe", "object", "embed", "base", "form"} & Marks(content).tags
+    assert "url(" not in content
+    assert " src=" not in content
+
+
+@given(st.lists(st.text(min_size=1, max_size=8), unique=True, max_size=24))
+def test_labels_of_a_page_differ_in_colour_while_there_are_colours(labels):
+    assert len(labels) == len(set(html.colours(labels).values()))
+    assert html.colours(labels) == html.colours(reversed(labels))
+
+
+@given(st.lists(st.text(min_size=1, max_size=8), unique=True, min_size=1, max_size=4))
+def test_a_few_labels_never_get_neighbouring_hues(labels):
+    hues = sorted(html.colours(labels).values())
+
+    gaps = [(after - before) % 12 for before, after in zip(hues, [*hues[1:], hues[0] + 12], strict=True)]
+    assert len(labels) == 1 or min(gaps) >= 2
+
+
+def test_many_labels_share_colours_rather_than_fail():
+    chosen = html.colours(f"label {number}" for number in range(100))
+
+    assert set(chosen.values()) == set(range(24))
+
+
+@pytest.mark.parametrize("label", ["person", "地名", "\ud800"])
+def test_a_label_alone_has_the_colour_its_name_gives_it(label):
+    assert html.colours([label]) == html.colours([label])
+    assert 0 <= html.colours([label])[label] < 12
