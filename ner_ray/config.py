@@ -92,11 +92,18 @@ class ChunkConfig(Section):
     """How long documents are cut."""
 
     tokens: int = Field(default=512, ge=8, description="The longest chunk, in tokens of the model.")
-    overlap: int = Field(default=64, ge=0, description="What neighbouring chunks share, in tokens.")
+    overlap: int | None = Field(
+        default=None, ge=0, description="What neighbouring chunks share, in tokens; default: an eighth of `tokens`."
+    )
+
+    @property
+    def shared(self) -> int:
+        """The overlap, settled."""
+        return self.tokens // 8 if self.overlap is None else self.overlap
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> ChunkConfig:
-        if self.overlap * 2 > self.tokens:
+        if self.shared * 2 > self.tokens:
             raise ValueError(f"overlap ({self.overlap}) may be at most half of tokens ({self.tokens})")
         return self
 

@@ -84,6 +84,7 @@ FINDINGS = pa.struct(
         ("problems", pa.list_(PROBLEM)),
         ("verdicts", pa.list_(pa.string())),
         ("usage", USAGE),
+        ("status", pa.string()),
     ]
 )
 PLACED_MENTION = pa.struct([("text", pa.string()), ("label", pa.string()), ("start", pa.int64()), ("end", pa.int64())])

@@ -21,7 +21,7 @@ from ner_ray.store.run import RunDirectory, Wave
 _BATCHES_PER_CALL = 4  # Ray runs so many batches of one block at once
 _CHECKPOINT_MEMORY = 256 * 1024**2
 # What a CPU task may take. It also keeps Ray from fusing CPU stages into the engines' actors, whose demands differ.
-_TASK_MEMORY = 256 * 1024**2
+_TASK_MEMORY = 512 * 1024**2
 
 
 def columns_of(plan: Plan) -> Columns:
@@ -106,6 +106,7 @@ def _share(resources: ResourceConfig) -> dict[str, float]:
 def _set_context(plan: Plan, run: RunDirectory, wave: Wave) -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = False
+    context.issue_detectors_config.detectors = []  # their advice is about Ray's settings, which are ours to make
     context.target_max_block_size = plan.config.resources.block_kib * 1024
     context.target_min_block_size = min(context.target_min_block_size, context.target_max_block_size)
     checkpoint = CheckpointConfig(

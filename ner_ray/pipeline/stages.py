@@ -61,9 +61,8 @@ class ChunkStage:
         return table
 
     def _chunk(self, row: Row) -> tuple[list[Row], list[Row]]:
-        chunk = self._plan.config.chunk
         counter = token_counter(self._plan.pools[0].engine)
-        chunks = split(row[TEXT], counter, self._plan.budget, chunk.overlap)
+        chunks = split(row[TEXT], counter, self._plan.budget, self._plan.config.chunk.shared)
         return [schema.chunk_to_row(one) for one in chunks], []
 
 

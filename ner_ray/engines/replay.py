@@ -1,0 +1,25 @@
+"""No engine at all: the answers of an earlier run, kept with `output.completions=true`, are read again.
+
+    ner-ray annotate annotate/again input.path=runs/first/data engine.name=replay output.path=runs/second
+
+Another parser option, another alignment threshold, another vote: seconds instead of GPU hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ner_ray.config import EngineConfig
+from ner_ray.engines.base import Engine
+from ner_ray.errors import ModelError
+
+COLUMNS = ("chunks", "exchanges")  # with the text, what a row must bring along
+
+
+def check(config: EngineConfig) -> None:
+    """Nothing to check: that the rows bring their answers along is seen from the input's columns."""
+
+
+def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> Engine:
+    """Raises `ModelError`: the pipeline reads replayed answers without an engine."""
+    raise ModelError("the answers to replay come with the input's rows; there is no engine to start")
