@@ -4,16 +4,16 @@ Texts are compared in units: words, folded, or single characters in scripts with
 white space do not count. An example is held back when
 
 - it equals or contains the text: its units hold the text's, in order and without a gap; or
-- the two share at least a given part of the n-grams of the shorter one.
+- the two share at least a given part of the n-grams of the shorter one, not counting boilerplate: n-grams
+  of more than one example in a hundred (and of more than 64).
 
 All n-grams of the pool are kept sorted, so a text's leaks are found by looking its n-grams up: what it
-costs does not depend on how many examples are retrieved. Texts shorter than an n-gram are looked up as a
-whole, among the places of their rarest unit.
+costs does not depend on how many examples are retrieved, and boilerplate does not make it dear. Texts without
+an n-gram that counts are looked up as a whole, among the places of their rarest unit.
 """
 
 from __future__ import annotations
 
-import itertools
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,6 +32,8 @@ Words = NDArray[np.uint32]
 VERSION = 1
 """To be raised with any change of what is written."""
 
+_BOILERPLATE = 64
+_BOILERPLATE_SHARE = 0.01
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -44,9 +46,10 @@ class Guard:
         units: all examples' units, one after the other.
         starts: where each example's units begin, and where the last one's end.
         places: the places in `units`, sorted by unit.
-        grams: all examples' distinct n-grams, sorted.
+        grams: all examples' distinct n-grams but boilerplate, sorted.
         holders: the example that each of `grams` is in.
-        sizes: distinct n-grams of each example.
+        sizes: how many of `grams` each example has.
+        boilerplate: n-grams that do not count, sorted.
     """
 
     ngram: int
@@ -56,6 +59,7 @@ class Guard:
     grams: Words
     holders: NDArray[np.int32]
     sizes: NDArray[np.int32]
+    boilerplate: Words
     hasher: Hasher = field(default_factory=Hasher)
 
     def leaks(self, texts: Sequence[str], overlap: float) -> list[Ints]:
@@ -68,15 +72,17 @@ class Guard:
         if not texts:
             return []
         hashes, starts = hash_texts([units(text) for text in texts], self.hasher)
-        found = self._overlapping(hashes, starts, overlap)
-        for number, (start, end) in enumerate(itertools.pairwise(starts)):
-            if 0 < end - start < self.ngram:
-                found[number] = self._containing(hashes[start:end].astype(np.uint32))
+        grams, owners = _distinct_grams(hashes, starts, self.ngram)
+        counting = ~np.isin(grams, self.boilerplate)
+        grams, owners = grams[counting], owners[counting]
+        sizes = np.bincount(owners, minlength=len(texts))
+        found = self._overlapping(grams, owners, sizes, overlap)
+        for number in np.flatnonzero((sizes == 0) & (np.diff(starts) > 0)):
+            whole = hashes[starts[number] : starts[number + 1]]
+            found[number] = self._containing(whole.astype(np.uint32))
         return found
 
-    def _overlapping(self, hashes: Hashes, starts: Ints, overlap: float) -> list[Ints]:
-        grams, owners = _distinct_grams(hashes, starts, self.ngram)
-        sizes = np.bincount(owners, minlength=starts.size - 1)
+    def _overlapping(self, grams: Words, owners: Ints, sizes: Ints, overlap: float) -> list[Ints]:
         low = np.searchsorted(self.grams, grams, side="left")
         counts = np.searchsorted(self.grams, grams, side="right") - low
         where = np.repeat(low - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
@@ -84,7 +90,7 @@ class Guard:
         pairs, shared = np.unique(pairs, return_counts=True)
         texts, examples = np.divmod(pairs, max(1, self.sizes.size))
         leaking = shared >= overlap * np.minimum(sizes[texts], self.sizes[examples])
-        bounds = np.searchsorted(texts[leaking], np.arange(starts.size))
+        bounds = np.searchsorted(texts[leaking], np.arange(sizes.size + 1))
         return np.split(examples[leaking], bounds[1:-1])
 
     def _containing(self, wanted: Words) -> Ints:
@@ -96,10 +102,10 @@ class Guard:
         inside = (begins >= 0) & (begins + wanted.size <= self.units.size)
         inside &= examples == np.searchsorted(self.starts, begins + wanted.size - 1, side="right") - 1
         begins, examples = begins[inside], examples[inside]
-        stands = np.ones(begins.size, dtype=bool)
         for offset, unit in enumerate(wanted):
-            stands &= self.units[begins + offset] == unit
-        return np.unique(examples[stands])
+            stands = self.units[begins + offset] == unit
+            begins, examples = begins[stands], examples[stands]
+        return np.unique(examples)
 
     def _places_of(self, unit: int) -> NDArray[np.int32]:
         """Where a unit stands."""
@@ -114,6 +120,9 @@ def build(texts: Sequence[str], ngram: int, folder: Path) -> dict[str, Any]:
     """Lays out a pool's units and n-grams; returns what they depend on."""
     hashes, starts = hash_texts([units(text) for text in texts], Hasher())
     grams, holders = _distinct_grams(hashes, starts, ngram)
+    distinct, places, holding = np.unique(grams, return_inverse=True, return_counts=True)
+    too_many = holding > max(_BOILERPLATE, _BOILERPLATE_SHARE * len(texts))
+    grams, holders = grams[~too_many[places]], holders[~too_many[places]]
     order = np.argsort(grams, kind="stable")
     short = hashes.astype(np.uint32)
     save(
@@ -124,6 +133,7 @@ def build(texts: Sequence[str], ngram: int, folder: Path) -> dict[str, Any]:
         grams=grams[order],
         holders=holders[order].astype(np.int32),
         sizes=np.bincount(holders, minlength=len(texts)).astype(np.int32),
+        boilerplate=distinct[too_many],
     )
     return {"version": VERSION, "ngram": ngram}
 
@@ -138,6 +148,7 @@ def load(folder: Path, identity: dict[str, Any]) -> Guard:
         grams=open_array(folder, "grams", np.uint32),
         holders=open_array(folder, "holders", np.int32),
         sizes=open_array(folder, "sizes", np.int32),
+        boilerplate=open_array(folder, "boilerplate", np.uint32),
     )
 
 

@@ -92,6 +92,16 @@ def test_a_short_text_across_two_examples_is_in_none_of_them() -> None:
     assert _leaks("two ovens Kiel is", [STORY, "Kiel is far."]) == []
 
 
+def test_boilerplate_is_no_leak_but_a_text_that_is_nothing_else_is_found_whole() -> None:
+    notice = "This document was prepared by the office for information only and binds nobody at all."
+    pool = [f"{notice} Item {number} concerns town {number * 7}." for number in range(200)]
+
+    assert _leaks(f"{notice} Rain fell on Kiel.", pool) == []
+    assert _leaks(f"{notice} Item 5 concerns town 35.", pool) == [5]
+    assert _leaks(notice, pool) == list(range(200))
+    assert _leaks("the office for information only and binds nobody at all.", pool) == list(range(200))
+
+
 def test_chinese_is_compared_by_character() -> None:
     text = "玛丽亚去年春天在格拉茨开了一家面包店"
 
