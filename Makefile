@@ -1,0 +1,50 @@
+# Everything that is done with this checkout. `make` alone lists it.
+VENV := .venv
+PYTHON ?= python3.11
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## Annotate the sample corpus with the starter model on this machine's CPU
+	$(BIN)/ner-ray demo
+
+test: $(INSTALLED) ## All tests but the long fault suite; some of them: make test TESTS=tests/align
+	$(BIN)/pytest -m "not faults" $(TESTS)
+
+check: lint types imports test ## What CI runs
+
+lint: $(INSTALLED) ## Ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED) ## mypy --strict
+	$(BIN)/mypy
+
+imports: $(INSTALLED) ## Which module may import which
+	$(BIN)/lint-imports
+
+faults: $(INSTALLED) ## The long fault suite: kills drivers, actors and nodes
+	$(BIN)/pytest -m faults $(TESTS)
+
+sample: $(INSTALLED) ## Build the sample corpus's shards from its sources
+	$(BIN)/python -m ner_ray.sample.build
+
+lock: $(INSTALLED) ## Write down this environment's versions in constraints.txt
+	$(BIN)/python tools/lock.py
+
+install: $(INSTALLED) ## Make .venv with everything in it
+
+$(INSTALLED): constraints.txt pyproject.toml tools/install.sh
+	PYTHON=$(PYTHON) tools/install.sh $(VENV)
+	@touch $@
+
+clean: ## Remove what can be made again; .venv stays
+	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find ner_ray tests jobs tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help demo test check lint types imports faults sample lock install clean

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Makes a virtual environment with the packages of constraints.txt and this checkout in it. Safe to run again.
+#
+#   tools/install.sh [FOLDER]        FOLDER is .venv unless given; PYTHON is the interpreter, python3.11 unless set
+#
+# The list is complete, so pip's resolver is not asked (--no-deps): it would add torchvision, torchaudio and
+# torchcodec, which break the imports of transformers (tools/lock.py says why). vLLM's CPU build needs torch's CPU
+# build to the letter, `+cpu` and all. Where pip is not set up to find that, PyTorch's own index has it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+folder=${1:-.venv}
+torch_wheels=https://download.pytorch.org/whl/cpu
+add() { "$folder/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps "$@"; }
+
+"$folder/bin/python" -m pip --version >/dev/null 2>&1 || "${PYTHON:-python3.11}" -m venv --clear "$folder"
+
+torch=$(grep '^torch==' constraints.txt)
+if ! complaint=$(add "$torch" 2>&1); then
+    echo "pip does not find $torch by itself; trying $torch_wheels"
+    if ! add --index-url "$torch_wheels" "$torch"; then
+        printf '%s\n' "$complaint" >&2
+        echo "$torch is neither where pip looks nor on $torch_wheels: give pip a --find-links to its wheel" >&2
+        exit 1
+    fi
+fi
+add --requirement constraints.txt
+add --editable .

@@ -1,0 +1,70 @@
+"""Writes constraints.txt: every package that `make` installs, with the version that this environment has.
+
+Follows the requirements of the project itself, with the extras that the tests need, through what is installed.
+vLLM's CPU build also asks for torchvision, torchaudio and torchcodec. On PyPI they are built for CUDA, and
+importing a transformers model beside them fails (`operator torchvision::nms does not exist`). Text needs none of
+them, so they stay out; `tools/install.sh` therefore installs this list as it is, and lets pip add nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+EXTRAS = ("cpu", "bm25", "dense", "train")  # what the demonstration and the tests use
+LEFT_OUT = {"torchvision", "torchaudio", "torchcodec"}
+HEADER = "# Linux, x86-64, Python 3.11. Written by `make lock`; installed by tools/install.sh, without pip's resolver.\n"
+
+
+def main() -> int:
+    """Writes the file; 1 if something that is required is not installed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    for extra in EXTRAS:
+        wanted += project["project"]["optional-dependencies"][extra]
+    pins, missing = _closure(Requirement(line) for line in wanted)
+    if missing:
+        sys.stderr.write(f"not installed here: {', '.join(sorted(missing))}\n")
+        return 1
+    lines = (f"{name}=={version}\n" for name, version in sorted(pins.items()))
+    (ROOT / "constraints.txt").write_text(HEADER + "".join(lines), encoding="utf-8")
+    return 0
+
+
+def _closure(wanted: Iterable[Requirement]) -> tuple[dict[str, str], set[str]]:
+    """The versions of all that is needed, and the names of what is needed and not there."""
+    pins: dict[str, str] = {}
+    missing: set[str] = set()
+    seen: set[tuple[str, str]] = set()
+    waiting = list(wanted)
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        new = {(name, extra) for extra in (*requirement.extras, "")} - seen
+        if name in LEFT_OUT or not new:
+            continue
+        seen |= new
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:
+            missing.add(name)
+            continue
+        pins[name] = found.version
+        lines = map(Requirement, found.requires or ())
+        waiting += [line for line in lines if any(_applies(line, extra) for _, extra in new)]
+    return pins, missing
+
+
+def _applies(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
