@@ -33,11 +33,18 @@ def mark(text: str, spans: Iterable[tuple[int, int]]) -> str:
     return "".join([*parts, text[last:]])
 
 
-def markable(text: str, start: int, end: int) -> bool:
-    """Whether marks can delimit `text[start:end]`: it has no blanks at its ends, and no `#` next to it."""
-    inside = text[start:end]
-    alone = text[start - 1 : start] != "#" and text[end : end + 1] != "#"
-    return alone and inside == inside.strip() and bool(inside.strip("#"))
+def delimitable(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those of some spans that come back from their marks, without blanks at their ends.
+
+    Most do. Where a `#` of the text touches a span, marks cannot always say on which side of them it stands.
+    """
+    kept = [(start, end) for start, end in (_trim(text, *span) for span in spans) if start < end]
+    while kept:
+        found = {(span.start, span.end) for span in unmark(mark(text, kept), text)[1]}
+        if found.issuperset(kept):
+            break
+        kept = [span for span in kept if span in found]
+    return kept
 
 
 def unmark(answer: str, source: str) -> tuple[str, list[Marked], bool]:
@@ -64,7 +71,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """Marks at one place, with the text's own `#` that stand at the same place on either side in question."""
+    """Marks at one place: in the copy before so many of the text's own `#`, which may stand on either side."""
 
     copy: int
     own: int
@@ -128,21 +135,23 @@ def _pair(copy: str, events: Sequence[_Event]) -> tuple[list[Marked], bool]:
 
     A mark closes what is open, unless white space before it and none behind it say that it opens. Several
     marks at one place close all that is open and open the rest: `##A####B##`. The text's own `#` at the
-    place of a mark are within the span: marks delimit nothing closer.
+    place of a mark are before a span, as in `#Ghent`, or behind it, as in `#Ghent#`; they end one that they
+    follow as in `C#`: behind a Latin letter, with no `#` before the span.
     """
     opened: list[tuple[int, int]] = []
     spans: list[Marked] = []
     clean = True
     for event in events:
-        behind = event.copy + event.own
+        after = event.copy + event.own
         opens = bool(opened) and event.marks == 1 and _looks_opening(copy, event)
         closing = 0 if opens else min(event.marks, len(opened))
         clean &= not opens and closing <= 1 and event.marks - closing <= 1
         for _ in range(closing):
             start, answer_start = opened.pop()
-            spans.append(Marked(start, behind, answer_start, event.answer + event.own))
-        start = behind if closing else event.copy
-        opened += [(start, event.answer + 2 * event.marks)] * (event.marks - closing)
+            belongs = copy[event.copy - 1 : event.copy].isascii() and copy[event.copy - 1 : event.copy].isalpha()
+            own = event.own if belongs and copy[start - 1 : start] != "#" else 0
+            spans.append(Marked(start, event.copy + own, answer_start, event.answer + own))
+        opened += [(after, event.answer + event.own + 2 * event.marks)] * (event.marks - closing)
     return spans, clean and not opened
 
 
@@ -154,9 +163,14 @@ def _looks_opening(copy: str, event: _Event) -> bool:
 def _outermost(spans: Sequence[Marked], copy: str) -> list[Marked]:
     kept: list[Marked] = []
     for span in sorted(spans, key=lambda one: (one.start, -one.end)):
-        inside = copy[span.start : span.end]
-        start = span.start + len(inside) - len(inside.lstrip())
-        end = start + len(inside.strip())
+        start, end = _trim(copy, span.start, span.end)
         if start < end and (not kept or start >= kept[-1].end):
             kept.append(Marked(start, end, span.answer_start, span.answer_end))
     return kept
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span without white space at its ends."""
+    inside = text[start:end]
+    first = end - len(inside.lstrip())
+    return first, first + len(inside.strip())

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field
 
 from ner_ray.families._labels import fold, leaves, nearest
-from ner_ray.families._marks import mark, markable, unmark
+from ner_ray.families._marks import delimitable, mark, unmark
 from ner_ray.families._template import render, template
 from ner_ray.families._transcript import flat, play, read_samples, settle, unparsable, worst
 from ner_ray.families.base import FamilyOptions, Step
@@ -83,10 +83,10 @@ class _Extractor:
     def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
         """The text with its entities marked, each where it stands.
 
-        Left out: what overlaps gold that starts earlier, and an entity that marks cannot delimit (one with a
-        `#` next to it, or blanks at its ends).
+        Left out: what overlaps gold that starts earlier; blanks at an entity's ends; and an entity that marks
+        cannot delimit, since a `#` of the text touches it.
         """
-        spans = [(one.start, one.end) for one in flat(gold) if markable(passage.text, one.start, one.end)]
+        spans = delimitable(passage.text, [(one.start, one.end) for one in flat(gold)])
         return play(self, passage, lambda _: mark(passage.text, spans))
 
 

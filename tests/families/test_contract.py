@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ner_ray import plugins
-from ner_ray.families._marks import markable
+from ner_ray.families._marks import delimitable
 from ner_ray.families.base import FamilyOptions
 from ner_ray.types import Completion, Entity, Exchange, Label, Passage, Reading, Verdict
 from tests.families.data import DEMONSTRATIONS, LABELS, TREE, annotated, answers, family_steps, shown, texts
@@ -181,7 +181,8 @@ def _expressible(family: str, role: str, text: str, gold: list[Entity]) -> Count
     if family == "b2ner":
         assume(not any(sign in entity.text for entity in gold for sign in ";；:：\n"))
     if role == "extractor":
-        gold = [replace(one, label="") for one in gold if markable(text, one.start, one.end)]
+        kept = delimitable(text, [(one.start, one.end) for one in gold])
+        gold = [replace(one, label="") for one in gold if (one.start, one.end) in kept]
     if role == "classifier":
         first = {one.text: one.label for one in reversed(gold)}
         gold = [replace(one, label=first[one.text]) for one in gold]
