@@ -83,8 +83,11 @@ class Guard:
         return found
 
     def _overlapping(self, grams: Words, owners: Ints, sizes: Ints, overlap: float) -> list[Ints]:
-        low = np.searchsorted(self.grams, grams, side="left")
-        counts = np.searchsorted(self.grams, grams, side="right") - low
+        low = np.searchsorted(self.grams, grams)
+        inside = np.flatnonzero(low < self.grams.size)
+        found = inside[self.grams[low[inside]] == grams[inside]]  # few, so that the second search is cheap
+        low, owners = low[found], owners[found]
+        counts = np.searchsorted(self.grams, grams[found], side="right") - low
         where = np.repeat(low - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
         pairs = np.repeat(owners, counts) * max(1, self.sizes.size) + self.holders[where]
         pairs, shared = np.unique(pairs, return_counts=True)

@@ -134,7 +134,10 @@ def _private_memory() -> int:
 
 def _in_process(function: Callable[..., Any], *arguments: Any) -> Any:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
+        result = pool.apply(function, arguments)
+        pool.close()
+        pool.join()
+    return result
 
 
 def _same(found: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]]) -> float:
