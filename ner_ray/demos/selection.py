@@ -43,7 +43,7 @@ class Counts:
         documents: texts asked for.
         served: of these, how many got an example.
         demonstrations: examples given.
-        held_back: examples that would have been looked at, if they were not or did not repeat the text.
+        held_back: examples that the strategy would have looked at, if they were not the text or repeated it.
         rejected: examples dropped for their BM25 score.
         unrelated: texts that got none, as their best example scored under `least_score`.
         over_budget: examples dropped for want of tokens.
@@ -154,7 +154,7 @@ def _neighbours(selector: Selector, texts: Sequence[str], held: Sequence[Integer
     """The nearest examples that may be given, and how many that may not stood before the last of them."""
     depth, retriever = selector.depth, selector.retriever
     if retriever is None or not depth:
-        return [_NOBODY] * len(texts), 0
+        return [_NOBODY] * len(texts), sum(leaks.size for leaks in held)
     spare = max((leaks.size for leaks in held if leaks.size <= _SPARE), default=0)
     near = retriever.neighbours(texts, depth + spare)
     skipped = 0

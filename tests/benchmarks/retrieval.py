@@ -2,10 +2,10 @@
 
     python tests/benchmarks/retrieval.py [--sizes 1000 15000] [--queries 1000] [--k 8]
 
-Texts are made up: words by Zipf's law, so that the common ones are in a third of the texts, as in English. Each
-measurement has a process of its own and one thread, and counts the time of the processor. Memory is what the process holds for itself after it has
-opened the index and looked up; what is mapped and shared with the node's other processes is the file column.
-`same` is how many of rank-bm25's best k the system finds too.
+Texts are made up: words by Zipf's law, so that the common ones are in a third of the texts, as in English.
+Each measurement has a process of its own and one thread, and counts the time of the processor. Memory is what
+the process holds for itself after it has opened the index and looked up; what is mapped and shared with the
+node's other processes is the file column. `same` is how many of rank-bm25's best k the system finds too.
 """
 
 from __future__ import annotations

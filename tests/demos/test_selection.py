@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ner_ray.config import IndexConfig
-from ner_ray.demos import Counts, Selector, build_index, estimate_tokens, select
+from ner_ray.config import DemosConfig, IndexConfig
+from ner_ray.demos import Counts, Selector, build_index, estimate_tokens, open_selector, select
 from ner_ray.demos.strategies import STRATEGIES
 from ner_ray.types import Demonstration, Mention
 
@@ -77,6 +77,12 @@ def test_an_example_is_never_given_to_its_own_text_and_the_next_takes_its_place(
     assert counts.held_back == len(texts)
 
 
+def test_what_is_held_back_from_a_draw_is_counted(open_with: Open) -> None:
+    texts = [text for text, _ in ENGLISH]
+
+    assert select(open_with(strategy="random"), texts)[1].held_back == len(texts)
+
+
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_no_strategy_gives_a_leak(open_with: Open, strategy: str) -> None:
     texts = [text for text, _ in ENGLISH + CHINESE]
@@ -92,9 +98,6 @@ def test_with_more_leaks_than_are_spared_the_others_are_still_found(tmp_path: Pa
     others = [("A ferry was late.", []), *[(f"Nothing about boats, {number}.", []) for number in range(99)]]
     pool = write_pool(tmp_path / "pool.jsonl", rows([*copies, *others]))
     build_index(IndexConfig(pool=(pool,), output=str(tmp_path / "index")))
-    from ner_ray.config import DemosConfig
-    from ner_ray.demos import open_selector
-
     selector = open_selector(DemosConfig(index=str(tmp_path / "index"), k=1))
     given_, counts = select(selector, ["the ferry to Kiel is late", "about boats"])
 
