@@ -26,6 +26,7 @@ def connect(*, log_to_driver: bool = False) -> None:
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else workers, engines among them, yield to everything else
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": log_to_driver}
     if "RAY_ADDRESS" not in os.environ:
         options |= {

@@ -51,7 +51,7 @@ class ChunkStage:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         began = time.perf_counter()
-        rows = table.select([TEXT, PROBLEMS]).to_pylist()
+        rows = table.select([name for name in ROW if name in table.column_names]).to_pylist()
         chunked = [_guarded(self._chunk, row, ([], [_INTERNAL_CHUNK])) for row in rows]
         problems = [[*row[PROBLEMS], *new] for row, (_, new) in zip(rows, chunked, strict=True)]
         table = schema.with_column(table, CHUNKS, pa.list_(schema.CHUNK), [chunks for chunks, _ in chunked])
@@ -61,6 +61,8 @@ class ChunkStage:
         return table
 
     def _chunk(self, row: Row) -> tuple[list[Row], list[Row]]:
+        if not row[PROBLEMS] and not labels_of(self._plan, row):
+            return [], [_NO_LABELS]
         counter = token_counter(self._plan.pools[0].engine)
         chunks = split(row[TEXT], counter, self._plan.budget, self._plan.config.chunk.shared)
         return [schema.chunk_to_row(one) for one in chunks], []
@@ -181,6 +183,7 @@ def token_counter(engine: EngineConfig) -> Callable[[Sequence[str]], list[int]]:
     return count
 
 
+_NO_LABELS: Row = {"code": "no_labels", "stage": "chunk", "message": "the row's label set is empty or no list of names"}
 _INTERNAL_CHUNK: Row = {"code": "internal", "stage": "chunk", "message": "see the log"}
 _BROKEN = Findings(status=DocumentStatus.FAILED, problems=(Problem("internal", "read", "see the log"),))
 _FAILED = Annotation(entities=(), status=DocumentStatus.FAILED, problems=(Problem("internal", "read", "see the log"),))

@@ -1,0 +1,24 @@
+"""One local cluster and one tiny model for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from ner_ray.pipeline.cluster import connect
+from tests.tiny_models import save_tiny_model
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    connect()
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("model"))

@@ -1,0 +1,189 @@
+"""The job, whole, on a real cluster with the real engine; the model's weights are random, so answers are rubbish."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ner_ray.config import AnnotateConfig
+from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, RunError
+from ner_ray.pipeline.annotate import Summary, annotate
+from ner_ray.store.run import RunDirectory
+
+pytestmark = [pytest.mark.engine, pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+
+TEXTS = [
+    "Ada Lovelace wrote to Charles Babbage from Ockham Park.",
+    "林徽因在北京和梁思成一起工作。",
+    "",
+    None,
+    " \n\t ",
+    "control \x00\x01 characters \u200b\ufeff and a tab\t",
+    "Bo sat. " * 400,
+    "🙂👩‍👩‍👧 emoji, e\u0301 combining, עברית and العربية.",
+]
+
+
+def settings(folder: Path, model: Path, **changes: object) -> AnnotateConfig:
+    plain = {
+        "input": {"path": str(folder / "in"), "keep": ["number"]},
+        "labels": ["person", "place"],
+        "family": "cascade",
+        "engine": {"model": str(model), "max_model_len": 512, "sampling": {"max_tokens": 24}},
+        "chunk": {"tokens": 80},
+        "output": {"path": str(folder / "run"), "completions": True, "prompts": True},
+        "max_error_rate": 1.0,
+    }
+    return AnnotateConfig.model_validate(plain | changes)
+
+
+def write_corpus(folder: Path, name: str = "a", texts: list[str | None] = TEXTS) -> None:
+    (folder / "in").mkdir(exist_ok=True)
+    table = pa.table({"text": pa.array(texts, pa.string()), "number": list(range(len(texts)))})
+    pq.write_table(table, folder / "in" / f"{name}.parquet")
+
+
+def rows_of(run: str) -> list[dict]:
+    return sorted(RunDirectory(run).dataset().to_table().to_pylist(), key=lambda row: row["row_id"])
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[Path, Summary]:
+    folder = tmp_path_factory.mktemp("job")
+    write_corpus(folder)
+    return folder, annotate(settings(folder, tiny_model))
+
+
+def test_every_input_row_is_one_output_row_with_what_was_kept(first: tuple[Path, Summary]) -> None:
+    rows = rows_of(first[1].run)
+
+    assert [row["number"] for row in rows] == list(range(len(TEXTS)))
+    assert [row["doc_id"] for row in rows] == [f"a:{number}" for number in range(len(TEXTS))]
+    assert [row["text"] for row in rows] == [text or "" for text in TEXTS]
+
+
+def test_rows_without_text_have_a_status_and_cost_nothing(first: tuple[Path, Summary]) -> None:
+    rows = rows_of(first[1].run)
+
+    assert [rows[number]["status"] for number in (2, 3, 4)] == ["ok", "failed", "ok"]
+    assert [error["code"] for error in rows[3]["errors"]] == ["null_text"]
+    assert {rows[number]["usage"]["requests"] for number in (2, 3, 4)} == {0}
+
+
+def test_an_answer_that_cannot_be_read_is_kept_with_its_error(first: tuple[Path, Summary]) -> None:
+    unreadable = [row for row in rows_of(first[1].run) for error in row["errors"] if error["code"] == "unparsable"]
+
+    assert unreadable, "random weights do not mark entities"
+    assert all(error["stage"] == "extractor" for row in unreadable for error in row["errors"])
+
+
+def test_every_entity_is_cut_from_its_text(first: tuple[Path, Summary]) -> None:
+    for row in rows_of(first[1].run):
+        for entity in row["entities"]:
+            assert row["text"][entity["start"] : entity["end"]] == entity["text"]
+
+
+def test_a_long_document_is_cut_into_chunks_that_were_all_asked_about(first: tuple[Path, Summary]) -> None:
+    row = rows_of(first[1].run)[6]
+
+    assert len(row["chunks"]) > 10
+    assert {exchange["chunk"] for exchange in row["exchanges"]} == set(range(len(row["chunks"])))
+    assert row["usage"]["output_tokens"] > 0
+
+
+def test_prompts_are_kept_on_request(first: tuple[Path, Summary]) -> None:
+    turns = json.loads(rows_of(first[1].run)[0]["exchanges"][0]["prompt"])
+
+    assert turns[-1] == {"role": "user", "content": TEXTS[0]}
+
+
+def test_the_summary_and_run_json_count_what_is_in_the_output(first: tuple[Path, Summary]) -> None:
+    folder, summary = first
+    rows = rows_of(summary.run)
+    record = json.loads((folder / "run" / "run.json").read_text())
+
+    assert summary.counts["documents"] == len(TEXTS)
+    assert summary.counts["requests"] == sum(row["usage"]["requests"] for row in rows)
+    assert summary.counts["output_tokens"] == sum(row["usage"]["output_tokens"] for row in rows)
+    assert summary.counts["failed"] == sum(row["status"] == "failed" for row in rows)
+    assert record["last"]["counts"] == summary.counts
+    assert record["versions"]["ray"]
+    assert summary.exit_status == EXIT_DONE
+
+
+def test_the_same_command_again_does_nothing(first: tuple[Path, Summary], tiny_model: Path) -> None:
+    folder, _ = first
+    before = rows_of(str(folder / "run"))
+
+    again = annotate(settings(folder, tiny_model))
+
+    assert again.waves == 0
+    assert rows_of(str(folder / "run")) == before
+
+
+def test_another_configuration_is_refused_in_the_same_directory(first: tuple[Path, Summary], tiny_model: Path) -> None:
+    with pytest.raises(RunError, match=r'labels: \["person", "place"\] -> \["person"\]'):
+        annotate(settings(first[0], tiny_model, labels=["person"]))
+
+
+def test_replayed_answers_give_the_same_annotation_without_an_engine(
+    first: tuple[Path, Summary], tmp_path: Path
+) -> None:
+    folder, summary = first
+    config = settings(
+        tmp_path,
+        Path("unused"),
+        engine={"name": "replay"},
+        input={"path": str(folder / "run" / "data"), "id": "doc_id", "keep": ["number"]},
+    )
+
+    replayed = annotate(config)
+
+    mine, theirs = rows_of(replayed.run), rows_of(summary.run)
+    assert [row["doc_id"] for row in mine] == [row["doc_id"] for row in theirs]
+    for column in ("entities", "unaligned", "usage", "verdicts", "text", "chunks"):
+        assert [row[column] for row in mine] == [row[column] for row in theirs]
+
+
+def test_new_shards_are_taken_in_and_old_ones_left_alone(first: tuple[Path, Summary], tmp_path: Path) -> None:
+    folder, summary = first
+    source = RunDirectory(summary.run).dataset().files[0]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.parquet").write_bytes(Path(source).read_bytes())
+    config = settings(tmp_path, Path("unused"), engine={"name": "replay"})
+    annotate(config)
+    (tmp_path / "in" / "2.parquet").write_bytes(Path(source).read_bytes())
+    (tmp_path / "in" / "3.parquet").write_bytes(b"PAR1 torn")
+
+    second = annotate(config)
+
+    assert second.counts["documents"] == len(TEXTS)
+    assert len(rows_of(second.run)) == 2 * len(TEXTS)
+    assert [Path(uri).name for uri in second.quarantined] == ["3.parquet"]
+    assert second.exit_status == EXIT_TOO_MANY_ERRORS
+
+
+def test_two_roles_may_have_engines_of_their_own_and_labels_may_come_with_the_row(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    texts = ["Ada met Bo in Rome.", "Cy saw nothing.", "Di ran."]
+    sets = [["person", "place"], [], None]
+    pq.write_table(pa.table({"text": texts, "number": [0, 1, 2], "types": sets}), tmp_path / "in" / "a.parquet")
+    engine = {"model": str(tiny_model), "max_model_len": 512, "sampling": {"max_tokens": 8}}
+    config = settings(
+        tmp_path,
+        tiny_model,
+        labels="column:types",
+        engine={"extractor": engine, "classifier": {**engine, "max_num_seqs": 4}},
+    )
+
+    rows = rows_of(annotate(config).run)
+
+    assert [row["text"] for row in rows] == texts
+    assert {exchange["role"] for exchange in rows[0]["exchanges"]} >= {"extractor"}
+    assert [[error["code"] for error in row["errors"]][:1] for row in rows[1:]] == [["no_labels"], ["no_labels"]]
