@@ -11,7 +11,7 @@ from ner_ray.errors import ConfigError
 from ner_ray.evaluate.plan import Plan
 from ner_ray.evaluate.rows import Answers
 from ner_ray.families.base import Step
-from ner_ray.types import Annotation, Chunk, Exchange, Findings, Label, Passage
+from ner_ray.types import Annotation, Chunk, Exchange, Findings, LabelSet, Passage
 
 Transcripts = dict[str, list[Exchange]]
 
@@ -51,9 +51,7 @@ def steps(plan: Plan) -> tuple[Step, ...]:
     return family_steps
 
 
-def read(
-    family_steps: Sequence[Step], text: str, labels: Sequence[str], answers: Sequence[Answers], plan: Plan
-) -> Answered:
+def read(family_steps: Sequence[Step], text: str, labels: LabelSet, answers: Sequence[Answers], plan: Plan) -> Answered:
     """The document's entities.
 
     Args:
@@ -64,9 +62,8 @@ def read(
         plan: how mentions are placed and samples joined.
     """
     counts: Counter[str] = Counter()
-    asked = tuple(Label(name) for name in labels)
     read_chunks = [
-        _read_chunk(family_steps, Passage(text[one.chunk.start : one.chunk.end], asked), one, plan, counts)
+        _read_chunk(family_steps, Passage(text[one.chunk.start : one.chunk.end], labels), one, plan, counts)
         for one in answers
     ]
     chunks = [one.chunk for one in answers]

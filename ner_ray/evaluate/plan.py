@@ -30,8 +30,9 @@ class Plan(Section):
 
     columns: Columns = Field(default_factory=Columns)
     scorers: tuple[str, ...] = Field(default=(), description="Published scorers to run beside our own.")
-    labels: tuple[str, ...] = Field(
-        default=(), description="The label set of rows that have none; else all labels of the row's gold."
+    labels: list[Any] | dict[str, Any] = Field(
+        default_factory=list,
+        description="The label set of rows that have none, a list or a tree; else all labels of the row's gold.",
     )
     label_map: dict[str, str] = Field(
         default_factory=dict, description="Label -> the name it is compared under, in gold and predictions."

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ner_ray import labels
 from ner_ray.errors import InputError
 from ner_ray.evaluate.plan import Plan
-from ner_ray.types import Annotation, Chunk, Completion, Entity, SpanStatus
+from ner_ray.types import Annotation, Chunk, Completion, Entity, Label, LabelSet, SpanStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Row:
 
     doc_id: str
     text: str
-    labels: tuple[str, ...]
+    labels: LabelSet
     gold: tuple[Entity, ...]
     predicted: tuple[Entity, ...]
     answers: tuple[Answers, ...] | None
@@ -134,9 +135,20 @@ def _predicted(row: Mapping[str, Any], text: str, plan: Plan, counts: Counter[st
     return predicted
 
 
-def _labels(row: Mapping[str, Any], plan: Plan, gold: Iterable[Entity]) -> tuple[str, ...]:
+def _labels(row: Mapping[str, Any], plan: Plan, gold: Iterable[Entity]) -> LabelSet:
     given = row.get(plan.columns.labels) or plan.labels or sorted({entity.label for entity in gold})
-    return tuple(dict.fromkeys(plan.label_map.get(label, label) for label in given))
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
+        given = list(dict.fromkeys(given))
+    return _mapped(labels.parse(given), plan.label_map) if given else ()
+
+
+def _mapped(label_set: LabelSet, label_map: Mapping[str, str]) -> LabelSet:
+    """The label set under the names that are compared; two labels with one name are one."""
+    mapped: dict[str, Label] = {}
+    for label in label_set:
+        name = label_map.get(label.name, label.name)
+        mapped.setdefault(name, replace(label, name=name, children=_mapped(label.children, label_map)))
+    return tuple(mapped.values())
 
 
 def _answers(value: Any, row: Mapping[str, Any], text: str, place: str) -> tuple[Answers, ...] | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
-from ner_ray import plugins
+from ner_ray import labels, plugins
 from ner_ray.errors import InputError
 from ner_ray.evaluate import answers, bootstrap, read, rows, spans
 from ner_ray.evaluate.bootstrap import Interval, Replicates
@@ -235,7 +235,7 @@ def _score_batch(batch: Sequence[read.Joined], family: Sequence[Step], plan: Pla
 
 def _score(row: rows.Row, family: Sequence[Step], plan: Plan) -> _Scored:
     predicted, counts = row.predicted, row.counts
-    cases = [Case(row.text, row.labels, row.gold, predicted, None, row.words)]
+    cases = [Case(row.text, _names(row), row.gold, predicted, None, row.words)]
     own_cases: list[Case] = []
     if row.answers is not None:
         answered = answers.read(family, row.text, row.labels, row.answers, plan)
@@ -253,7 +253,8 @@ def _score(row: rows.Row, family: Sequence[Step], plan: Plan) -> _Scored:
 
 def _count(name: str, cases: Sequence[Case]) -> PaperSums:
     counted: list[PaperSums] = [_paper(name).count(case) for case in cases]
-    return _total(counted, _paper(name).Sums())
+    nothing: PaperSums = _paper(name).Sums()
+    return _total(counted, nothing)
 
 
 def _own_case(row: rows.Row, chunk: Chunk, transcripts: answers.Transcripts) -> Case:
@@ -264,7 +265,11 @@ def _own_case(row: rows.Row, chunk: Chunk, transcripts: answers.Transcripts) -> 
         if chunk.core_start <= entity.start < chunk.core_end
     )
     text = row.text[chunk.start : chunk.end]
-    return Case(text, row.labels, gold, (), transcripts, row.words if text == row.text else ())
+    return Case(text, _names(row), gold, (), transcripts, row.words if text == row.text else ())
+
+
+def _names(row: rows.Row) -> tuple[str, ...]:
+    return tuple(labels.names(row.labels))
 
 
 def _relabel(entities: Sequence[Entity], plan: Plan) -> tuple[Entity, ...]:

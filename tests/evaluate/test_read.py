@@ -13,6 +13,7 @@ import pytest
 from ner_ray.errors import InputError
 from ner_ray.evaluate import read, rows
 from ner_ray.evaluate.plan import Columns, Plan
+from ner_ray.types import Label
 
 from . import data
 
@@ -150,15 +151,15 @@ def test_a_label_map_renames_gold_predictions_and_label_set():
     found = rows.read(row, row, Plan(label_map={"PER": "person", "human": "person"}))
 
     assert (found.gold[0].label, found.predicted[0].label) == ("person", "person")
-    assert found.labels == ("person", "LOC")
+    assert [label.name for label in found.labels] == ["person", "LOC"]
 
 
 def test_a_row_without_label_set_takes_the_plan_s_or_its_own_gold_s():
     """In this order."""
     row = {"text": "Ada", "gold": [{"start": 0, "end": 3, "label": "PER"}], "entities": []}
 
-    assert rows.read(row, row, Plan()).labels == ("PER",)
-    assert rows.read(row, row, Plan(labels=("x", "y"))).labels == ("x", "y")
+    assert rows.read(row, row, Plan()).labels == (Label("PER"),)
+    assert rows.read(row, row, Plan(labels=["x", "y"])).labels == (Label("x"), Label("y"))
 
 
 @pytest.mark.parametrize(

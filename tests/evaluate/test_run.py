@@ -159,6 +159,23 @@ def test_raw_answers_are_read_by_the_family_and_by_the_paper_s_own_parser(family
     assert found.counts["document.ok"] == 12
 
 
+def test_a_label_tree_is_asked_level_by_level_and_scored_by_its_leaves():
+    """CascadeNER's classifier gets one question a surface and level."""
+    row = {"id": "1", "text": "Ada saw Rome", "gold": [data.entity("Ada saw Rome", "Rome", "city")]}
+    answers = ["Ada saw ##Rome##", "place", "city"]
+    plan = Plan(
+        columns=Columns(answers="raw"),
+        family={"name": "cascade"},
+        labels={"person": None, "place": {"city": None, "country": None}},
+        scorers=("cascade",),
+        samples=0,
+    )
+    found = run.summarize(score([row | {"raw": answers}], plan), plan)
+
+    assert found.micro["strict"].f1 == found.papers[0].score.f1 == 1.0
+    assert "answers.missing" not in found.counts
+
+
 def test_the_family_recovers_what_the_paper_s_own_parser_loses():
     """Commas between the words: GNER's code reads nothing, we read all, and say that we recovered."""
     rows = [row | {"raw": answers_of("gner", row, lambda text: text.replace(") ", "), "))} for row in data.rows(5)]

@@ -26,9 +26,9 @@ ANSWER_PREFIXES = ("Answer:", "答案:", "Antwort:", "Antwoord:", "Respuesta:")
 
 _SPACED = re.compile(r"\s*(,|:|\(|\)|\.|_|;|'|-)\s*")
 _REPEATED = re.compile(r"([,.;])\1+")
-_ALIKE = str.maketrans({"；": ";", "：": ":", "，": ",", "’": "'", "‘": "'", "“": '"', "”": '"', "{": None, "}": None})
-_TITLE = re.compile(r"《(.*?)》")
-_BRACKETED = re.compile(r"[《<（(](.*)[》>）)]", re.DOTALL)
+_ALIKE = str.maketrans({"；": ";", "：": ":", "，": ",", "’": "'", "‘": "'", "“": '"', "”": '"'})
+_TITLE = re.compile(r"《(.+?)》")
+_BRACKETED = re.compile(r"^[《》<>（）()]+(.+?)[《》<>（）()]+$")
 _SPECIAL_TOKENS = re.compile(r"</?s>|<unk>|<pad>")
 _COMMAS = re.compile(r"[,、]")
 
@@ -61,9 +61,12 @@ def read(answer: str) -> set[str]:
 
 
 def tidy(text: str) -> str:
-    """An answer, or a piece of one, as it is compared."""
+    """An answer, or a piece of one, as it is compared.
+
+    Repeated signs become one before full-width signs become ASCII, so that only a second pass sees those.
+    """
     spaced = _SPACED.sub(r"\1", " ".join(text.split())).lower()
-    plain = _REPEATED.sub(r"\1", spaced.translate(_ALIKE))
+    plain = _REPEATED.sub(r"\1", spaced.replace("{", "").replace("}", "")).translate(_ALIKE)
     plain = plain.replace("located", "location").replace("organisation", "organization")
     label, colon, entity = plain.rpartition(":")
     return label + colon + _bare(entity) if colon else plain
@@ -72,12 +75,15 @@ def tidy(text: str) -> str:
 def split_commas(answer: str) -> str:
     """An answer with one item for each of `label: a, b`: the repair that the code gives GPT's answers.
 
-    It keeps only what stands before a second colon: a time of day loses its minutes.
+    Of an item with a comma it keeps only what stands before a second colon: a time of day loses its minutes.
     """
-    items = []
+    items: list[str] = []
     for item in answer.split(";"):
-        label, *entities = item.split(":")
-        items += [f"{label}:{entity}" for entity in _COMMAS.split(entities[0])] if entities else [item]
+        if ":" in item and _COMMAS.search(item):
+            label, entities = item.split(":")[:2]
+            items += [f"{label}:{entity}" for entity in _COMMAS.split(entities)]
+        else:
+            items.append(item)
     return ";".join(items)
 
 
@@ -94,12 +100,11 @@ def response(decoded: str) -> str:
 
 
 def _bare(entity: str) -> str:
-    stripped = entity.strip("@#")
-    title = _TITLE.search(stripped)
-    if title:
-        return title.group(1)
-    bracketed = _BRACKETED.fullmatch(stripped)
-    return bracketed.group(1) if bracketed else stripped
+    """The entity without the signs around it: of `《a》和《b》` the first title, of `(a)` what it encloses."""
+    title = _TITLE.search(entity.strip("@#"))
+    inside = title[1] if title else entity.strip("@#")
+    bracketed = _BRACKETED.search(inside)
+    return bracketed[1] if bracketed else inside
 
 
 def _write(entities: Sequence[Entity]) -> str:
