@@ -113,7 +113,7 @@ class _Classifier:
     def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
         """One reading: every entity of the passage, where it stands, with the label its surface was given.
 
-        The score is the entity's own times the probability of the answers of all levels, as far as known. An
+        The score is the entity's own times the joint probability of the answers of all levels, as far as known. An
         answer outside the list costs that one entity: it is in `dropped`, the answer in `problems`.
         """
         walks = {surface: self._walk(passage, found) for surface, found in _by_surface(passage, transcript).items()}
@@ -180,7 +180,7 @@ class _Classifier:
         verdict = next(verdict for label, verdict in found if label == winner)
         if winner is None:
             return self._unknown(walk, voters[0])
-        probabilities = [one.probability() for one in voters]
+        probabilities = [one.joint_probability() for one in voters]
         known = [one for one in probabilities if one is not None]
         share = count / len(found)
         sure = share * sum(known) / len(known) if known else (share if len(found) > 1 else None)

@@ -304,6 +304,17 @@ def test_the_score_multiplies_the_entitys_and_those_of_all_levels() -> None:
     assert reading.mentions[0].score == pytest.approx(0.5 * math.exp(-0.3))
 
 
+def test_tokens_that_the_list_forces_add_nothing_to_the_classifiers_score() -> None:
+    passage = Passage("Ann", LABELS, entities=(Entity(0, 3, "Ann", ""),))
+    step = classifier()
+    (prompt,) = step.ask(passage, ())
+    forced = Completion("person", token_ends=(1, 3, 6, 6), logprobs=(math.log(0.4), 0.0, 0.0, 0.0))
+
+    (reading,) = step.read(passage, [Exchange(prompt, (forced,))])
+
+    assert reading.mentions[0].score == pytest.approx(0.4)
+
+
 def test_of_several_answers_of_the_classifier_the_majority_decides_and_its_share_counts() -> None:
     passage = Passage("Ann", LABELS, entities=(Entity(0, 3, "Ann", ""),))
     step = classifier()
