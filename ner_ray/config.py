@@ -190,6 +190,9 @@ class AnnotateConfig(Section):
     family: dict[str, Any] = Field(description="`name`, and the family's own options.")
     engine: EngineConfig | dict[str, EngineConfig] = Field(description="One, or one per role.")
     chunk: ChunkConfig = Field(default_factory=ChunkConfig)
+    demonstrations: DemosConfig | None = Field(
+        default=None, description="Annotated examples to retrieve into each prompt, where the family takes them."
+    )
     align: AlignConfig = Field(default_factory=AlignConfig)
     vote: VoteConfig = Field(default_factory=VoteConfig)
     output: OutputConfig
@@ -216,9 +219,10 @@ class AnnotateConfig(Section):
         return self.engine[role] if isinstance(self.engine, dict) else self.engine
 
 
-def fingerprint(config: BaseModel) -> str:
-    """A short hash of everything that changes results."""
-    text = json.dumps(semantic(config), sort_keys=True, ensure_ascii=False)
+def fingerprint(settings: BaseModel | dict[str, Any]) -> str:
+    """A short hash of everything that changes results: of a configuration, or of its `semantic` settings and more."""
+    plain = semantic(settings) if isinstance(settings, BaseModel) else settings
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -241,13 +245,17 @@ def _semantic_value(value: Any) -> Any:
     return value
 
 
+def _bm25_alone() -> dict[str, dict[str, Any]]:
+    return {"bm25": {}}
+
+
 class IndexConfig(Section):
     """A pool of annotated examples and the index that is made of it."""
 
     pool: tuple[str, ...] = Field(min_length=1, description="Parquet or JSON Lines files, or folders of them, as URIs.")
     output: str = operational(description="The index directory, as a URI.")
     retrievers: dict[str, dict[str, Any]] = Field(
-        default_factory=lambda: {"bm25": {}},
+        default_factory=_bm25_alone,
         min_length=1,
         description="The retrievers to lay out, each with its own options: bm25, dense.",
     )

@@ -14,6 +14,7 @@ import ray
 
 from ner_ray import __version__
 from ner_ray.config import AnnotateConfig, fingerprint, semantic
+from ner_ray.demos import index_digest
 from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS
 from ner_ray.pipeline.cluster import check_resources, connect
 from ner_ray.pipeline.graph import run_wave
@@ -69,7 +70,8 @@ def annotate(config: AnnotateConfig) -> Summary:
     """
     began = time.monotonic()
     run = RunDirectory(config.output.path)
-    run.claim(fingerprint(config), semantic(config))
+    settings = _settings(config)
+    run.claim(fingerprint(settings), settings)
     plan = make_plan(config)
     check_engines(plan)
     shards = list_shards(config.input.path, [one.shard for wave in run.waves() for one in wave.shards])
@@ -81,7 +83,7 @@ def annotate(config: AnnotateConfig) -> Summary:
         return _summary(run, config, {}, shards, 0, began)
     connect()
     check_resources(config.resources, 0 if plan.replays else len(plan.pools))
-    run.write_record({**run.record(), **_record(config)})
+    run.write_record({**run.record(), **_record(config, settings)})
     totals = _run_waves(plan, run, waves, schema)
     summary = _summary(run, config, totals, shards, len(waves), began)
     run.write_record({**run.record(), "finished": _now(), "last": summary.to_dict()})
@@ -130,10 +132,18 @@ def _summary(
     )
 
 
-def _record(config: AnnotateConfig) -> dict[str, Any]:
+def _settings(config: AnnotateConfig) -> dict[str, Any]:
+    """Everything that changes results: the configuration's share, and what it only points to."""
+    settings = semantic(config)
+    if config.demonstrations:
+        settings["demonstrations"]["digest"] = index_digest(config.demonstrations.index)
+    return settings
+
+
+def _record(config: AnnotateConfig, settings: dict[str, Any]) -> dict[str, Any]:
     return {
-        "fingerprint": fingerprint(config),
-        "settings": semantic(config),
+        "fingerprint": fingerprint(settings),
+        "settings": settings,
         "config": config.model_dump(mode="json"),
         "versions": {"ner_ray": __version__, "python": platform.python_version()} | _versions(),
         "started": _now(),

@@ -1,4 +1,4 @@
-"""The Ray Data graph of a wave: read -> chunk -> (generate -> read answers) for each pool -> write."""
+"""The Ray Data graph of a wave: read -> chunk -> demonstrate -> (generate -> read answers) for each pool -> write."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 from ray.data.checkpoint import CheckpointConfig
 
 from ner_ray.config import ResourceConfig
+from ner_ray.pipeline.demonstrate import DemonstrateStage
 from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.pipeline.plan import Plan
 from ner_ray.pipeline.progress import Counts
@@ -68,6 +69,8 @@ def build(plan: Plan, wave: Wave, schema: pa.Schema, scoreboard: Any) -> Dataset
     if plan.replays:
         return _on_cpus(rows, ReadStage(plan, plan.steps, counts), tasks)
     rows = _on_cpus(rows, ChunkStage(plan, counts), tasks)
+    if plan.config.demonstrations:
+        rows = _on_cpus(rows, DemonstrateStage(plan.config.demonstrations, counts), tasks)
     for number, pool in enumerate(plan.pools):
         rows = _generate(rows, plan, number, counts)
         rows = _on_cpus(rows, ReadStage(plan, pool.steps, counts), tasks)
