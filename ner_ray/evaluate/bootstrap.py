@@ -99,7 +99,7 @@ def draw(
 def weights(ids: Sequence[str], *, samples: int, seed: int) -> npt.NDArray[np.int64]:
     """How often each document is drawn into each replicate: Poisson(1), of shape (documents, samples)."""
     prefix = seed.to_bytes(8, "little", signed=True)
-    digests = b"".join(hashlib.blake2b(prefix + i.encode(), digest_size=8).digest() for i in ids)
+    digests = b"".join(hashlib.blake2b(prefix + i.encode(errors="surrogatepass"), digest_size=8).digest() for i in ids)
     keys = np.frombuffer(digests, dtype="<u8")[:, None]
     uniform = _mix(keys + np.arange(1, samples + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     return np.searchsorted(_CUMULATIVE, uniform, side="right")

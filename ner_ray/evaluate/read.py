@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice, zip_longest
 from typing import Any, TypeVar
 
@@ -17,8 +17,12 @@ Joined = tuple[Fields | None, Fields | None]
 T = TypeVar("T")
 
 
-def rows(path: str) -> Iterator[Fields]:
+def rows(path: str, columns: Collection[str] | None = None) -> Iterator[Fields]:
     """The rows of a JSONL file (gzip too), a Parquet file or a folder of Parquet files, local or by URI.
+
+    Args:
+        path: the file or folder.
+        columns: those to read, where they exist; all if None. JSONL is read whole.
 
     Raises:
         InputError: there is no such file, or a line is not a JSON object.
@@ -26,7 +30,7 @@ def rows(path: str) -> Iterator[Fields]:
     if path.endswith(_JSON_LINES):
         yield from _json_rows(path)
     else:
-        yield from _parquet_rows(path)
+        yield from _parquet_rows(path, columns)
 
 
 def batches(source: Iterable[T], size: int = BATCH_ROWS) -> Iterator[list[T]]:
@@ -61,7 +65,7 @@ def write_text(path: str, text: str) -> None:
     filesystem, inner = _filesystem(path)
     filesystem.create_dir(inner.rpartition("/")[0], recursive=True)
     with filesystem.open_output_stream(inner, compression=None) as stream:
-        stream.write(text.encode())
+        stream.write(text.encode(errors="replace"))
 
 
 def _wait(row: Fields | None, key: str, side: dict[str, Fields], name: str) -> str:
@@ -106,7 +110,7 @@ def _object(line: bytes, path: str, number: int) -> Fields:
     return dict(row)
 
 
-def _parquet_rows(path: str) -> Iterator[Fields]:
+def _parquet_rows(path: str, columns: Collection[str] | None) -> Iterator[Fields]:
     import pyarrow as pa
     from pyarrow import dataset
 
@@ -115,7 +119,8 @@ def _parquet_rows(path: str) -> Iterator[Fields]:
         source = dataset.dataset(inner, format="parquet", filesystem=filesystem)
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: no Parquet there: {error}", hint="JSONL files end in .jsonl") from error
-    for batch in source.to_batches(batch_size=BATCH_ROWS):
+    names = [name for name in source.schema.names if columns is None or name in columns]
+    for batch in source.to_batches(columns=names, batch_size=BATCH_ROWS):
         yield from batch.to_pylist()
 
 

@@ -12,6 +12,9 @@ from ner_ray.errors import InputError
 from ner_ray.evaluate.plan import Plan
 from ner_ray.types import Annotation, Chunk, Completion, Entity, Label, LabelSet, SpanStatus
 
+BESIDE = frozenset({"chunks", "unaligned", "dropped", "errors", "verdicts", "status"})
+"""Columns of our own output that say more about predictions and raw answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -194,7 +197,7 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 def _column(row: Mapping[str, Any], name: str) -> Any:
     if name not in row:
-        raise InputError(f"no column {name!r}", hint=f"the columns are: {', '.join(row)}")
+        raise InputError(f"no column {name!r}", hint=f"the row has: {', '.join(row)}")
     return row[name]
 
 

@@ -213,9 +213,10 @@ class _Scored:
 
 
 def _joined(gold: str, plan: Plan, predictions: str | None) -> Iterator[read.Joined]:
+    columns = {name for name in plan.columns.model_dump().values() if name} | rows.BESIDE
     if predictions is None:
-        return ((row, row) for row in read.rows(gold))
-    return read.join(read.rows(gold), read.rows(predictions), plan.columns.id)
+        return ((row, row) for row in read.rows(gold, columns))
+    return read.join(read.rows(gold, columns), read.rows(predictions, columns), plan.columns.id)
 
 
 def _score_batch(batch: Sequence[read.Joined], family: Sequence[Step], plan: Plan) -> Sums:

@@ -187,6 +187,50 @@ def test_b2ner_counts_a_foreign_label_and_an_invented_mention_against_the_model(
     assert b2ner.scores(b2ner.Sums()).f1 == 0.0
 
 
+@pytest.mark.parametrize(
+    ("answer", "keys"),
+    [
+        ("person: ((Ann))", {"person:ann"}),
+        ("book: 《甲》和《乙》", {"book:甲"}),
+        ("book: <Dunes", {"book:<dunes"}),
+        ("person: @#Ann#", {"person:ann"}),
+        ("time: 10:30", {"time:10:30"}),
+        ("a : b ;; c: d", {"a:b", "c:d"}),
+        ("a:b；；c:d，，", {"a:b", "c:d,"}),
+        ("a: b\nc: d", {"a:b c:d"}),
+        ("organisation: Located Ltd", {"organization:location ltd"}),
+    ],
+)
+def test_b2ner_tidies_what_stands_around_a_mention(answer, keys):
+    """Brackets, titles, marks, spacing, width and two spellings; no more."""
+    assert b2ner.read(answer) == keys
+
+
+def test_b2ner_s_repair_of_comma_lists_leaves_items_without_a_comma_alone():
+    """A time of day loses its minutes only where a comma stands beside it."""
+    assert b2ner.split_commas("person: Ann, Bo、Cy; time: 10:30") == "person: Ann;person: Bo;person:Cy; time: 10:30"
+    assert b2ner.split_commas("time: 10:30, 11:15") == "time: 10"
+
+
+def test_answers_are_cut_out_of_decoded_conversations_as_released():
+    """An English prefix in a Chinese text misleads B2NER's; UniversalNER's takes the last turn."""
+    assert b2ner.response("<s>文本: 她说 Answer: 好 \n答案: 人名: 安</s>") == "好 \n答案: 人名: 安"
+    assert b2ner.response("<s>Text: x \nAnswer: None</s><pad>") == "None"
+    assert b2ner.response("no prefix") == ""
+    assert universal_ner.response('a ASSISTANT: b ASSISTANT: ["c"] ') == '["c"]'
+
+
+def test_gner_looks_for_what_the_tokenizer_leaves_of_a_word():
+    """A letter that the vocabulary lacks is missing in the answer too."""
+    answer = "bront(B-writer) wrote(O)"
+
+    assert gner.tags(["Brontë", "wrote"], answer, ["writer"]) == ["O", "O"]
+    assert gner.tags(["Brontë", "wrote"], answer, ["writer"], retokenize=lambda w: w.replace("ë", "")) == [
+        "B-writer",
+        "O",
+    ]
+
+
 def test_cascade_skips_sentences_without_predictions_and_pairs_that_no_gold_has():
     """So neither a missed sentence nor an invented pair costs anything."""
     silent = Case("Rome fell.", LABELS, (Entity(0, 4, "Rome", "location"),))

@@ -45,6 +45,20 @@ def test_rows_are_the_same_from_every_kind_of_file(tmp_path, name):
     assert expected == list(read.rows(path.as_uri()))
 
 
+def test_only_the_columns_that_are_asked_for_are_read(tmp_path):
+    """Log-probabilities of kept answers can be many times what is scored."""
+    pq.write_table(pa.Table.from_pylist(data.rows(3)), tmp_path / "rows.parquet")
+
+    assert [{"id": f"doc-{n}"} for n in range(3)] == list(read.rows(str(tmp_path / "rows.parquet"), {"id", "none"}))
+
+
+def test_text_that_is_no_unicode_is_written_all_the_same(tmp_path):
+    """A lone surrogate, which JSON may hold, becomes a question mark."""
+    read.write_text(str(tmp_path / "new" / "a.html"), "a\ud800b")
+
+    assert (tmp_path / "new" / "a.html").read_text() == "a?b"
+
+
 def test_a_line_longer_than_a_block_is_read_whole(tmp_path):
     """Lines are put together over blocks of a megabyte."""
     expected = [{"text": "é" * 3_000_000}, {"text": "short"}]

@@ -112,6 +112,13 @@ def test_a_scorer_that_refuses_says_so():
     assert "empty input array" in cascade.refusal
 
 
+def test_texts_and_ids_that_are_no_unicode_are_scored():
+    """JSON may hold lone surrogates."""
+    row = {"id": "\ud800", "text": "Ada \udfff", "gold": [], "entities": [{"start": 0, "end": 3, "label": "x"}]}
+
+    assert score([row]).examples.items[0].sentences[0].text == "Ada \udfff"
+
+
 def test_repeated_predictions_are_counted():
     """And do not count twice for the score."""
     rows = [row | {"entities": row["gold"] * 2} for row in data.rows(3)]
