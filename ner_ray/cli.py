@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -106,6 +107,26 @@ def demo(
     _show(summary, as_json=as_json)
     typer.echo(f"page  {page}", err=as_json)
     raise typer.Exit(summary.exit_status)
+
+
+@app.command()
+def index(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Lay out a pool of annotated examples for retrieval into prompts.
+
+    The pool is Parquet or JSON Lines with `text` and `entities` (text, label, and start and end where known); an
+    entity that is not in its text is listed in the index's reject file, with the reason.
+
+    Examples:
+        ner-ray index index/bm25 'pool=[pool.parquet]' output=indexes/pool
+
+        ner-ray annotate annotate/ra_it demonstrations.index=indexes/pool input.path=... output.path=...
+    """
+    from ner_ray.compose import load
+    from ner_ray.config import IndexConfig
+    from ner_ray.pipeline.index import index as build
+
+    report = asdict(build(load(IndexConfig, config, overrides or [])))
+    typer.echo(json.dumps(report) if as_json else "\n".join(f"{name}  {value}" for name, value in report.items()))
 
 
 @app.command()

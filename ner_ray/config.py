@@ -263,6 +263,8 @@ class IndexConfig(Section):
         default=8, ge=2, description="Words (in CJK: characters) of an n-gram of the leakage guard."
     )
     overwrite: bool = operational(False, description="Replace an index that is already there.")
+    encoders: int = operational(1, ge=1, description="Actors that embed the pool, where a retriever is dense.")
+    gpus_per_encoder: float = operational(0.0, ge=0, description="GPUs of each.")
 
 
 class DemosConfig(Section):
