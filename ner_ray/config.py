@@ -45,9 +45,19 @@ class SamplingConfig(Section):
     top_p: float = Field(default=1.0, gt=0, le=1)
     n: int = Field(default=1, ge=1, description="Samples a prompt; joined by `vote`.")
     max_tokens: int = Field(default=640, ge=1, description="The longest answer, in tokens.")
+    tokens_per_prompt_token: float | None = Field(
+        default=None, gt=0, description="Also at most 16 tokens and so many for each of the prompt's: stops loops."
+    )
     stop: list[str] = Field(default_factory=list, description="Strings that end an answer.")
     seed: int | None = Field(default=None, description="Makes sampling repeatable where the engine can.")
     logprobs: bool = Field(default=True, description="Ask for log-probabilities, from which scores are made.")
+
+    def longest_answer(self, prompt_tokens: int, wanted: int | None, room: int) -> int:
+        """The bound on an answer's tokens: of the configuration, the prompt's own wish, its length, and the model."""
+        bounds = [wanted or self.max_tokens, room]
+        if self.tokens_per_prompt_token:
+            bounds.append(16 + round(self.tokens_per_prompt_token * prompt_tokens))
+        return min(bounds)
 
 
 class EngineConfig(Section):

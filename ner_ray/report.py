@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import itertools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ner_ray import plugins, schema
@@ -44,16 +44,28 @@ def summary_table(summary: Summary) -> str:
     return _text(table)
 
 
-def entity_table(run: str, rows: int = 40) -> str:
-    """The first entities of a run, with their place in the text, as text."""
+def entity_table(run: str, rows: int = 48, per_document: int = 3) -> str:
+    """The first entities of a run's documents, with their place in the text, as text."""
     table = Table("document", "place", "entity", "label", "score", "status", box=None)
-    entities = _entities(run)
-    for doc_id, entity in itertools.islice(entities, rows):
-        score = "" if entity["score"] is None else f"{entity['score']:.2f}"
-        place = f"{entity['start']}:{entity['end']}"
-        table.add_row(doc_id, place, entity["text"], entity["label"], score, entity["status"])
-    more = sum(1 for _ in entities)
+    total = 0
+    for doc_id, entities in _entities(run):
+        total += len(entities)
+        for entity in entities[: min(per_document, rows - table.row_count)]:
+            _add_entity(table, doc_id, entity)
+    more = total - table.row_count
     return _text(table) + (f"… and {more} more\n" if more else "")
+
+
+def _entities(run: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    for batch in RunDirectory(run).dataset().to_batches(columns=["doc_id", "entities"], batch_size=_BATCH_ROWS):
+        for row in batch.to_pylist():
+            yield row["doc_id"], row["entities"]
+
+
+def _add_entity(table: Table, doc_id: str, entity: Mapping[str, Any]) -> None:
+    score = "" if entity["score"] is None else f"{entity['score']:.2f}"
+    place = f"{entity['start']}:{entity['end']}"
+    table.add_row(doc_id, place, escape(entity["text"]), entity["label"], score, entity["status"])
 
 
 def export_run(run: str, format_name: str, out: str) -> str:
@@ -83,12 +95,6 @@ def _figures(record: Mapping[str, Any]) -> dict[str, str]:
     counts = record.get("last", {}).get("counts", {})
     names = ("documents", "entities", "failed", "partial", "unaligned")
     return {name: f"{counts[name]:,}" for name in names if name in counts}
-
-
-def _entities(run: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for batch in RunDirectory(run).dataset().to_batches(columns=["doc_id", "entities"], batch_size=_BATCH_ROWS):
-        for row in batch.to_pylist():
-            yield from ((row["doc_id"], entity) for entity in row["entities"])
 
 
 def _documents(run: str, record: Mapping[str, Any]) -> Iterator[tuple[Document, Annotation]]:

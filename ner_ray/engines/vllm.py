@@ -84,7 +84,7 @@ class VllmEngine:
             )
         if not tokens:
             raise RequestError("the prompt is empty")
-        parameters = _parameters(prompt, sampling, room)
+        parameters = _parameters(prompt, sampling, sampling.longest_answer(len(tokens), prompt.max_tokens, room))
         self._served += 1
         lora = self._adapters[adapter] if adapter else None
         output = await self._core.generate(str(self._served), tokens, parameters, lora)
@@ -279,7 +279,7 @@ def _arguments(config: EngineConfig, adapters: Sequence[str], tensor_parallel: i
     return arguments | config.extra
 
 
-def _parameters(prompt: Prompt, sampling: SamplingConfig, room: int) -> Any:
+def _parameters(prompt: Prompt, sampling: SamplingConfig, max_tokens: int) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
@@ -287,7 +287,7 @@ def _parameters(prompt: Prompt, sampling: SamplingConfig, room: int) -> Any:
         n=sampling.n,
         temperature=sampling.temperature,
         top_p=sampling.top_p,
-        max_tokens=min(prompt.max_tokens or sampling.max_tokens, room),
+        max_tokens=max_tokens,
         stop=list(sampling.stop) or None,
         seed=sampling.seed,
         logprobs=0 if sampling.logprobs else None,

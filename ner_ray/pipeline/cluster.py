@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -36,9 +40,24 @@ def connect(*, log_to_driver: bool = False) -> None:
             "object_store_memory": _LOCAL_OBJECT_STORE,
             "_node_ip_address": "127.0.0.1",
         }
-    ray.init(**options)
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    with _no_stderr():
+        ray.init(**options)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     _LOG.info("ray.connected nodes=%d", len(ray.nodes()))
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Keeps Ray's core, which writes past Python's loggers, from greeting; what goes wrong is raised all the same."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def check_resources(resources: ResourceConfig, pools: int) -> None:

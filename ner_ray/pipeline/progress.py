@@ -23,6 +23,7 @@ _LOG = logging.getLogger(__name__)
 _POST_SECONDS = 0.5
 _LOG_SECONDS = 60.0
 _SHOW_SECONDS = 0.5
+_LEAST_SECONDS = 1.0  # before a rate means something
 
 
 class Scoreboard:
@@ -98,7 +99,6 @@ class Progress:
         self._total = total
         self._done_before = done
         self._stop = threading.Event()
-        self._began = time.monotonic()
         self._first: float | None = None
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._console = Console(stderr=True)
@@ -147,15 +147,18 @@ class Progress:
     def figures(self, totals: Mapping[str, float]) -> dict[str, str]:
         """What to show, in order, ready to print."""
         done = self._done_before + int(totals.get("documents", 0))
-        seconds = time.monotonic() - (self._first or self._began)
-        rate = totals.get("documents", 0) / seconds if self._first else 0.0
+        seconds = time.monotonic() - self._first if self._first else 0.0
+        rate, tokens = (
+            (totals.get(name, 0) / seconds if seconds > _LEAST_SECONDS else 0.0)
+            for name in ("documents", "output_tokens")
+        )
         prompt, cached = totals.get("prompt_tokens", 0), totals.get("cached_tokens", 0)
         return {
             "documents": f"{done}/{self._total}",
             "entities": f"{int(totals.get('entities', 0))}",
             "failed": f"{int(totals.get('failed', 0))}",
             "documents_per_s": f"{rate:.1f}",
-            "tokens_per_s": f"{totals.get('output_tokens', 0) / seconds if self._first else 0:.0f}",
+            "tokens_per_s": f"{tokens:.0f}",
             "cache_hits": f"{cached / prompt:.0%}" if prompt else "-",
             "in_flight": f"{int(totals.get('in_flight', 0))}",
             "eta": _clock((self._total - done) / rate) if rate else "-",
