@@ -92,7 +92,8 @@ class _Tagger:
     def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
         """`label: entity` for every mention, in the order of the text.
 
-        Left out: labels outside the set. The format cannot say which of several occurrences is meant.
+        Left out: labels outside the set. The format cannot say which of several occurrences is meant, nor
+        hold an entity that looks like its own separators (`;`, a line break, a `:` behind one of them).
         """
         known = outputs(passage.labels)
         names = {label: path for path, label in known.items()}

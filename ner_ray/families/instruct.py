@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,8 @@ from ner_ray.types import (
 )
 
 _PLACEHOLDERS = frozenset({"text", "labels", "descriptions"})
-_THOUGHT_ENDS = "</think>"
+# Not followed by a quote: a text may hold this very mark.
+_THOUGHT_ENDS = re.compile(r"</think>(?=[\s\[({`]|$)")
 
 
 class UserTemplate(BaseModel):
@@ -164,7 +166,7 @@ def _quote(text: str) -> str:
 def _read(completion: Completion, known: Mapping[str, str], policy: LabelPolicy, role: str) -> Reading:
     answer = completion.text
     # What a reasoning model thinks before it answers is blanked, so that offsets stay those of the answer.
-    thought = answer.rfind(_THOUGHT_ENDS) + len(_THOUGHT_ENDS) if _THOUGHT_ENDS in answer else 0
+    thought = max((match.end() for match in _THOUGHT_ENDS.finditer(answer)), default=0)
     listed = read_list(" " * thought + answer[thought:])
     found = pairs(listed.root) if listed.root is not None else []
     if listed.root is None or (not found and not listed.cut and not is_empty(listed.root)):
