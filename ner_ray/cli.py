@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +28,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+_INTERRUPTED = 130
+
 Config = Annotated[
     str, typer.Argument(help="A YAML file, or the name of one that ships with the package (annotate/demo).")
 ]
@@ -42,10 +47,6 @@ def main() -> None:
     except NerRayError as error:
         typer.secho(f"ner-ray: {error}", fg=typer.colors.RED, err=True)
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        command = " ".join(sys.argv[1:])
-        typer.secho(f"\nstopped; go on with: ner-ray {command}", fg=typer.colors.YELLOW, err=True)
-        sys.exit(130)
 
 
 @app.callback(invoke_without_command=True)
@@ -82,7 +83,8 @@ def annotate(config: Config, overrides: Overrides = None, as_json: AsJson = Fals
     from ner_ray.config import AnnotateConfig
     from ner_ray.pipeline.annotate import annotate as run
 
-    summary = run(load(AnnotateConfig, config, overrides or []))
+    with _says_how_to_go_on():
+        summary = run(load(AnnotateConfig, config, overrides or []))
     _show(summary, as_json=as_json)
     raise typer.Exit(summary.exit_status)
 
@@ -98,7 +100,8 @@ def demo(
     from ner_ray.config import AnnotateConfig
     from ner_ray.pipeline.annotate import annotate as run
 
-    summary = run(load(AnnotateConfig, "annotate/demo", [f"output.path={out}", *(overrides or [])]))
+    with _says_how_to_go_on():
+        summary = run(load(AnnotateConfig, "annotate/demo", [f"output.path={out}", *(overrides or [])]))
     from ner_ray.report import entity_table, export_run
 
     page = export_run(str(out), "html", str(out / "page.html"))
@@ -149,6 +152,16 @@ def schema() -> None:
     typer.echo(json.dumps(AnnotateConfig.model_json_schema(), indent=1, ensure_ascii=False))
 
 
+@contextmanager
+def _says_how_to_go_on() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        command = shlex.join(["ner-ray", *sys.argv[1:]])
+        typer.secho(f"\nstopped; what is written is kept. Go on with: {command}", fg=typer.colors.YELLOW, err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
 def _show(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
@@ -156,3 +169,7 @@ def _show(summary: Summary, *, as_json: bool) -> None:
     from ner_ray.report import summary_table
 
     typer.echo(summary_table(summary))
+
+
+if __name__ == "__main__":
+    main()

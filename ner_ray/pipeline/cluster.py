@@ -75,6 +75,7 @@ def check_resources(resources: ResourceConfig, pools: int) -> None:
     for kind, amount in wanted.items():
         if amount > have.get(kind, 0):
             raise ResourceError(
-                f"{engines} engines need {amount:g} {kind}s, the cluster has {have.get(kind, 0):g}",
+                f"{engines} engine{'s need' if engines > 1 else ' needs'} {amount:g} {kind}s, "
+                f"the cluster has {have.get(kind, 0):g}",
                 hint="lower resources.replicas, .gpus or .cpus, or join a larger cluster (RAY_ADDRESS)",
             )

@@ -1,0 +1,161 @@
+"""The command line: quick to start, quick to refuse, stopped and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ner_ray.store.run import RunDirectory
+from tests.tiny_models import save_tiny_model
+
+QUICK = 20.0  # seconds, on a machine that is busy with other tests
+
+
+def ner_ray(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ner_ray.cli", *words]
+    env = os.environ | {"HF_HUB_OFFLINE": "1"} | environment
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=env)
+
+
+def quickest(code: str) -> float:
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def test_the_package_and_the_help_come_without_anything_heavy() -> None:
+    bare = quickest("pass")
+
+    assert quickest("import ner_ray") - bare < 0.3
+    assert (
+        quickest(
+            "import sys; sys.argv = ['ner-ray', '--help']\nimport ner_ray.cli as c\ntry: c.app()\nexcept SystemExit: pass"
+        )
+        - bare
+        < 0.5
+    )
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    table = pa.table({"body": ["Ada met Bo."], "number": [1], "tags": [["person"]]})
+    pq.write_table(table, tmp_path / "in" / "a.parquet")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+WRONG = [
+    (["input.path={folder}/nowhere"], "no such file or folder"),
+    (["input.path={folder}"], "no Parquet file"),
+    (["input.text=missing"], "no column 'missing'; it has: body, number, tags"),
+    (["input.text=number"], "column 'number' must hold text, it is int64"),
+    (["input.keep=[absent]"], "no column 'absent'"),
+    (["labels=[]"], "the label set is empty"),
+    (["labels=column:number"], "column 'number' must hold lists of label names"),
+    (["labels=no/such/file"], "no configuration file"),
+    (["family.name=gnar"], "no family named 'gnar'; known: "),
+    (["engine.name=vlm"], "no engine named 'vlm'; known: "),
+    (["engine.model={folder}/model"], "no such model folder"),
+    (["engine.model={folder}/in"], "has no config.json"),
+    (["engine.model=nobody/nothing"], "neither a folder here nor to be had from the hub"),
+    (["chunk.token=9"], "chunk.token: no such setting; do you mean 'tokens'?"),
+    (["engine.max_model_len=20"], "the prompt without text has"),
+    (["resources.gpus=4"], "1 engine needs 4 GPUs, the cluster has 0"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), WRONG, ids=[changes[0] for changes, _ in WRONG])
+def test_what_is_wrong_is_said_in_seconds_with_status_2(
+    corpus: Path, model: Path, changes: list[str], said: str
+) -> None:
+    config = corpus / "job.yaml"
+    config.write_text(
+        json.dumps(
+            {
+                "input": {"path": str(corpus / "in"), "text": "body"},
+                "labels": ["person"],
+                "family": {"name": "gner"},
+                "engine": {"name": "vllm", "model": str(model)},
+                "chunk": {"tokens": 64},
+                "output": {"path": str(corpus / "run")},
+            }
+        )
+    )
+    (corpus / "notes").mkdir()
+    changes = [
+        change.format(folder=corpus / "notes" if change == "input.path={folder}" else corpus) for change in changes
+    ]
+    began = time.monotonic()
+
+    result = ner_ray("annotate", str(config), *changes)
+
+    assert result.returncode == 2, result.stderr
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert time.monotonic() - began < QUICK
+    assert not (corpus / "run" / "data").exists()
+
+
+def test_the_schema_describes_every_section(tmp_path: Path) -> None:
+    schema = json.loads(ner_ray("schema").stdout)
+
+    assert {"input", "labels", "family", "engine", "chunk", "output", "resources"} <= schema["properties"].keys()
+
+
+@pytest.mark.engine
+@pytest.mark.cluster
+def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(tmp_path: Path, model: Path) -> None:
+    rows = 3000
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"text": [f"Ada {n} met Bo." for n in range(rows)]}), tmp_path / "in" / "a.parquet")
+    words = [
+        "annotate",
+        "annotate/cascade",
+        f"input.path={tmp_path}/in",
+        f"output.path={tmp_path}/run",
+        f"engine.model={model}",
+        "engine.sampling.max_tokens=48",
+        "engine.sampling.tokens_per_prompt_token=null",
+        "output.min_rows_per_file=100",
+        "resources.block_kib=16",
+        "max_error_rate=1",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ner_ray.cli", *words], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    data = tmp_path / "run" / "data" / "wave=00000"
+    deadline = time.monotonic() + 200
+    while not (data.is_dir() and list(data.glob("*.parquet"))) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=100)
+    written = sum(pq.read_metadata(file).num_rows for file in data.glob("*.parquet"))
+
+    assert process.returncode == 130
+    assert "Go on with: ner-ray annotate" in said
+    assert 0 < written < rows
+
+    again = ner_ray(*words, "--json")
+    summary = json.loads(again.stdout)
+    ids = RunDirectory(str(tmp_path / "run")).dataset().to_table(columns=["row_id"])["row_id"].to_pylist()
+
+    assert again.returncode == 0, again.stderr
+    assert sorted(ids) == list(range(rows))
+    assert summary["counts"]["documents"] <= rows - written
