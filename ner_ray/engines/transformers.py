@@ -1,0 +1,386 @@
+"""Models run by Hugging Face's own code: what vLLM does not serve (T5), and any other decoder.
+
+One thread takes all requests that wait, sorts them by length, and answers them batch by batch; a batch lasts as long
+as its longest answer, so where vLLM serves a model, vLLM is faster. On a GPU where there is one, else on the CPU.
+
+An answer that is held to choices is not generated: the likelihood of each choice, with its end, is computed, and the
+likeliest is the answer. Its one log-probability is that of the choice among the choices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import groupby
+from typing import Any
+
+from ner_ray.config import EngineConfig, SamplingConfig
+from ner_ray.engines._choices import likelihoods
+from ner_ray.engines._decoding import Decoded, Decoder, Rule
+from ner_ray.engines._models import check_model, load_tokenizer, locate, render
+from ner_ray.engines.base import PromptTooLongError
+from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.types import Completion, Prompt
+
+_LOG = logging.getLogger(__name__)
+
+_GATHER_SECONDS = 0.005  # requests that are sent together arrive one by one
+_UNLIMITED = 10**9  # what tokenizers say where they know no longest text is larger still
+# What a model's own settings say that is no matter of taste, unlike its temperature or its penalties.
+_NEEDED = ("decoder_start_token_id", "bos_token_id", "forced_bos_token_id", "forced_eos_token_id")
+
+
+def check(config: EngineConfig) -> None:
+    """Raises `ModelError` if the model or its adapter is not there, or what runs them is not installed."""
+    needed = ("torch", "transformers", "peft") if config.adapter else ("torch", "transformers")
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise ModelError(
+            f"the engine transformers needs {', '.join(missing)}, not installed",
+            hint="pip install 'ner-ray[transformers]'",
+        )
+    if config.quantization:
+        raise ModelError(
+            f"the engine transformers cannot quantize ({config.quantization})",
+            hint="name a model that is saved quantized; it is loaded as it is",
+        )
+    check_model(config)
+
+
+def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> TransformersEngine:
+    """A running engine with the model, and the adapters beside it.
+
+    Raises:
+        ModelError: the model cannot be loaded; or it is to be spread over GPUs, which `extra.device_map` does.
+    """
+    if tensor_parallel > 1:
+        raise ModelError(
+            "the engine transformers knows no tensor parallelism",
+            hint="engine.extra.device_map=auto puts a large model's layers on several GPUs",
+        )
+    return TransformersEngine(config, adapters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    prompt: Prompt
+    sampling: SamplingConfig
+    adapter: str | None
+    tokens: list[int]
+    choices: list[list[int]]  # the tokens of each
+    limit: int
+    answer: Future[tuple[Completion, ...]] = field(default_factory=Future)
+
+
+class TransformersEngine:
+    """See `ner_ray.engines.base.Engine`."""
+
+    def __init__(self, config: EngineConfig, adapters: Sequence[str]) -> None:
+        self._tokenizer = load_tokenizer(config)
+        self._model = _load(config)
+        _set_decoding(self._model, self._tokenizer)
+        self._ends = frozenset(self._model.generation_config.eos_token_id)
+        self._names = {adapter: f"adapter_{number}" for number, adapter in enumerate(adapters)}
+        if adapters:
+            self._model = _with_adapters(self._model, self._names)
+        self._source_room, self._answer_room = _rooms(self._model, self._tokenizer, config.max_model_len)
+        self._rows = config.max_num_seqs
+        self._dead: Exception | None = None
+        self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="transformers", daemon=True)
+        self._thread.start()
+
+    async def generate(
+        self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None = None
+    ) -> tuple[Completion, ...]:
+        """See `Engine.generate`."""
+        if not prompt.content:
+            raise RequestError("the prompt is empty")
+        tokens = render(self._tokenizer, prompt)
+        choices = [self._tokenizer.encode(choice, add_special_tokens=False) for choice in prompt.choices]
+        room = self._room(tokens, max((len(choice) + 1 for choice in choices), default=1))
+        limit = min(prompt.max_tokens or sampling.max_tokens, room)
+        request = _Request(prompt, sampling, adapter, tokens, choices, limit)
+        self._inbox.put(request)
+        if self._dead:  # looked at after the request is in the inbox: whoever empties it last has seen the request
+            self._refuse_all([], self._dead)
+        return await asyncio.wrap_future(request.answer)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._inbox.put(None)
+        self._thread.join(timeout=30)
+
+    def _room(self, tokens: Sequence[int], least: int) -> int:
+        """How many tokens an answer can have, at most."""
+        shared = not self._model.config.is_encoder_decoder
+        room = self._answer_room - (len(tokens) if shared else 0)
+        if len(tokens) > self._source_room or room < least:
+            what = "with its answer" if shared else "as source"
+            raise PromptTooLongError(f"the prompt has {len(tokens)} tokens, the model takes {self._source_room} {what}")
+        if not tokens:
+            raise RequestError("the prompt is empty")
+        return room
+
+    def _run(self) -> None:
+        waiting: list[_Request] = []
+        reason: Exception = EngineError("the engine is closed")
+        try:
+            while waiting := self._take():
+                for batch in self._batches(waiting):
+                    self._answer(batch)
+        except Exception as error:  # noqa: BLE001  # every waiting request learns of it
+            _LOG.error("engine.died error=%s", type(error).__name__)
+            reason = error
+        self._dead = reason
+        self._refuse_all(waiting, reason)
+
+    def _take(self) -> list[_Request]:
+        """All requests that wait, as soon as there is one; none when closed."""
+        live: list[_Request] = []
+        while not live:
+            taken = [self._inbox.get()]
+            time.sleep(_GATHER_SECONDS)
+            while not self._inbox.empty():
+                taken.append(self._inbox.get())
+            live = [request for request in taken if request and request.answer.set_running_or_notify_cancel()]
+            if None in taken:
+                self._inbox.put(None)
+                break
+        return live
+
+    def _batches(self, requests: Sequence[_Request]) -> Iterator[list[_Request]]:
+        """Requests of like length together, apart by adapter; a batch has `_rows` rows, or a single request."""
+        ordered = sorted(requests, key=lambda one: (one.adapter or "", len(one.tokens)))
+        for _, group in groupby(ordered, key=lambda one: one.adapter):
+            batch: list[_Request] = []
+            for request in group:
+                if batch and sum(one.sampling.n for one in batch) + request.sampling.n > self._rows:
+                    yield batch
+                    batch = []
+                batch.append(request)
+            yield batch
+
+    def _answer(self, batch: Sequence[_Request]) -> None:
+        import torch
+
+        answers = None
+        # The error is let go before the next try: it holds on to the tensors there was no room for.
+        with contextlib.suppress(torch.OutOfMemoryError), torch.inference_mode(), self._adapted(batch[0].adapter):
+            answers = self._answers(batch)
+        if answers is None:
+            self._answer_by_halves(batch)
+            return
+        for request, answer in zip(batch, answers, strict=True):
+            request.answer.set_result(answer)
+
+    def _answer_by_halves(self, batch: Sequence[_Request]) -> None:
+        """For a batch that memory did not suffice for; later ones have no more rows than what fits."""
+        import torch
+
+        torch.cuda.empty_cache()
+        if len(batch) == 1:
+            batch[0].answer.set_exception(RequestError(f"no memory for a prompt of {len(batch[0].tokens)} tokens"))
+            return
+        self._rows = max(1, sum(one.sampling.n for one in batch) // 2)
+        _LOG.warning("engine.out_of_memory rows=%d", self._rows)
+        middle = len(batch) // 2
+        self._answer(batch[:middle])
+        self._answer(batch[middle:])
+
+    def _answers(self, batch: Sequence[_Request]) -> list[tuple[Completion, ...]]:
+        open_ended = [request for request in batch if not request.choices]
+        written = iter(self._write(open_ended) if open_ended else [])
+        return [self._choose(request) if request.choices else next(written) for request in batch]
+
+    def _write(self, batch: Sequence[_Request]) -> list[tuple[Completion, ...]]:
+        from transformers import LogitsProcessorList, StoppingCriteriaList
+
+        rules = [rule for request in batch for rule in _rules(request)]
+        ids, mask = self._padded([request.tokens for request in batch for _ in range(request.sampling.n)])
+        decoder = Decoder(rules, self._ends, self._text)
+        self._model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=max(rule.limit for rule in rules),
+            logits_processor=LogitsProcessorList([decoder.choose]),
+            stopping_criteria=StoppingCriteriaList([decoder.finished]),
+        )
+        decoded = iter(decoder.decoded())
+        return [self._completions(one, [next(decoded) for _ in range(one.sampling.n)]) for one in batch]
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+        """Token ids and attention mask; a decoder's rows end together, an encoder's begin together."""
+        import torch
+
+        width = max(map(len, rows))
+        ids = torch.full((len(rows), width), self._model.generation_config.pad_token_id)
+        mask = torch.zeros_like(ids)
+        for number, row in enumerate(rows):
+            place = slice(0, len(row)) if self._model.config.is_encoder_decoder else slice(width - len(row), width)
+            ids[number, place] = torch.tensor(row)
+            mask[number, place] = 1
+        return ids.to(self._model.device), mask.to(self._model.device)
+
+    def _completions(self, request: _Request, samples: Sequence[Decoded]) -> tuple[Completion, ...]:
+        """What the prompt cost is booked on the first sample."""
+        return tuple(
+            self._completion(request, sample, 0 if number else len(request.tokens))
+            for number, sample in enumerate(samples)
+        )
+
+    def _completion(self, request: _Request, sample: Decoded, prompt_tokens: int) -> Completion:
+        text = self._text(sample.tokens)
+        places = [at for at in (text.find(stop) for stop in request.sampling.stop) if at >= 0]
+        text = text[: min(places, default=len(text))]
+        known = request.sampling.logprobs
+        return Completion(
+            text=text,
+            finish_reason=sample.finish_reason,
+            token_ends=self._token_ends(sample.tokens, len(text)) if known else (),
+            logprobs=sample.logprobs if known else (),
+            prompt_tokens=prompt_tokens,
+            output_tokens=len(sample.tokens),
+        )
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def _token_ends(self, tokens: Sequence[int], length: int) -> tuple[int, ...]:
+        """Where each token ends in the text; one within a split character ends where the character begins."""
+        ends, end, start, settled = [], 0, 0, 0
+        for stop in range(1, len(tokens) + 1):
+            before = self._text(tokens[start:settled])
+            piece = self._text(tokens[start:stop])[len(before) :]
+            if not piece.endswith("\ufffd"):
+                end += len(piece)
+                # The next pieces are read after this one's tokens: what a token says may depend on its neighbour.
+                start, settled = settled, stop
+            ends.append(min(end, length))
+        return tuple(ends)
+
+    def _choose(self, request: _Request) -> tuple[Completion, ...]:
+        import torch
+
+        chances = likelihoods(self._model, request.tokens, request.choices, self._rows).log_softmax(0)
+        sampling = request.sampling
+        if sampling.temperature > 0:
+            generator = torch.Generator()
+            _ = generator.seed() if sampling.seed is None else generator.manual_seed(sampling.seed)
+            odds = (chances / sampling.temperature).softmax(0)
+            drawn = torch.multinomial(odds, sampling.n, replacement=True, generator=generator).tolist()
+        else:
+            drawn = [int(chances.argmax())] * sampling.n
+        return tuple(
+            Completion(
+                text=request.prompt.choices[choice],
+                token_ends=(len(request.prompt.choices[choice]),) if sampling.logprobs else (),
+                logprobs=(float(chances[choice]),) if sampling.logprobs else (),
+                prompt_tokens=0 if number else len(request.tokens),
+                output_tokens=len(request.choices[choice]) + 1,
+            )
+            for number, choice in enumerate(drawn)
+        )
+
+    def _adapted(self, adapter: str | None) -> contextlib.AbstractContextManager[Any]:
+        if not self._names:
+            return contextlib.nullcontext()
+        if adapter is None:
+            without: contextlib.AbstractContextManager[Any] = self._model.disable_adapter()
+            return without
+        self._model.set_adapter(self._names[adapter])
+        return contextlib.nullcontext()
+
+    def _refuse_all(self, requests: Sequence[_Request], reason: Exception) -> None:
+        """Fails those requests and all in the inbox, where they have no answer yet."""
+        left = list(requests)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                request = self._inbox.get_nowait()
+                left += [request] if request and request.answer.set_running_or_notify_cancel() else []
+        for request in left:
+            if not request.answer.done():
+                request.answer.set_exception(EngineError(f"the engine has died: {reason}"))
+
+
+def _rules(request: _Request) -> list[Rule]:
+    """One a sample; the samples of a seeded request have seeds of their own."""
+    sampling = request.sampling
+    return [
+        Rule(
+            limit=request.limit,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            stop=tuple(sampling.stop),
+            seed=None if sampling.seed is None else sampling.seed + number,
+        )
+        for number in range(sampling.n)
+    ]
+
+
+def _load(config: EngineConfig) -> Any:
+    """The model, ready to answer; float32 on a CPU, where smaller types are slower."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    source: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+    dtype = "float32" if config.dtype == "auto" and device == "cpu" else config.dtype
+    try:
+        architecture = AutoConfig.from_pretrained(locate(config.model), **source)
+        kind = AutoModelForSeq2SeqLM if architecture.is_encoder_decoder else AutoModelForCausalLM
+        model = kind.from_pretrained(locate(config.model), dtype=dtype, **source, **config.extra)
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        raise ModelError(f"transformers cannot load {config.model}: {error}") from error
+    return (model if "device_map" in config.extra else model.to(device)).eval()
+
+
+def _with_adapters(model: Any, names: dict[str, str]) -> Any:
+    from peft import PeftModel
+
+    (first, name), *others = names.items()
+    try:
+        adapted = PeftModel.from_pretrained(model, first, adapter_name=name)
+        for adapter, other in others:
+            adapted.load_adapter(adapter, adapter_name=other)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"an adapter cannot be put onto the model: {error}") from error
+    return adapted.eval()
+
+
+def _set_decoding(model: Any, tokenizer: Any) -> None:
+    """Replaces the model's own decoding settings by greedy ones; they say with which tokens an answer may end."""
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    said = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
+    ends = sorted({one for one in (*said, tokenizer.eos_token_id) if one is not None})
+    if not ends:
+        raise ModelError("neither the model nor its tokenizer says which token ends an answer")
+    pad = next(one for one in (tokenizer.pad_token_id, own.pad_token_id, ends[0]) if one is not None)
+    kept = {name: getattr(own, name) for name in _NEEDED}
+    if model.config.is_encoder_decoder and kept["decoder_start_token_id"] is None:
+        kept["decoder_start_token_id"] = pad
+    model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=pad, do_sample=False, **kept)
+
+
+def _rooms(model: Any, tokenizer: Any, longest: int | None) -> tuple[int, int]:
+    """How many tokens the prompt, and how many the answer can have (a decoder's share the same room).
+
+    A T5 has relative positions and so no limit of its own; what its tokenizer says stands in for one.
+    """
+    positions = getattr(model.config, "max_position_embeddings", None) or _UNLIMITED
+    stated = min(_UNLIMITED, tokenizer.model_max_length)
+    if model.config.is_encoder_decoder:
+        return longest or min(stated, positions), positions
+    room = min(longest or positions, positions)
+    return room, room
