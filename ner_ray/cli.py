@@ -72,7 +72,8 @@ def annotate(config: Config, overrides: Overrides = None, as_json: AsJson = Fals
 
     Run it again to go on after a stop, or to take in new shards; what is done is not done again.
 
-    Examples:
+    For example:
+
         ner-ray annotate annotate/cascade input.path=s3://corpus/*.parquet output.path=s3://runs/news
 
         ray job submit --working-dir . -- python jobs/annotate.py conf/annotate/cascade.yaml input.path=...
@@ -119,7 +120,8 @@ def index(config: Config, overrides: Overrides = None, as_json: AsJson = False) 
     The pool is Parquet or JSON Lines with `text` and `entities` (text, label, and start and end where known); an
     entity that is not in its text is listed in the index's reject file, with the reason.
 
-    Examples:
+    For example:
+
         ner-ray index index/bm25 'pool=[pool.parquet]' output=indexes/pool
 
         ner-ray annotate annotate/ra_it demonstrations.index=indexes/pool input.path=... output.path=...
@@ -130,6 +132,56 @@ def index(config: Config, overrides: Overrides = None, as_json: AsJson = False) 
 
     report = asdict(build(load(IndexConfig, config, overrides or [])))
     typer.echo(json.dumps(report) if as_json else "\n".join(f"{name}  {value}" for name, value in report.items()))
+
+
+@app.command()
+def evaluate(
+    gold: Annotated[str, typer.Argument(help="Parquet or JSON Lines with texts and annotated entities.")],
+    predictions: Annotated[
+        str | None, typer.Argument(help="Where predictions or raw answers are; default: beside the gold.")
+    ] = None,
+    plan: Annotated[str | None, typer.Option(help="A YAML file with the settings below.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", help="key.path=value: columns.gold=entities, scorers=[gner], label_map.PER=person"),
+    ] = None,
+    json_out: Annotated[str | None, typer.Option(help="Write all figures there.")] = None,
+    html_out: Annotated[str | None, typer.Option(help="Write a report for people there.")] = None,
+    on_ray: Annotated[
+        bool, typer.Option("--on-ray", help="Score Parquet shards on the cluster; predictions stand beside the gold.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score predictions against gold: our span scores with confidence intervals, and the papers' own scorers.
+
+    Raw answers are parsed by their family first, without a GPU. Every score names the scorer that made it.
+
+    For example:
+
+        ner-ray evaluate gold.parquet runs/news/data -s columns.gold=entities -s columns.id=doc_id
+
+        ner-ray evaluate answers.jsonl -s columns.answers=raw -s family.name=gner -s 'scorers=[gner]'
+    """
+    from rich.console import Console
+
+    from ner_ray.compose import load, overridden
+    from ner_ray.evaluate import report
+    from ner_ray.evaluate.command import evaluate_files, write
+    from ner_ray.evaluate.plan import Plan
+
+    wanted = load(Plan, plan, settings or []) if plan else overridden(Plan, settings or [])
+    if on_ray:
+        from ner_ray.pipeline.evaluate import evaluate as evaluate_on_ray
+
+        result = evaluate_on_ray(gold, wanted)
+        write(result, json_path=json_out, html_path=html_out)
+    else:
+        result = evaluate_files(gold, predictions=predictions, plan=wanted, json_path=json_out, html_path=html_out)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(result), ensure_ascii=False))
+        return
+    for table in report.tables(result):
+        Console().print(table)
 
 
 @app.command()

@@ -42,6 +42,11 @@ def load(model: type[Config], source: str | Path, overrides: Sequence[str] = ())
     return validate(model, plain, str(source))
 
 
+def overridden(model: type[Config], overrides: Sequence[str]) -> Config:
+    """The defaults with `key.path=value` on top; errors as of `load`."""
+    return validate(model, OmegaConf.to_container(_dotlist(overrides)), " ".join(overrides) or "nothing")
+
+
 def validate(model: type[Config], plain: Any, source: str) -> Config:  # `plain` is whatever YAML held
     """Plain data as a typed configuration.
 

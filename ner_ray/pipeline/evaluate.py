@@ -1,0 +1,60 @@
+"""Evaluation on a cluster: every shard is scored where there is room, and only sums travel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow.parquet as pq
+import ray
+
+from ner_ray.errors import InputError
+from ner_ray.evaluate.plan import Plan
+from ner_ray.evaluate.run import Evaluation, score_batch, summarize, zero
+from ner_ray.pipeline.cluster import connect
+from ner_ray.store.shards import list_shards
+from ner_ray.store.uris import open_store
+
+_BATCH_ROWS = 1024
+_SHARDS_IN_FLIGHT = 1000
+
+
+def evaluate(paths: str | list[str], plan: Plan) -> Evaluation:
+    """The figures of Parquet shards that hold gold and predictions side by side.
+
+    Args:
+        paths: files, folders or globs.
+        plan: what to compare, and how.
+
+    Raises:
+        InputError: a shard cannot be read, or its rows are not what the plan says.
+    """
+    shards = list_shards(paths)
+    if broken := [shard for shard in shards if shard.problem]:
+        raise InputError(f"{broken[0].uri} cannot be read: {broken[0].problem}")
+    connect()
+    score = ray.remote(_score_shard)
+    total, waiting = zero(plan), []
+    for shard in shards:
+        waiting.append(score.remote(shard.uri, plan))
+        if len(waiting) >= _SHARDS_IN_FLIGHT:
+            total, waiting = _collect_one(total, waiting)
+    while waiting:
+        total, waiting = _collect_one(total, waiting)
+    return summarize(total, plan)
+
+
+def _collect_one(total: Any, waiting: list[Any]) -> tuple[Any, list[Any]]:  # sums, and Ray's references
+    (done,), rest = ray.wait(waiting)
+    try:
+        return total + ray.get(done), rest
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause if isinstance(error.cause, InputError) else error from None
+
+
+def _score_shard(uri: str, plan: Plan) -> Any:  # `ner_ray.evaluate.run.Sums`
+    store, path = open_store(uri)
+    total = zero(plan)
+    with store.open_input_file(path) as stream:
+        for batch in pq.ParquetFile(stream).iter_batches(batch_size=_BATCH_ROWS):
+            total += score_batch(batch, plan)
+    return total
