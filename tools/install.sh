@@ -11,10 +11,12 @@ cd "$(dirname "$0")/.."
 
 folder=${1:-.venv}
 torch_wheels=https://download.pytorch.org/whl/cpu
-add() { "$folder/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps "$@"; }
+# Modules are compiled when they are first imported: most never are.
+add() { "$folder/bin/python" -m pip --disable-pip-version-check install -qq --no-deps --no-compile "$@"; }
 
 "$folder/bin/python" -m pip --version >/dev/null 2>&1 || "${PYTHON:-python3.11}" -m venv --clear "$folder"
 
+echo "installing $(grep -c == constraints.txt) packages into $folder (4 GB, some minutes)"
 torch=$(grep '^torch==' constraints.txt)
 if ! complaint=$(add "$torch" 2>&1); then
     echo "pip does not find $torch by itself; trying $torch_wheels"

@@ -20,6 +20,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from ner_ray.export.base import Exported
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 
 MOST_DOCUMENTS = 1_000
@@ -49,8 +50,8 @@ def write(
     title: str = "Annotated documents",
     summary: Mapping[str, str] | None = None,
     limit: int = MOST_DOCUMENTS,
-) -> None:
-    """Writes the first `limit` documents as one HTML file.
+) -> Exported:
+    """Writes the first `limit` documents as one HTML file; what lies beyond `MOST_CHARACTERS` is left out.
 
     Args:
         documents: each with its annotation; not read further than the page goes.
@@ -73,6 +74,9 @@ def write(
     )
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(page, encoding="utf-8", errors="replace", newline="\n")
+    entities = [entity for _, annotation in shown for entity in annotation.entities]
+    left_out = sum(entity.end > MOST_CHARACTERS for entity in entities)
+    return Exported(len(shown), len(entities) - left_out, left_out)
 
 
 def draw(text: str, entities: Sequence[Entity], number: Mapping[str, int], colour: Mapping[str, int]) -> Markup:
