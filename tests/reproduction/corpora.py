@@ -31,9 +31,7 @@ CONFIG = AlignConfig()
 VOTE = VoteConfig()
 FAULTS = ("omit", "add", "substitute", "repeat")
 FAMILIES = ("gner", "cascade", "b2ner", "universal_ner", "ra_it", "instruct")
-REASONS = ("blank ends", "mark beside it", "two labels", "inside a word", "elsewhere too")
-# Those whose answers repeat the text, and so say where an entity stands.
-_POSITIONS = ("gner", "cascade")
+REASONS = ("blank ends", "mark beside it", "separator in it", "two labels", "inside a word", "elsewhere too")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +102,29 @@ def round_trip(document: Document, family: str) -> set[tuple[int, int, str]]:
 def unsaid(document: Document, entity: Entity, family: str) -> str:
     """Why a family's answer format cannot say where or what this entity is; empty where it can.
 
-    A list of mentions has no places: a mention that also stands where it is not annotated (so) may be any of
-    them, and one glued to a longer word is not looked for, because most such are not meant. The classifier of
-    CascadeNER is asked about a surface, so a surface with two labels gets one. No format keeps white space at
-    the ends of an entity.
+    No format keeps white space at the ends of an entity. CascadeNER's marks are told from a `#` by nothing, and
+    its classifier is asked about a surface, so that a surface with two labels gets one. Lists of mentions have
+    no places: see `_unsaid_by_list`.
     """
     if entity.text != entity.text.strip():
         return "blank ends"
+    if family == "gner":
+        return ""
     same = [one for one in document.gold if one.text == entity.text]
-    if family in _POSITIONS:
-        beside = document.text[max(entity.start - 1, 0) : entity.start] + document.text[entity.end : entity.end + 1]
-        if family == "cascade" and "#" in beside + entity.text:
-            return "mark beside it"
-        return "two labels" if family == "cascade" and len({one.label for one in same}) > 1 else ""
+    two_labels = "two labels" if len({one.label for one in same}) > 1 else ""
+    if family == "cascade":
+        around = document.text[max(entity.start - 1, 0) : entity.end + 1]
+        return "mark beside it" if "#" in around else two_labels
+    if family == "b2ner" and ";" in entity.text:
+        return "separator in it"
+    return _unsaid_by_list(document, entity, len(same)) or two_labels
+
+
+def _unsaid_by_list(document: Document, entity: Entity, annotated: int) -> str:
+    """A mention that is glued to a longer word is not looked for; one that stands elsewhere too may be any."""
     if not all(tokens.is_boundary(document.text, edge) for edge in (entity.start, entity.end)):
         return "inside a word"
-    if len({one.label for one in same}) > 1:
-        return "two labels"
-    return "elsewhere too" if document.text.count(entity.text) > len(same) else ""
+    return "elsewhere too" if document.text.count(entity.text) > annotated else ""
 
 
 def lost(document: Document, family: str) -> Iterator[str]:
