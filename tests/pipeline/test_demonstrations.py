@@ -1,0 +1,87 @@
+"""Demonstrations in the stream: each document's prompt shows the examples that are nearest to it, and never itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ner_ray.config import AnnotateConfig, IndexConfig
+from ner_ray.errors import RunError
+from ner_ray.pipeline.annotate import annotate
+from ner_ray.pipeline.index import index
+from ner_ray.store.run import RunDirectory
+
+pytestmark = [pytest.mark.engine, pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+
+POOL = [
+    ("The ferry to Skye was late again.", "Skye", "place"),
+    ("Marta Oyelaran repaired the church organ.", "Marta Oyelaran", "person"),
+    ("广州的早茶很有名。", "广州", "place"),
+    ("A football match in Leeds ended early.", "Leeds", "place"),
+]
+TEXTS = [
+    "Who repaired the organ in the church?",
+    "我在广州喝早茶。",
+    "The ferry to Skye was late again.",
+    "zzz",
+]
+NEAREST = [POOL[1][0], POOL[2][0], POOL[1][0], None]  # the third shares `the` with the organ; itself it may not see
+
+
+@pytest.fixture(scope="module")
+def index_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("demonstrations")
+    pool = folder / "pool.jsonl"
+    rows = [{"text": text, "entities": [{"text": name, "label": label}]} for text, name, label in POOL]
+    pool.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    index(IndexConfig(pool=(str(pool),), output=str(folder / "index")))
+    return str(folder / "index")
+
+
+def config(folder: Path, model: Path, index_uri: str, **family: object) -> AnnotateConfig:
+    return AnnotateConfig.model_validate(
+        {
+            "input": {"path": str(folder / "in")},
+            "labels": ["person", "place"],
+            "family": {"name": "instruct"} | family,
+            "engine": {"model": str(model), "max_model_len": 1024, "sampling": {"max_tokens": 8}},
+            "chunk": {"tokens": 200},
+            "demonstrations": {"index": index_uri, "k": 1},
+            "output": {"path": str(folder / "run"), "completions": True, "prompts": True},
+            "max_error_rate": 1.0,
+        }
+    )
+
+
+def test_prompts_show_the_nearest_examples_and_never_the_text_itself(
+    tmp_path: Path, tiny_model: Path, index_uri: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"text": TEXTS}), tmp_path / "in" / "a.parquet")
+
+    summary = annotate(config(tmp_path, tiny_model, index_uri))
+
+    rows = sorted(RunDirectory(summary.run).dataset().to_table().to_pylist(), key=lambda row: row["row_id"])
+    prompts = [row["exchanges"][0]["prompt"] for row in rows]
+    shown = [
+        [text for text, _, _ in POOL if text in prompt and text != mine]
+        for prompt, mine in zip(prompts, TEXTS, strict=True)
+    ]
+    assert [some[0] if some else None for some in shown] == NEAREST
+    assert prompts[2].count(POOL[0][0]) == 1, "the text stands there as the question, not as its own example"
+    assert summary.counts["demonstrations"] == 3
+    assert summary.counts["demonstrations_held_back"] == 1
+
+
+def test_an_index_that_has_changed_is_another_configuration(tmp_path: Path, tiny_model: Path, index_uri: str) -> None:
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"text": ["x"]}), tmp_path / "in" / "a.parquet")
+    wanted = config(tmp_path, tiny_model, index_uri)
+    RunDirectory(wanted.output.path).write_record({"fingerprint": "of another index", "settings": {}})
+
+    with pytest.raises(RunError, match="demonstrations"):
+        annotate(wanted)
