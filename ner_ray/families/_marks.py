@@ -135,8 +135,8 @@ def _pair(copy: str, events: Sequence[_Event]) -> tuple[list[Marked], bool]:
 
     A mark closes what is open, unless white space before it and none behind it say that it opens. Several
     marks at one place close all that is open and open the rest: `##A####B##`. The text's own `#` at the
-    place of a mark are before a span, as in `#Ghent`, or behind it, as in `#Ghent#`; they end one that they
-    follow as in `C#`: behind a Latin letter, with no `#` before the span.
+    place of a mark are part of the span where they touch an ASCII letter or digit, as corpora have it for
+    `#Ghent` and `C#`; else they stand outside, as in `#话题#`.
     """
     opened: list[tuple[int, int]] = []
     spans: list[Marked] = []
@@ -148,11 +148,16 @@ def _pair(copy: str, events: Sequence[_Event]) -> tuple[list[Marked], bool]:
         clean &= not opens and closing <= 1 and event.marks - closing <= 1
         for _ in range(closing):
             start, answer_start = opened.pop()
-            belongs = copy[event.copy - 1 : event.copy].isascii() and copy[event.copy - 1 : event.copy].isalpha()
-            own = event.own if belongs and copy[start - 1 : start] != "#" else 0
+            hashed = "#" in copy[max(start - 1, 0) : start + 1]
+            own = event.own if _is_latin(copy[event.copy - 1 : event.copy]) and not hashed else 0
             spans.append(Marked(start, event.copy + own, answer_start, event.answer + own))
-        opened += [(after, event.answer + event.own + 2 * event.marks)] * (event.marks - closing)
+        own = event.own if not closing and _is_latin(copy[after : after + 1]) else 0
+        opened += [(after - own, event.answer + event.own - own + 2 * event.marks)] * (event.marks - closing)
     return spans, clean and not opened
+
+
+def _is_latin(char: str) -> bool:
+    return char.isascii() and char.isalnum()
 
 
 def _looks_opening(copy: str, event: _Event) -> bool:
