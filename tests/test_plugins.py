@@ -34,7 +34,7 @@ def test_every_exporter_can_write(name: str) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="no family named 'gnar'; known: .*gner"):
+    with pytest.raises(ConfigError, match=r"no family named 'gnar'; known: .*gner"):
         plugins.load("families", "gnar")
 
 

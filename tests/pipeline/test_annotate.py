@@ -150,7 +150,7 @@ def test_replayed_answers_give_the_same_annotation_without_an_engine(
 
 
 def test_new_shards_are_taken_in_and_old_ones_left_alone(first: tuple[Path, Summary], tmp_path: Path) -> None:
-    folder, summary = first
+    _, summary = first
     source = RunDirectory(summary.run).dataset().files[0]
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "1.parquet").write_bytes(Path(source).read_bytes())

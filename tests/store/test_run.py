@@ -93,7 +93,7 @@ def test_a_run_of_another_configuration_is_refused_with_the_differing_keys(tmp_p
     run.write_record({"fingerprint": "one", "settings": {"chunk": {"tokens": 9}, "labels": ["a"]}})
 
     run.claim("one", {})
-    with pytest.raises(RunError, match="chunk.tokens: 9 -> 10") as refused:
+    with pytest.raises(RunError, match=r"chunk\.tokens: 9 -> 10") as refused:
         run.claim("two", {"chunk": {"tokens": 10}, "labels": ["a"]})
 
     assert "labels" not in str(refused.value)
