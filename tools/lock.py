@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "constraints.txt"
 EXTRAS = ("cpu", "bm25", "dense", "train")  # what the demonstration and the tests use
 LEFT_OUT = {"torchvision", "torchaudio", "torchcodec"}
 HEADER = "# Linux, x86-64, Python 3.11. Written by `make lock`; installed by tools/install.sh as it is.\n"
@@ -25,20 +26,24 @@ HEADER = "# Linux, x86-64, Python 3.11. Written by `make lock`; installed by too
 
 def main() -> int:
     """Writes the file; 1 if something that is required is not installed."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    for extra in EXTRAS:
-        wanted += project["project"]["optional-dependencies"][extra]
-    pins, missing = _closure(Requirement(line) for line in wanted)
+    pins, missing = _closure(requirements())
     if missing:
         sys.stderr.write(f"not installed here: {', '.join(sorted(missing))}\n")
         return 1
     lines = (f"{name}=={version}\n" for name, version in sorted(pins.items()))
-    (ROOT / "constraints.txt").write_text(HEADER + "".join(lines), encoding="utf-8")
+    LOCK.write_text(HEADER + "".join(lines), encoding="utf-8")
     return 0
 
 
-def _closure(wanted: Iterable[Requirement]) -> tuple[dict[str, str], set[str]]:
+def requirements() -> list[Requirement]:
+    """What pyproject.toml asks for: the project itself, the extras that are locked, the tools of developers."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    lines = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    return [Requirement(line) for line in lines + [line for extra in EXTRAS for line in extras[extra]]]
+
+
+def _closure(wanted: Sequence[Requirement]) -> tuple[dict[str, str], set[str]]:
     """The versions of all that is needed, and the names of what is needed and not there."""
     pins: dict[str, str] = {}
     missing: set[str] = set()
