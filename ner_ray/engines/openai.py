@@ -1,0 +1,272 @@
+"""Any server that speaks OpenAI's protocol: a teacher on the web, or a vLLM server on another machine.
+
+    engine: {name: openai, url: "https://host/v1", model: its-name-there, extra: {api_key_env: TEACHER_KEY}}
+
+The API key comes from the environment and goes nowhere but to the server. What is refused for being too much or too
+early (429), and what goes wrong on the server's side, is asked again with exponential back-off and jitter, or when
+the server says so (`Retry-After`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from codecs import getincrementaldecoder
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from ner_ray import compose
+from ner_ray.config import EngineConfig, SamplingConfig, Section
+from ner_ray.engines.base import PromptTooLongError
+from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.types import Completion, Prompt
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+_LOG = logging.getLogger(__name__)
+
+_CHECK_SECONDS = 2.0
+_DEFAULT_KEY = "OPENAI_API_KEY"
+_TOO_LONG = ("context_length_exceeded", "context length", "context window", "too long", "too many tokens")
+_KEY_REFUSED = (401, 403)
+
+
+class _Options(Section):
+    """What `engine.extra` may say."""
+
+    api_key_env: str | None = Field(
+        default=None, description=f"The environment variable with the API key; default: {_DEFAULT_KEY}, if it is set."
+    )
+    requests_per_minute: float | None = Field(
+        default=None, gt=0, description="Requests are spaced so that no more are sent, repeated ones among them."
+    )
+    retries: int = Field(default=8, ge=0, description="How often a request is repeated; 8 take about 45 s.")
+    timeout_seconds: float = Field(default=300, gt=0, description="How long one answer may take.")
+    limit_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens", description="What the server calls the longest answer; newer OpenAI models: the second."
+    )
+    body: dict[str, Any] = Field(default_factory=dict, description="More fields for every request, as they are.")
+
+
+def check(config: EngineConfig) -> None:
+    """Raises `ModelError` if the settings are incomplete, nobody listens at the URL, or the model is not served."""
+    if find_spec("openai") is None:
+        raise ModelError("the engine openai is not installed", hint="pip install 'ner-ray[openai]'")
+    _served(config)
+
+
+def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> OpenAIEngine:  # noqa: ARG001  # the contract of engines
+    """A running engine; an adapter is, as vLLM serves it, a model of that name on the server.
+
+    Raises:
+        ModelError: see `check`.
+    """
+    return OpenAIEngine(config)
+
+
+class OpenAIEngine:
+    """See `ner_ray.engines.base.Engine`."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._is_vllm = "vllm" in _served(config).values()
+        self._model = config.model
+        self._options = _options(config)
+        self._client = _client(config, self._options)
+        self._places = asyncio.Semaphore(config.max_num_seqs)
+        self._answered = 0.0  # when the server last answered anything
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def generate(
+        self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None = None
+    ) -> tuple[Completion, ...]:
+        """See `Engine.generate`."""
+        if not prompt.content:
+            raise RequestError("the prompt is empty")
+        self._loop = asyncio.get_running_loop()
+        request = self._request(prompt, sampling, adapter)
+        async with self._places:
+            reply = await self._send(prompt, request)
+        completions = tuple(_completion(choice) for choice in sorted(reply.choices, key=lambda one: one.index))
+        return _with_usage(completions, reply.usage)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        if self._loop and not self._loop.is_closed():
+            closing = self._client.close()
+            if self._loop.is_running():
+                asyncio.run_coroutine_threadsafe(closing, self._loop)
+            else:
+                self._loop.run_until_complete(closing)
+
+    def _request(self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None) -> dict[str, Any]:
+        chat = not isinstance(prompt.content, str)
+        request: dict[str, Any] = {
+            "model": adapter or self._model,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "n": sampling.n,
+            "stop": list(sampling.stop) or None,
+            "seed": sampling.seed,
+            "extra_body": dict(self._options.body),
+        }
+        request["extra_body"][self._options.limit_field if chat else "max_tokens"] = (
+            prompt.max_tokens or sampling.max_tokens
+        )
+        if sampling.logprobs:
+            request |= {"logprobs": True} if chat else {"logprobs": 0}
+        if prompt.choices and self._is_vllm:
+            request["extra_body"]["structured_outputs"] = {"choice": list(prompt.choices)}
+        return {name: value for name, value in request.items() if value is not None}
+
+    async def _send(self, prompt: Prompt, request: dict[str, Any]) -> Any:  # a reply of either endpoint
+        import openai
+
+        began = time.monotonic()
+        try:
+            if isinstance(prompt.content, str):
+                reply: Any = await self._client.completions.create(prompt=prompt.content, **request)
+            else:
+                turns = [{"role": turn.role, "content": turn.content} for turn in prompt.content]
+                reply = await self._client.chat.completions.create(messages=turns, **request)
+        except openai.APIStatusError as error:
+            raise self._refusal(error, error.status_code, began) from error
+        except openai.APIError as error:
+            raise self._refusal(error, None, began) from error
+        self._answered = time.monotonic()
+        return reply
+
+    def _refusal(self, error: Exception, status: int | None, began: float) -> EngineError | RequestError:
+        """Whose fault it is: the request's where the server has answered others meanwhile, else the server's."""
+        said = str(error)
+        if status in _KEY_REFUSED:
+            return EngineError(f"the server refuses the API key (status {status})")
+        client_side = status is not None and 400 <= status < 500 and status not in (408, 409, 429)
+        if client_side and any(word in said.lower() for word in _TOO_LONG):
+            return PromptTooLongError(f"the server refuses the prompt: {said}")
+        if client_side or self._answered > began:
+            return RequestError(f"the server refuses the request: {said}")
+        return EngineError(f"the server does not answer: {said}")
+
+
+class _Pace:
+    """Spaces events evenly: so many a minute, and no more."""
+
+    def __init__(self, per_minute: float) -> None:
+        self._distance = 60 / per_minute
+        self._next = 0.0
+
+    async def wait(self, _: object) -> None:
+        now = time.monotonic()
+        turn = max(now, self._next)
+        self._next = turn + self._distance
+        await asyncio.sleep(turn - now)
+
+
+def _served(config: EngineConfig) -> dict[str, str]:
+    """The models that the server says it serves, and who owns each; nothing where it does not tell."""
+    import openai
+
+    key = _key(config)
+    try:
+        with openai.OpenAI(base_url=config.url, api_key=key, timeout=_CHECK_SECONDS, max_retries=0) as client:
+            models = {model.id: model.owned_by for model in client.models.list().data}
+    except openai.APIStatusError as error:
+        if error.status_code in _KEY_REFUSED:
+            raise ModelError(
+                f"{config.url} refuses the API key (status {error.status_code})",
+                hint="engine.extra.api_key_env names the environment variable that holds it",
+            ) from None
+        return {}
+    except openai.APIConnectionError as error:
+        raise ModelError(
+            f"nothing answers at {config.url}: {error}", hint="start the server, or correct engine.url"
+        ) from None
+    wanted = config.adapter or config.model
+    if models and wanted not in models:
+        raise ModelError(f"{config.url} does not serve {wanted!r}; it serves: {', '.join(sorted(models))}")
+    return models
+
+
+def _options(config: EngineConfig) -> _Options:
+    return compose.validate(_Options, config.extra, "engine.extra of openai")
+
+
+def _key(config: EngineConfig) -> str:
+    """The API key; settings that cannot work are refused on the way.
+
+    Raises:
+        ModelError: no URL, no model, a key in the URL, or a named environment variable that is not set.
+    """
+    if not config.url:
+        raise ModelError("the engine openai needs a server", hint="engine.url=http://HOST:PORT/v1")
+    if "@" in urlsplit(config.url).netloc:
+        raise ModelError("engine.url holds a password", hint="put it into an environment variable: extra.api_key_env")
+    if not config.model:
+        raise ModelError("the engine openai needs a model", hint="engine.model=NAME, as the server calls it")
+    name = _options(config).api_key_env
+    if name and name not in os.environ:
+        raise ModelError(f"the environment variable {name}, which is to hold the API key, is not set")
+    return os.environ.get(name or _DEFAULT_KEY) or "none"
+
+
+def _client(config: EngineConfig, options: _Options) -> AsyncOpenAI:
+    import openai
+
+    hooks = {"request": [_Pace(options.requests_per_minute).wait]} if options.requests_per_minute else {}
+    return openai.AsyncOpenAI(
+        base_url=config.url,
+        api_key=_key(config),
+        timeout=options.timeout_seconds,
+        max_retries=options.retries,
+        http_client=openai.DefaultAsyncHttpxClient(event_hooks=hooks),
+    )
+
+
+def _completion(choice: Any) -> Completion:
+    """One sample of a reply of either endpoint."""
+    chat = hasattr(choice, "message")
+    text: str = (choice.message.content if chat else choice.text) or ""
+    logprobs = choice.logprobs
+    pieces, chances = [], []
+    if logprobs and chat:
+        pieces = _pieces(logprobs.content or [])
+        chances = [token.logprob for token in logprobs.content or []]
+    elif logprobs:
+        pieces = [(token or "").replace("\ufffd", "") for token in logprobs.tokens or []]
+        chances = [chance or 0.0 for chance in logprobs.token_logprobs or []]
+    return Completion(
+        text=text,
+        finish_reason="length" if choice.finish_reason == "length" else "stop",
+        token_ends=tuple(min(end, len(text)) for end in accumulate(map(len, pieces))),
+        logprobs=tuple(chances),
+    )
+
+
+def _pieces(tokens: Sequence[Any]) -> list[str]:
+    """What each token adds to the text; a character of which tokens hold parts comes with the last of them."""
+    decoder = getincrementaldecoder("utf-8")(errors="replace")
+    pieces = (decoder.decode(bytes(one.bytes if one.bytes is not None else one.token.encode())) for one in tokens)
+    return [piece.replace("\ufffd", "") for piece in pieces]
+
+
+def _with_usage(completions: tuple[Completion, ...], usage: Any) -> tuple[Completion, ...]:
+    """The samples with the tokens they cost, all booked on the first: the reply has them in one sum."""
+    if not completions or usage is None:
+        return completions
+    details = getattr(usage, "prompt_tokens_details", None)
+    first = replace(
+        completions[0],
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=(details and details.cached_tokens) or 0,
+        output_tokens=usage.completion_tokens,
+    )
+    return first, *completions[1:]

@@ -1,0 +1,243 @@
+"""The engine `vllm`: the real one, its CPU build, on a tiny model. One engine serves nearly all tests."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ner_ray.config import EngineConfig, SamplingConfig
+from ner_ray.engines import transformers
+from ner_ray.engines import vllm as engine_module
+from ner_ray.engines._models import render
+from ner_ray.engines.base import PromptTooLongError
+from ner_ray.engines.transformers import TransformersEngine
+from ner_ray.engines.vllm import VllmEngine
+from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.types import Prompt
+from tests.engines.models import CHAT, CHOICES, TEXT, TEXTS, ask, texts
+
+pytestmark = pytest.mark.engine
+
+_ROOM = 512
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path, adapters: tuple[str, str]) -> Iterator[VllmEngine]:
+    engine = engine_module.create(EngineConfig(model=str(tiny_model), max_model_len=_ROOM, max_num_seqs=32), adapters)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def oracle(tiny_model: Path, adapters: tuple[str, str]) -> Iterator[TransformersEngine]:
+    """The same model by other code."""
+    engine = transformers.create(EngineConfig(name="transformers", model=str(tiny_model)), adapters)
+    yield engine
+    engine.close()
+
+
+def test_many_requests_at_once_are_all_answered_as_transformers_answers_them(
+    engine: VllmEngine, oracle: TransformersEngine
+) -> None:
+    prompts = [text[:length] for text in TEXTS for length in range(2, 30, 4)]
+
+    answers, expected = (ask(one, *prompts, max_tokens=16) for one in (engine, oracle))
+
+    assert len(answers) == 35
+    assert texts(answers) == texts(expected)
+
+
+def test_log_probabilities_and_token_ends_are_those_of_transformers(
+    engine: VllmEngine, oracle: TransformersEngine
+) -> None:
+    """Two implementations, one model: the same tokens, at the same places, found equally likely."""
+    for (answer,), (other,) in zip(*(ask(one, *TEXTS, max_tokens=20) for one in (engine, oracle)), strict=True):
+        assert answer.token_ends == other.token_ends
+        assert answer.logprobs == pytest.approx(other.logprobs, abs=1e-3)
+        assert answer.token_ends[-1] == len(answer.text)
+        assert 0 < answer.joint_probability() <= answer.probability() < 1
+
+
+def test_a_temperature_leaves_log_probabilities_as_the_model_has_them(engine: VllmEngine) -> None:
+    """Under a low temperature the likeliest token is nearly sure to be drawn, and still is as unlikely as it is."""
+    ((cold,),), ((greedy,),) = (ask(engine, TEXT, max_tokens=1, temperature=heat) for heat in (0.001, 0.0))
+
+    assert cold.text == greedy.text
+    assert cold.logprobs == pytest.approx(greedy.logprobs, abs=1e-4)
+
+
+def test_without_logprobs_none_are_told(engine: VllmEngine) -> None:
+    ((answer,),) = ask(engine, TEXT, max_tokens=5, logprobs=False)
+
+    assert (answer.logprobs, answer.token_ends) == ((), ())
+    assert answer.output_tokens == 5
+
+
+def test_n_samples_come_back_in_order_and_the_prompt_is_counted_once(engine: VllmEngine) -> None:
+    (samples,), (again,) = (ask(engine, TEXT, n=4, temperature=1.0, seed=7, max_tokens=12) for _ in range(2))
+
+    assert len({one.text for one in samples}) == 4
+    assert [one.text for one in samples] == [one.text for one in again]
+    assert [one.prompt_tokens for one in samples] == [len(engine.encode(Prompt(TEXT))), 0, 0, 0]
+
+
+def test_chat_turns_are_rendered_by_the_models_own_template(engine: VllmEngine) -> None:
+    rendered = f"<|im_start|>system\nmi ka lo<|im_end|>\n<|im_start|>user\n{TEXT}<|im_end|>\n<|im_start|>assistant\n"
+
+    assert engine.encode(Prompt(CHAT)) == engine.encode(Prompt(rendered))
+    assert texts(ask(engine, Prompt(CHAT), max_tokens=8)) == texts(ask(engine, rendered, max_tokens=8))
+    assert texts(ask(engine, Prompt(CHAT), max_tokens=8)) != texts(ask(engine, TEXT, max_tokens=8))
+
+
+def test_a_prompt_that_is_too_long_or_empty_is_refused_and_the_engine_lives_on(engine: VllmEngine) -> None:
+    async def mixed() -> list[object]:
+        prompts = [Prompt("ka " * 600), Prompt(TEXT), Prompt("")]
+        settings = SamplingConfig(max_tokens=3)
+        return await asyncio.gather(*(engine.generate(one, settings) for one in prompts), return_exceptions=True)
+
+    too_long, answered, empty = asyncio.run(mixed())
+
+    assert isinstance(too_long, PromptTooLongError)
+    assert str(_ROOM) in too_long.message
+    assert answered[0].output_tokens == 3
+    assert isinstance(empty, RequestError)
+    assert ask(engine, TEXT, max_tokens=3)[0][0].text == answered[0].text
+
+
+def test_a_request_that_vllm_refuses_is_a_request_error_and_the_engine_lives_on(engine: VllmEngine) -> None:
+    with pytest.raises(RequestError):
+        ask(engine, Prompt(TEXT, choices=("",)))
+
+    assert ask(engine, TEXT, max_tokens=3)[0][0].output_tokens == 3
+
+
+def test_an_answer_gets_what_room_the_prompt_leaves(engine: VllmEngine) -> None:
+    text = "ka " * 200
+
+    ((answer,),) = ask(engine, text, max_tokens=4000)
+
+    assert answer.prompt_tokens + answer.output_tokens == _ROOM
+    assert answer.finish_reason == "length"
+
+
+def test_a_limit_cuts_the_answer_and_the_prompts_own_limit_goes_first(engine: VllmEngine) -> None:
+    (whole,), (shorter,) = ask(engine, Prompt(TEXT), Prompt(TEXT, max_tokens=4), max_tokens=9)
+
+    assert (whole.output_tokens, whole.finish_reason) == (9, "length")
+    assert (shorter.output_tokens, shorter.finish_reason) == (4, "length")
+    assert whole.text.startswith(shorter.text)
+
+
+def test_a_stop_string_ends_the_answer_and_is_not_in_it(engine: VllmEngine) -> None:
+    ((whole,),) = ask(engine, TEXT, max_tokens=30)
+    stop = whole.text[9:12]
+
+    ((cut,),) = ask(engine, TEXT, max_tokens=30, stop=[stop])
+
+    assert cut.text == whole.text[: whole.text.index(stop)]
+    assert cut.finish_reason == "stop"
+    assert all(end <= len(cut.text) for end in cut.token_ends)
+
+
+def test_held_to_choices_every_answer_is_one_of_them(engine: VllmEngine) -> None:
+    """Under a high temperature a model of random weights would write anything at all."""
+    prompts = [Prompt(text, choices=CHOICES) for text in TEXTS]
+
+    answers = ask(engine, *prompts, n=8, temperature=2.0, max_tokens=60)
+
+    given = {one.text for samples in answers for one in samples}
+    assert given <= set(CHOICES)
+    assert len(given) > 3
+    assert any(not text.isascii() for text in given)
+
+
+def test_a_choice_is_as_probable_as_it_often_comes(engine: VllmEngine) -> None:
+    """Joint probabilities are those among the choices: they add up to one, and a forced token adds nothing."""
+    ((only,),) = ask(engine, Prompt(TEXT, choices=("the only one",)), max_tokens=40)
+    (samples,) = ask(engine, Prompt(TEXT, choices=("ka", "lo", "mi lo")), n=300, temperature=1.0, seed=3, max_tokens=40)
+
+    shares = {one.text: one.joint_probability() for one in samples}
+    assert only.joint_probability() == pytest.approx(1)
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    for choice, share in shares.items():
+        often = sum(one.text == choice for one in samples) / 300
+        assert often == pytest.approx(share, abs=5 * math.sqrt(share * (1 - share) / 300))
+
+
+def test_what_prompts_share_is_computed_once(engine: VllmEngine) -> None:
+    shared = "gra um ti pel " * 25
+    ((first,),) = ask(engine, shared + "ka", max_tokens=2)
+
+    ((second,),) = ask(engine, shared + "lo", max_tokens=2)
+
+    assert first.cached_tokens == 0
+    assert 0 < second.cached_tokens < second.prompt_tokens
+
+
+def test_two_adapters_in_one_engine_answer_each_in_its_own_way(
+    engine: VllmEngine, oracle: TransformersEngine, adapters: tuple[str, str]
+) -> None:
+    plain, one, two = (texts(ask(engine, *TEXTS, max_tokens=12, adapter=name)) for name in (None, *adapters))
+
+    assert len({tuple(plain), tuple(one), tuple(two)}) == 3
+    assert one == texts(ask(oracle, *TEXTS, max_tokens=12, adapter=adapters[0]))
+    assert two == texts(ask(oracle, *TEXTS, max_tokens=12, adapter=adapters[1]))
+
+
+def test_plain_text_gets_one_bos_where_the_tokenizer_adds_one(tiny_model: Path, tmp_path: Path) -> None:
+    """Whether the text already begins with it or not. No engine is needed: it is the prompt's tokens that count."""
+    from tokenizers import processors
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.bos_token = "<|im_start|>"
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|im_start|> $A", special_tokens=[("<|im_start|>", tokenizer.bos_token_id)]
+    )
+
+    for text in ("ka lo", "<|im_start|>ka lo"):
+        assert render(tokenizer, Prompt(text)).count(tokenizer.bos_token_id) == 1
+    turns = render(tokenizer, Prompt(CHAT))
+    assert turns.count(tokenizer.bos_token_id) == 3  # as its template has them
+
+
+def test_a_core_of_its_own_that_speculates_gives_the_same_answers_and_its_death_is_told(
+    engine: VllmEngine, tiny_model: Path
+) -> None:
+    expected = texts(ask(engine, *TEXTS, max_tokens=40))
+    config = EngineConfig(model=str(tiny_model), max_model_len=_ROOM, own_process=True, ngram_speculation=4)
+    apart = engine_module.create(config)
+    (core,) = multiprocessing.active_children()
+
+    async def life_and_death() -> tuple[list[str], list[object]]:
+        settings = SamplingConfig(max_tokens=40)
+        answers = await asyncio.gather(*(apart.generate(Prompt(text), settings) for text in TEXTS))
+        long = SamplingConfig(max_tokens=450, temperature=1.0)
+        waiting = [asyncio.create_task(apart.generate(Prompt(text), long)) for text in TEXTS]
+        await asyncio.sleep(0.05)
+        os.kill(core.pid, signal.SIGKILL)
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        ends += await asyncio.gather(apart.generate(Prompt(TEXT), settings), return_exceptions=True)
+        return texts(answers), ends
+
+    answers, ends = asyncio.run(life_and_death())
+    apart.close()
+
+    assert answers == expected
+    assert all(isinstance(end, EngineError) for end in ends)
+
+
+def test_a_model_that_is_not_there_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such model"):
+        engine_module.check(EngineConfig(model=str(tmp_path / "nowhere")))
+    with pytest.raises(ModelError, match=r"config\.json"):
+        engine_module.check(EngineConfig(model=str(tmp_path)))
+    with pytest.raises(ModelError, match="needs a model"):
+        engine_module.check(EngineConfig())
