@@ -16,10 +16,14 @@ from ner_ray.errors import ModelError
 COLUMNS = ("chunks", "exchanges")  # with the text, what a row must bring along
 
 
-def check(config: EngineConfig) -> None:
+def check(config: EngineConfig) -> None:  # the contract's signature
     """Nothing to check: that the rows bring their answers along is seen from the input's columns."""
 
 
-def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> Engine:
+def create(
+    config: EngineConfig,  # noqa: ARG001  # the contract's signature
+    adapters: Sequence[str] = (),  # noqa: ARG001
+    tensor_parallel: int = 1,  # noqa: ARG001
+) -> Engine:
     """Raises `ModelError`: the pipeline reads replayed answers without an engine."""
     raise ModelError("the answers to replay come with the input's rows; there is no engine to start")
