@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import ray
 
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, RunError
+from ner_ray.pipeline import annotate as job
 from ner_ray.pipeline.annotate import Summary, annotate
+from ner_ray.pipeline.progress import start_scoreboard
 from ner_ray.store.run import RunDirectory
 
 pytestmark = [pytest.mark.engine, pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
@@ -187,3 +193,27 @@ def test_two_roles_may_have_engines_of_their_own_and_labels_may_come_with_the_ro
     assert [row["text"] for row in rows] == texts
     assert {exchange["role"] for exchange in rows[0]["exchanges"]} >= {"extractor"}
     assert [[error["code"] for error in row["errors"]][:1] for row in rows[1:]] == [["no_labels"], ["no_labels"]]
+
+
+def test_an_engine_that_is_killed_is_replaced_and_every_row_is_there_once(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_corpus(tmp_path, texts=[f"Ada {number} met Bo." for number in range(600)])
+    killed, scoreboards = threading.Event(), []
+    monkeypatch.setattr(job, "start_scoreboard", lambda: scoreboards.append(start_scoreboard()) or scoreboards[0])
+    threading.Thread(target=kill_engine_once, args=(scoreboards, killed), daemon=True).start()
+
+    summary = annotate(settings(tmp_path, tiny_model, resources={"block_kib": 16}))
+
+    assert killed.is_set()
+    assert [row["number"] for row in rows_of(summary.run)] == list(range(600))
+    assert summary.counts["engines"] == 2
+
+
+def kill_engine_once(scoreboard: list, killed: threading.Event) -> None:
+    """Kills the engine's actor when its first answers have been counted."""
+    while not scoreboard or not ray.get(scoreboard[0].totals.remote()).get("requests"):
+        time.sleep(0.05)
+    (engine,) = [process for process in psutil.process_iter() if "GenerateStage" in " ".join(process.cmdline())]
+    engine.kill()
+    killed.set()

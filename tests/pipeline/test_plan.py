@@ -1,0 +1,69 @@
+"""Which steps share an engine, and whether prompt and answer fit it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ner_ray.config import AnnotateConfig
+from ner_ray.errors import ConfigError
+from ner_ray.pipeline.plan import Plan, make_plan
+from ner_ray.pipeline.preflight import fit_budget
+
+
+def plan(engine: dict, **changes: object) -> Plan:
+    plain = {
+        "input": {"path": "in"},
+        "labels": ["person", "place"],
+        "family": "cascade",
+        "engine": engine,
+        "output": {"path": "out"},
+    }
+    return make_plan(AnnotateConfig.model_validate(plain | changes))
+
+
+def test_one_engine_for_all_roles_is_one_pool() -> None:
+    pools = plan({"model": "m"}).pools
+
+    assert [pool.name for pool in pools] == ["extractor+classifier"]
+
+
+def test_two_adapters_of_one_base_share_a_pool_each_role_with_its_own() -> None:
+    (pool,) = plan({"extractor": {"model": "m", "adapter": "a"}, "classifier": {"model": "m", "adapter": "b"}}).pools
+
+    assert pool.adapters == ("a", "b")
+    assert [(role.step.role, role.adapter) for role in pool.roles] == [("extractor", "a"), ("classifier", "b")]
+
+
+def test_roles_may_differ_in_sampling_and_still_share_a_pool() -> None:
+    sampling = {"n": 3, "temperature": 0.7}
+    (pool,) = plan({"extractor": {"model": "m", "sampling": sampling}, "classifier": {"model": "m"}}).pools
+
+    assert [role.sampling.n for role in pool.roles] == [3, 1]
+
+
+def test_two_models_are_two_pools_in_the_order_of_the_steps() -> None:
+    pools = plan({"classifier": {"model": "b"}, "extractor": {"model": "a"}}).pools
+
+    assert [(pool.name, pool.engine.model) for pool in pools] == [("extractor", "a"), ("classifier", "b")]
+
+
+def test_an_engine_for_a_role_that_the_family_has_not_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"engine is given for tagger, but the family's roles are extractor, classif"):
+        plan({"tagger": {"model": "m"}})
+
+
+def test_chunks_are_cut_smaller_where_prompt_and_answer_would_not_fit(tiny_model: Path) -> None:
+    wide = plan({"model": str(tiny_model), "max_model_len": 4096}, family="gner", chunk={"tokens": 300})
+    narrow = plan({"model": str(tiny_model), "max_model_len": 1000}, family="gner", chunk={"tokens": 300})
+
+    assert fit_budget(wide).budget == 300
+    assert 8 <= fit_budget(narrow).budget < 300
+
+
+def test_labels_that_leave_no_room_for_text_are_refused(tiny_model: Path) -> None:
+    many = [f"label number {number}" for number in range(500)]
+
+    with pytest.raises(ConfigError, match="the prompt without text has"):
+        fit_budget(plan({"model": str(tiny_model), "max_model_len": 1000}, family="gner", labels=many))
