@@ -1,0 +1,115 @@
+"""How good the model in training is: span F1 of whole passages, asked and read as the pipeline does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ner_ray import plugins
+from ner_ray.compose import validate
+from ner_ray.config import AlignConfig, VoteConfig
+from ner_ray.errors import InputError
+from ner_ray.evaluate import spans
+from ner_ray.evaluate.spans import SpanSums
+from ner_ray.families.base import Step
+from ner_ray.passages import read_step
+from ner_ray.train.config import JudgeConfig
+from ner_ray.types import Completion, Entity, Exchange, Label, Passage, Prompt
+
+Answer = Callable[[Sequence[Prompt]], Sequence[str]]
+"""Answers prompts, in order."""
+
+Gold = tuple[Passage, tuple[Entity, ...]]
+
+
+def annotated(paths: Sequence[str], labels: Sequence[str], label_map: Mapping[str, str | None]) -> Iterator[Gold]:
+    """The rows of annotated Parquet files as passages with their gold, labels mapped.
+
+    Raises:
+        InputError: a file or a column is missing, or no labels are known.
+    """
+    import pyarrow.parquet as pq
+
+    for path in _files(paths):
+        table = pq.read_table(path)
+        missing = {"text", "entities"} - set(table.column_names)
+        if missing:
+            raise InputError(f"{path} has no column {', '.join(sorted(missing))}; it has {table.column_names}")
+        for row in table.to_pylist():
+            yield _gold(row, labels, label_map, path)
+
+
+def steps_of(family: Mapping[str, Any]) -> tuple[Step, ...]:
+    """The steps of the family that a configuration's section names."""
+    module = plugins.load("families", str(family["name"]))
+    options = {key: value for key, value in family.items() if key != "name"}
+    steps: tuple[Step, ...] = module.steps(validate(module.Options, options, f"family {family['name']}"))
+    return steps
+
+
+def judge(config: JudgeConfig, gold: Sequence[Gold], answer: Answer) -> SpanSums:
+    """The span sums of a model that answers with `answer`, over labels in `config.scored` alone where given."""
+    passages = [passage for passage, _ in gold]
+    for step in steps_of(config.family):
+        transcripts = _converse(step, passages, answer)
+        found = [
+            read_step(step, passage, transcript, AlignConfig(), VoteConfig())
+            for passage, transcript in zip(passages, transcripts, strict=True)
+        ]
+        passages = [
+            replace(passage, entities=findings.entities) for passage, findings in zip(passages, found, strict=True)
+        ]
+    scored = set(config.scored)
+    total = SpanSums()
+    for passage, (_, entities) in zip(passages, gold, strict=True):
+        total += spans.count(_only(entities, scored), _only(passage.entities, scored))
+    return total
+
+
+def _converse(step: Step, passages: Sequence[Passage], answer: Answer) -> list[list[Exchange]]:
+    """The transcripts of a step, a round of all passages' prompts at a time."""
+    transcripts: list[list[Exchange]] = [[] for _ in passages]
+    while True:
+        asked = [
+            (transcript, prompt)
+            for passage, transcript in zip(passages, transcripts, strict=True)
+            for prompt in step.ask(passage, transcript)
+        ]
+        if not asked:
+            return transcripts
+        texts = answer([prompt for _, prompt in asked])
+        for (transcript, prompt), text in zip(asked, texts, strict=True):
+            transcript.append(Exchange(prompt, (Completion(text),)))
+
+
+def _only(entities: Sequence[Entity], labels: set[str]) -> list[Entity]:
+    return [entity for entity in entities if not labels or entity.label in labels]
+
+
+def _files(paths: Sequence[str]) -> list[Path]:
+    files: list[Path] = []
+    for path in map(Path, paths):
+        found = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        if not found or not found[0].is_file():
+            raise InputError(f"no Parquet files at {path}")
+        files += found
+    return files
+
+
+def _gold(row: Mapping[str, Any], labels: Sequence[str], label_map: Mapping[str, str | None], path: Path) -> Gold:
+    names = labels or tuple(
+        dict.fromkeys(name for name in (label_map.get(one, one) for one in row.get("labels") or ()) if name)
+    )
+    if not names:
+        raise InputError(f"{path}: no column `labels`", hint="give the label set in the configuration: labels: [...]")
+    entities = (_entity(one, row["text"], label_map) for one in row["entities"] or ())
+    kept = tuple(entity for entity in entities if entity and entity.label in names)
+    return Passage(row["text"], tuple(Label(name) for name in names)), kept
+
+
+def _entity(value: Mapping[str, Any], text: str, label_map: Mapping[str, str | None]) -> Entity | None:
+    label = label_map.get(value["label"], value["label"])
+    start, end = int(value["start"]), int(value["end"])
+    return Entity(start, end, text[start:end], label) if label else None

@@ -1,0 +1,148 @@
+"""The weights that are trained: taken from a checkpoint, with adapters beside it, or new; and how they are written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ner_ray.config import EngineConfig
+from ner_ray.engines._models import load_tokenizer
+from ner_ray.errors import ModelError
+from ner_ray.train.config import LoraConfig, ModelConfig, ScratchConfig
+from ner_ray.train.induction import install_induction
+from ner_ray.train.vocabulary import END, PAD, build_tokenizer
+
+_BFLOAT16_FROM_GIB = 4.0
+
+
+def tokenizer_of(config: ModelConfig, texts: Iterable[str]) -> Any:  # transformers' tokenizer
+    """The base's tokenizer, or a new one learnt from `texts`."""
+    if config.scratch:
+        scratch = config.scratch
+        return build_tokenizer(texts, scratch.vocabulary, scratch.spaced, scratch.positions)
+    assert config.base is not None
+    source = EngineConfig(model=config.base, revision=config.revision, trust_remote_code=config.trust_remote_code)
+    tokenizer = load_tokenizer(source)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def model_of(config: ModelConfig, tokenizer: Any, seed: int) -> Any:  # transformers' or peft's model
+    """The model, in float32, with what is not trained frozen.
+
+    Raises:
+        ModelError: the base cannot be loaded.
+    """
+    if config.scratch:
+        return _new(config.scratch, tokenizer, seed)
+    model = _load(config)
+    return _with_adapters(model, config.lora) if config.lora else model
+
+
+def is_encoder_decoder(model: Any) -> bool:
+    """Whether the model reads the prompt and writes the answer with two different stacks (T5)."""
+    return bool(model.config.is_encoder_decoder)
+
+
+def save(model: Any, tokenizer: Any, folder: str | Path, dtype: str | None = None) -> None:
+    """A checkpoint, or an adapter where only that was trained, that the engines load by its path."""
+    import torch
+
+    if dtype:
+        model = model.to(getattr(torch, dtype))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def merge(adapter: str | Path, output: str | Path, base: str | None = None, dtype: str = "bfloat16") -> Path:
+    """Base and adapter as one checkpoint.
+
+    Args:
+        adapter: the adapter's folder.
+        output: the folder to write; it must not hold a model.
+        base: the model that it was trained on; default: the one that the adapter names.
+        dtype: of the weights that are written.
+
+    Raises:
+        ModelError: there is no adapter or base, or the output is taken.
+    """
+    import torch
+    from peft import PeftConfig, PeftModel
+
+    if not (Path(adapter) / "adapter_config.json").is_file():
+        raise ModelError(f"{adapter} is no adapter folder: it has no adapter_config.json")
+    if (Path(output) / "config.json").exists():
+        raise ModelError(f"{output} already holds a model", hint="name another folder")
+    name = base or PeftConfig.from_pretrained(str(adapter)).base_model_name_or_path
+    config = ModelConfig(base=name)
+    model = PeftModel.from_pretrained(_load(config), str(adapter)).merge_and_unload()
+    save(model, tokenizer_of(config, ()), output, dtype)
+    if (Path(adapter) / "README.md").is_file():
+        shutil.copy(Path(adapter) / "README.md", Path(output) / "README.md")
+    del torch
+    return Path(output)
+
+
+def _load(config: ModelConfig) -> Any:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    where = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+    try:
+        kind = AutoConfig.from_pretrained(config.base, **where)
+        loader = AutoModelForSeq2SeqLM if kind.is_encoder_decoder else AutoModelForCausalLM
+        # Frozen weights may keep the precision of the checkpoint; trained ones need float32.
+        dtype = "auto" if config.lora else torch.float32
+        return loader.from_pretrained(config.base, dtype=dtype, **where)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot load the model {config.base}: {error}") from error
+
+
+def _with_adapters(model: Any, lora: LoraConfig) -> Any:
+    from peft import LoraConfig as PeftLora
+    from peft import TaskType, get_peft_model
+
+    task = TaskType.SEQ_2_SEQ_LM if is_encoder_decoder(model) else TaskType.CAUSAL_LM
+    settings = PeftLora(
+        task_type=task,
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        modules_to_save=lora.modules_to_save or None,
+    )
+    adapted = get_peft_model(model, settings)
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    adapted.enable_input_require_grads()
+    return adapted
+
+
+def _new(scratch: ScratchConfig, tokenizer: Any, seed: int) -> Any:
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=scratch.hidden,
+        intermediate_size=scratch.feed_forward,
+        num_hidden_layers=scratch.layers,
+        num_attention_heads=scratch.heads,
+        num_key_value_heads=scratch.heads,
+        max_position_embeddings=scratch.positions,
+        rope_theta=1e6,
+        tie_word_embeddings=True,
+        use_sliding_window=False,
+        bos_token_id=None,
+        eos_token_id=tokenizer.convert_tokens_to_ids(END),
+        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+    )
+    model = Qwen2ForCausalLM(config)
+    if scratch.induction:
+        install_induction(model, seed)
+    return model

@@ -1,0 +1,122 @@
+"""Training files from annotated rows."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ner_ray.errors import ConfigError, InputError
+from ner_ray.train import PrepareConfig, prepare
+
+ROWS = [
+    {
+        "text": "Ada met Bob in Turin .",
+        "labels": ["PER", "LOC", "ORG"],
+        "entities": [
+            {"start": 0, "end": 3, "label": "PER"},
+            {"start": 8, "end": 11, "label": "PER"},
+            {"start": 15, "end": 20, "label": "LOC"},
+        ],
+    },
+    {"text": "It rained .", "labels": ["PER", "LOC", "ORG"], "entities": []},
+]
+NAMES = {"PER": "person", "LOC": "location", "ORG": "organization"}
+
+
+@pytest.fixture
+def gold(tmp_path):
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "gold.parquet")
+    return tmp_path / "gold.parquet"
+
+
+def _prepare(gold, family, **more):
+    output = gold.parent / "train.jsonl"
+    made = prepare(PrepareConfig(input=str(gold), family=family, output=str(output), label_map=NAMES, **more))
+    return made, [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+
+
+def test_cascade_gives_a_marked_sentence_a_row_and_a_question_an_entity(gold):
+    made, lines = _prepare(gold, "cascade")
+    answers = [(line["role"], line["answer"]) for line in lines]
+
+    assert made.rows == 2
+    assert made.examples == {"extractor": 2, "classifier": 3}
+    assert ("extractor", "##Ada## met ##Bob## in ##Turin## .") in answers
+    assert ("extractor", "It rained .") in answers
+    assert [answer for role, answer in answers if role == "classifier"] == ["person", "person", "location"]
+
+
+def test_one_role_alone_can_be_asked_for(gold):
+    made, lines = _prepare(gold, "cascade", roles=["classifier"])
+
+    assert {line["role"] for line in lines} == {"classifier"}
+    assert made.examples == {"classifier": 3}
+
+
+def test_gner_answers_with_every_word_and_its_tag(gold):
+    _, lines = _prepare(gold, "gner")
+
+    assert lines[0]["answer"].startswith("Ada(B-person) met(O) Bob(B-person)")
+
+
+def test_a_label_that_is_dropped_takes_its_entities_with_it(gold):
+    _, lines = _prepare(gold, "cascade", copies=40, drop_labels=0.5)
+    marked = {line["answer"] for line in lines if line["role"] == "extractor"}
+    asked = [line for line in lines if line["role"] == "classifier"]
+
+    assert "Ada met Bob in ##Turin## ." in marked
+    assert "##Ada## met ##Bob## in Turin ." in marked
+    assert all(line["answer"] in line["prompt"][-1]["content"] for line in asked)
+
+
+def test_label_sets_come_in_other_orders_unless_told_not_to(gold):
+    def lists(**more):
+        _, lines = _prepare(gold, "cascade", roles=["classifier"], copies=20, **more)
+        return {line["prompt"][-1]["content"].split("list: ")[1] for line in lines}
+
+    assert len(lists()) > 3
+    assert lists(shuffle_labels=False) == {"person, location, organization?"}
+
+
+def test_a_label_mapped_to_nothing_is_not_taught(gold):
+    output = gold.parent / "train.jsonl"
+    config = PrepareConfig(
+        input=str(gold), family="cascade", output=str(output), label_map={**NAMES, "PER": None}, roles=["extractor"]
+    )
+    prepare(config)
+
+    assert "Ada met Bob in ##Turin## ." in output.read_text(encoding="utf-8")
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(gold):
+    texts = []
+    for seed in (1, 1, 2):
+        _prepare(gold, "cascade", copies=10, seed=seed)
+        texts.append((gold.parent / "train.jsonl").read_bytes())
+
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_long_rows_are_left_out_and_counted(gold):
+    made, lines = _prepare(gold, "cascade", max_characters=15)
+
+    assert made.too_long == 1
+    assert len(lines) == 1
+
+
+def test_unknown_names_are_refused(gold):
+    with pytest.raises(ConfigError, match="no family named"):
+        _prepare(gold, "cascades")
+    with pytest.raises(InputError, match="no step with a role"):
+        _prepare(gold, "cascade", roles=["tagger"])
+
+
+def test_rows_without_the_columns_are_refused(tmp_path):
+    pq.write_table(pa.table({"text": ["a"]}), tmp_path / "bare.parquet")
+    with pytest.raises(InputError, match="no column entities"):
+        prepare(PrepareConfig(input=str(tmp_path / "bare.parquet"), family="gner", output=str(tmp_path / "x")))
+    with pytest.raises(InputError, match="no Parquet files"):
+        prepare(PrepareConfig(input=str(tmp_path / "none"), family="gner", output=str(tmp_path / "x")))

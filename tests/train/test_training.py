@@ -1,0 +1,196 @@
+"""Training for real, on a CPU: it learns, it can be killed, workers add up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ner_ray import compose
+from ner_ray.errors import InputError, RunError
+from ner_ray.train import TrainConfig, train
+
+SMOKE = Path(__file__).parents[2] / "conf" / "train" / "starter-smoke.yaml"
+SMALL = [
+    "model.scratch.hidden=96", "model.scratch.heads=3", "model.scratch.layers=2", "model.scratch.feed_forward=96",
+    "optimizer.steps=24", "evaluate_every=8", "save_every=8", "log_every=4", "judge.gold=null", "best_by=last",
+]  # fmt: skip
+
+
+def _config(toy, output: Path, *overrides: str) -> TrainConfig:
+    training, gold = toy
+    return compose.load(
+        TrainConfig, SMOKE, [f"data.files=[{training}]", f"judge.gold={gold}", f"output={output}", *overrides]
+    )
+
+
+def _figures(output: Path, name: str) -> list[tuple[int, float]]:
+    history = json.loads((output / "metrics.json").read_text(encoding="utf-8"))["history"]
+    return [(row["step"], row[name]) for row in history if name in row]
+
+
+def test_the_smoke_recipe_learns_the_toy_task_to_perfection(toy, tmp_path):
+    began = time.monotonic()
+    done = train(_config(toy, tmp_path / "run"))
+    model = Path(done.model)
+
+    assert done.best == 1.0
+    assert time.monotonic() - began < 240  # two minutes on two idle cores
+    losses = _figures(tmp_path / "run", "loss")
+    assert losses[-1][1] < 0.05 < 1 < losses[0][1]
+    assert "strict span F1 | 1.0000" in (model / "README.md").read_text(encoding="utf-8")
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 5000
+    assert {"model.safetensors", "tokenizer.json", "config.json"} <= {file.name for file in model.iterdir()}
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(toy, tmp_path):
+    from safetensors.torch import load_file
+
+    train(_config(toy, tmp_path / "whole", *SMALL))
+    config = _config(toy, tmp_path / "broken", *SMALL)
+    _train_and_kill(config, tmp_path / "broken" / "checkpoints" / "checkpoint-16" / "trainer_state.json")
+    assert not (tmp_path / "broken" / "metrics.json").exists()
+    train(config)
+    whole, resumed = (
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "broken")
+    )
+
+    assert _figures(tmp_path / "whole", "loss") == pytest.approx(_figures(tmp_path / "broken", "loss"))
+    assert _figures(tmp_path / "whole", "eval_loss") == pytest.approx(_figures(tmp_path / "broken", "eval_loss"))
+    assert all((whole[name] - resumed[name]).abs().max() < 1e-5 for name in whole)
+
+
+def _train_and_kill(config: TrainConfig, until: Path) -> None:
+    """Kills a training process without warning as soon as a file is there."""
+    code = (
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "from ner_ray.train import TrainConfig, train\n"
+        "train(TrainConfig.model_validate_json(sys.argv[1]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, config.model_dump_json()], start_new_session=True)
+    while not until.exists():
+        assert process.poll() is None, "training ended before it could be killed"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_a_checkpoint_that_was_not_finished_is_passed_over(toy, tmp_path):
+    from ner_ray.train.loop import last_checkpoint
+
+    for step, whole in ((8, True), (16, True), (24, False)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "model.safetensors").touch()
+        if whole:
+            (folder / "trainer_state.json").touch()
+
+    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-16")
+    assert last_checkpoint(tmp_path / "none") is None
+
+
+def test_another_configuration_does_not_go_on_in_a_folder(toy, tmp_path):
+    config = _config(toy, tmp_path / "run", *SMALL, "optimizer.steps=1", "evaluate_every=1", "save_every=1")
+    train(config)
+
+    assert train(config).steps == 1
+    with pytest.raises(RunError, match="another configuration"):
+        train(_config(toy, tmp_path / "run", *SMALL))
+
+
+def test_nothing_short_enough_to_learn_from_is_refused(toy, tmp_path):
+    with pytest.raises(InputError, match="at most 8 tokens"):
+        train(_config(toy, tmp_path / "run", *SMALL, "data.max_length=8"))
+
+
+@pytest.mark.cluster
+def test_two_workers_lose_as_much_as_one_with_doubled_accumulation(toy, tmp_path):
+    import ray
+
+    steps = ["optimizer.steps=6", "log_every=1", "evaluate_every=6", "save_every=6", "optimizer.micro_batch=8"]
+    train(_config(toy, tmp_path / "one", *SMALL, *steps, "workers.count=0"))
+    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
+    try:
+        train(_config(toy, tmp_path / "two", *SMALL, *steps, "workers.count=2", "workers.cpus=1"))
+    finally:
+        ray.shutdown()
+
+    one, two = (_figures(tmp_path / name, "loss") for name in ("one", "two"))
+    assert len(one) == 6
+    assert one == pytest.approx(two, rel=2e-3)
+
+
+def test_packed_examples_do_not_see_each_other(base):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from ner_ray.train.examples import IGNORED, Encoded
+    from ner_ray.train.loop import _collate, _features, answer_loss
+
+    model = AutoModelForCausalLM.from_pretrained(base).eval()
+    examples = [
+        Encoded(tuple(range(5, 5 + size)), (*[IGNORED] * 3, *range(8, 5 + size))) for size in (9, 14, 5)
+    ]
+
+    def loss(*rows):
+        batch = _collate([_features(row) for row in rows], 0, model, pair=False)
+        with torch.no_grad():
+            return float(answer_loss(model, batch, 1)[0])
+
+    apart = sum(loss((one,)) for one in examples)
+    assert loss(tuple(examples)) == pytest.approx(apart, rel=1e-4)
+    assert loss(*((one,) for one in examples)) == pytest.approx(apart, rel=1e-4)
+    assert loss(tuple(examples[:2]), tuple(examples[2:])) == pytest.approx(apart, rel=1e-4)
+
+
+def test_the_loss_is_that_of_the_whole_model_on_answer_tokens(base):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from ner_ray.train.loop import answer_loss
+
+    model = AutoModelForCausalLM.from_pretrained(base).eval()
+    ids = torch.randint(5, 600, (3, 12), generator=torch.Generator().manual_seed(0))
+    labels = ids.clone()
+    labels[0, :7] = labels[1, :4] = labels[2, :10] = -100
+
+    assert float(answer_loss(model, {"input_ids": ids, "labels": labels})[0]) == pytest.approx(
+        float(model(input_ids=ids, labels=labels).loss), rel=1e-4
+    )
+
+
+def test_an_encoder_decoder_model_learns(toy, tmp_path, base):
+    from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=len(tokenizer), d_model=64, d_kv=32, d_ff=128, num_layers=2, num_heads=2,
+            decoder_start_token_id=tokenizer.pad_token_id, pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    ).save_pretrained(tmp_path / "t5")  # fmt: skip
+    tokenizer.save_pretrained(tmp_path / "t5")
+    lines = [json.dumps({"prompt": f"{word} ?", "answer": f"{word} !"}) for word in ("ka", "lo", "mi", "ter")] * 20
+    (tmp_path / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    config = TrainConfig.model_validate(
+        {
+            "data": {"files": [str(tmp_path / "train.jsonl")], "validation_share": 0.1},
+            "model": {"base": str(tmp_path / "t5")},
+            "optimizer": {
+                "learning_rate": 5e-3, "steps": 60, "batch_size": 16, "micro_batch": 8, "precision": "float32",
+            },
+            "evaluate_every": 30, "save_every": 30, "output": str(tmp_path / "run"),
+        }
+    )  # fmt: skip
+    train(config)
+    losses = _figures(tmp_path / "run", "eval_loss")
+
+    assert losses[-1][1] < 0.5 * _figures(tmp_path / "run", "loss")[0][1]
+    assert T5ForConditionalGeneration.from_pretrained(tmp_path / "run" / "model").config.d_model == 64
