@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from pyarrow import fs
 
-from ner_ray.errors import ConfigError
+from ner_ray.uris import open_store
 
 _CHUNK = 1 << 22
 
@@ -22,9 +21,9 @@ class Place:
         """Finds the store; nothing is read.
 
         Raises:
-            ConfigError: nothing installed opens such a URI.
+            InputError: nothing installed opens such a URI.
         """
-        self._store, self.path = _resolve(uri)
+        self._store, self.path = open_store(uri)
 
     @property
     def local(self) -> Path | None:
@@ -86,25 +85,3 @@ class Place:
 
     def _make_parent(self, name: str) -> None:
         self._store.create_dir(self._at(name).rpartition("/")[0], recursive=True)
-
-
-def _resolve(uri: str) -> tuple[Any, str]:
-    if "://" not in uri:
-        return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
-    try:
-        store, path = fs.FileSystem.from_uri(uri)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return _from_fsspec(uri)
-    return store, path
-
-
-def _from_fsspec(uri: str) -> tuple[Any, str]:
-    try:
-        import fsspec
-
-        store, path = fsspec.core.url_to_fs(uri)
-    except (ImportError, ValueError) as error:
-        raise ConfigError(
-            f"no installed store opens {uri}: {error}", hint="s3:// and others need their extra"
-        ) from error
-    return fs.PyFileSystem(fs.FSSpecHandler(store)), path

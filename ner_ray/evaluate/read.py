@@ -8,6 +8,7 @@ from itertools import islice, zip_longest
 from typing import Any, TypeVar
 
 from ner_ray.errors import InputError
+from ner_ray.uris import open_store
 
 BATCH_ROWS = 1024
 _JSON_LINES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz")
@@ -62,7 +63,7 @@ def join(gold: Iterable[Fields], predicted: Iterable[Fields], key: str) -> Itera
 
 def write_text(path: str, text: str) -> None:
     """Writes a file, local or by URI; missing folders are made."""
-    filesystem, inner = _filesystem(path)
+    filesystem, inner = open_store(path)
     filesystem.create_dir(inner.rpartition("/")[0], recursive=True)
     with filesystem.open_output_stream(inner, compression=None) as stream:
         stream.write(text.encode(errors="replace"))
@@ -83,7 +84,7 @@ def _wait(row: Fields | None, key: str, side: dict[str, Fields], name: str) -> s
 def _json_rows(path: str) -> Iterator[Fields]:
     from pyarrow import fs
 
-    filesystem, inner = _filesystem(path)
+    filesystem, inner = open_store(path)
     if filesystem.get_file_info(inner).type == fs.FileType.NotFound:
         raise InputError(f"no file {path}")
     with filesystem.open_input_stream(inner) as stream:
@@ -114,7 +115,7 @@ def _parquet_rows(path: str, columns: Collection[str] | None) -> Iterator[Fields
     import pyarrow as pa
     from pyarrow import dataset
 
-    filesystem, inner = _filesystem(path)
+    filesystem, inner = open_store(path)
     try:
         source = dataset.dataset(inner, format="parquet", filesystem=filesystem)
     except (FileNotFoundError, pa.ArrowInvalid) as error:
@@ -122,14 +123,3 @@ def _parquet_rows(path: str, columns: Collection[str] | None) -> Iterator[Fields
     names = [name for name in source.schema.names if columns is None or name in columns]
     for batch in source.to_batches(columns=names, batch_size=BATCH_ROWS):
         yield from batch.to_pylist()
-
-
-def _filesystem(path: str) -> tuple[Any, str]:
-    from pathlib import Path
-
-    from pyarrow import fs
-
-    if "://" in path:
-        filesystem, inner = fs.FileSystem.from_uri(path)
-        return filesystem, inner
-    return fs.LocalFileSystem(), str(Path(path).absolute())

@@ -12,7 +12,7 @@ from ner_ray.evaluate.plan import Plan
 from ner_ray.evaluate.run import Evaluation, score_batch, summarize, zero
 from ner_ray.pipeline.cluster import connect
 from ner_ray.store.shards import list_shards
-from ner_ray.store.uris import open_store
+from ner_ray.uris import open_store
 
 _BATCH_ROWS = 1024
 _SHARDS_IN_FLIGHT = 1000

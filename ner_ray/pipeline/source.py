@@ -17,7 +17,7 @@ from ray.data.block import BlockMetadata
 
 from ner_ray.schema import PROBLEM, ROW_ID
 from ner_ray.store.run import NumberedShard
-from ner_ray.store.uris import open_store
+from ner_ray.uris import open_store
 
 TEXT = "_text"
 LABELS = "_labels"

@@ -22,7 +22,7 @@ from pyarrow import fs
 
 from ner_ray.errors import RunError
 from ner_ray.store.shards import Shard
-from ner_ray.store.uris import get_json, join, open_store, put_json
+from ner_ray.uris import get_json, join, open_store, put_json
 
 ROW_BITS = 40  # of a row id; the shard's ordinal stands above
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from ner_ray.errors import InputError
-from ner_ray.store.uris import open_store
+from ner_ray.uris import open_store
 
 _LISTERS = 16
 _GLOB = "*?["

@@ -28,7 +28,7 @@ def open_store(uri: str) -> tuple[fs.FileSystem, str]:
         return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
     scheme = uri.split("://", 1)[0]
     if scheme == _PACKAGE:
-        return fs.LocalFileSystem(), str(Path(__file__).parent.parent / uri.removeprefix(f"{_PACKAGE}://"))
+        return fs.LocalFileSystem(), str(Path(__file__).parent / uri.removeprefix(f"{_PACKAGE}://"))
     try:
         return fs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
     except pa.ArrowInvalid:
