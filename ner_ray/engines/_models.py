@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
@@ -48,6 +49,24 @@ def _tokenizer(model: str, revision: str | None, trust_remote_code: bool) -> Any
             f"cannot load the tokenizer of {model}: {error}",
             hint="if the model brings code of its own that you trust: engine.trust_remote_code=true",
         ) from error
+
+
+def model_revision(config: EngineConfig) -> str | None:
+    """What tells this model from another of its name: a hub's commit, or a checksum of a folder's files and sizes."""
+    folder = Path(locate(config.model))
+    if config.model and folder.is_dir():
+        digest = hashlib.sha256((folder / "config.json").read_bytes())
+        for file in sorted(folder.glob("*.safetensors")):
+            digest.update(f"{file.name} {file.stat().st_size}".encode())
+        return digest.hexdigest()[:16]
+    return _hub_commit(config.model) if config.model else None
+
+
+def _hub_commit(model: str) -> str | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(model, "config.json")
+    return Path(cached).parent.name if isinstance(cached, str) else None
 
 
 def render(tokenizer: Any, prompt: Prompt) -> list[int]:  # transformers' tokenizer, which has no types

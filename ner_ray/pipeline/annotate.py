@@ -13,8 +13,9 @@ import pyarrow as pa
 import ray
 
 from ner_ray import __version__
-from ner_ray.config import AnnotateConfig, fingerprint, semantic
+from ner_ray.config import AnnotateConfig, EngineConfig, fingerprint, semantic
 from ner_ray.demos import index_digest
+from ner_ray.engines._models import model_revision
 from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS
 from ner_ray.pipeline.cluster import check_resources, connect
 from ner_ray.pipeline.graph import run_wave
@@ -83,7 +84,7 @@ def annotate(config: AnnotateConfig) -> Summary:
         return _summary(run, config, {}, shards, 0, began)
     connect()
     check_resources(config.resources, 0 if plan.replays else len(plan.pools))
-    run.write_record({**run.record(), **_record(config, settings)})
+    run.write_record({**run.record(), **_record(config, settings), "inputs": _inputs(shards)})
     totals = _run_waves(plan, run, waves, schema)
     summary = _summary(run, config, totals, shards, len(waves), began)
     run.write_record({**run.record(), "finished": _now(), "last": summary.to_dict()})
@@ -145,8 +146,26 @@ def _record(config: AnnotateConfig, settings: dict[str, Any]) -> dict[str, Any]:
         "fingerprint": fingerprint(settings),
         "settings": settings,
         "config": config.model_dump(mode="json"),
+        "models": {role: _model(engine) for role, engine in _engines(config).items()},
         "versions": {"ner_ray": __version__, "python": platform.python_version()} | _versions(),
         "started": _now(),
+    }
+
+
+def _engines(config: AnnotateConfig) -> dict[str, EngineConfig]:
+    return config.engine if isinstance(config.engine, dict) else {"all": config.engine}
+
+
+def _model(engine: EngineConfig) -> dict[str, str | None]:
+    """Which model it was, to be found again."""
+    return {"model": engine.model, "adapter": engine.adapter, "revision": engine.revision or model_revision(engine)}
+
+
+def _inputs(shards: list[Shard]) -> dict[str, int]:
+    return {
+        "shards": len(shards),
+        "rows": sum(shard.rows for shard in shards),
+        "bytes": sum(shard.size for shard in shards),
     }
 
 
