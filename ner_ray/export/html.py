@@ -25,10 +25,10 @@ from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 
 MOST_DOCUMENTS = 1_000
 MOST_CHARACTERS = 200_000  # of one document; a browser lays out more than that only with pain
-_HUES = 12  # in page.css: c0 to c11, 30 degrees apart, and c12 to c23 in another tone
-_TONES = 2
-_NEAR = 2  # hues that are taken for one another, where others are free
+_COLOURS = 24  # in page.css: c0 to c23, hues 15 degrees apart
+_NEAR = 6  # hues that look alike, where others are free
 _LONG = 3_000  # characters, from which a document is folded at first
+_MOST_UNALIGNED = 30  # different ones of one document
 _OPENING = 60  # characters of a document that stand for it in the list
 # A browser would drop or change these, so they are drawn as pictures; a carriage return survives as a reference.
 _DRAWN: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
@@ -118,24 +118,22 @@ def colours(labels: Iterable[str]) -> dict[str, int]:
     """
     result: dict[str, int] = {}
     for rank, label in enumerate(sorted(set(labels))):
-        block = rank // _HUES
-        taken = [slot % _HUES for slot in list(result.values())[block * _HUES :]]
-        hue = _hue(zlib.crc32(label.encode("utf-8", "replace")) % _HUES, taken)
-        result[label] = hue + _HUES * (block % _TONES)
+        taken = list(result.values())[rank - rank % _COLOURS :]
+        result[label] = _hue(zlib.crc32(label.encode("utf-8", "replace")) % _COLOURS, taken)
     return result
 
 
 def _hue(wanted: int, taken: Sequence[int]) -> int:
     def room(hue: int) -> int:
-        return min((min((hue - other) % _HUES, (other - hue) % _HUES) for other in taken), default=_HUES)
+        return min((min((hue - other) % _COLOURS, (other - hue) % _COLOURS) for other in taken), default=_COLOURS)
 
-    turns = [(wanted + step) % _HUES for step in range(_HUES)]
+    turns = [(wanted + step) % _COLOURS for step in range(_COLOURS)]
     return wanted if room(wanted) >= _NEAR else max(turns, key=room)
 
 
 def _page(shown: Sequence[tuple[Document, Annotation]]) -> dict[str, Any]:
     counts = Counter(entity.label for _, annotation in shown for entity in annotation.entities)
-    mentioned = {mention.label for _, annotation in shown for mention in annotation.unaligned}
+    mentioned = {mention.label for _, annotation in shown for mention in annotation.unaligned if mention.label}
     labels = sorted(counts, key=lambda label: (-counts[label], label))
     names = [*labels, *sorted(mentioned - counts.keys())]
     legend = _Legend({label: number for number, label in enumerate(names)}, colours(names))
@@ -152,6 +150,7 @@ def _page(shown: Sequence[tuple[Document, Annotation]]) -> dict[str, Any]:
 
 def _article(document: Document, annotation: Annotation, legend: _Legend) -> dict[str, Any]:
     text = document.text[:MOST_CHARACTERS]
+    unaligned = Counter((mention.text, mention.label) for mention in annotation.unaligned)
     drawn = [entity for entity in annotation.entities if entity.start < entity.end <= len(text)]
     return {
         "id": document.doc_id,
@@ -161,7 +160,8 @@ def _article(document: Document, annotation: Annotation, legend: _Legend) -> dic
         "long": len(text) > _LONG,
         "body": draw(text, drawn, legend.number, legend.colour),
         "entities": annotation.entities,
-        "unaligned": annotation.unaligned,
+        "unaligned": unaligned.most_common(_MOST_UNALIGNED),
+        "unaligned_more": max(0, len(unaligned) - _MOST_UNALIGNED),
         "status": annotation.status.value,
         "flawed": annotation.status is not DocumentStatus.OK or bool(annotation.problems),
         "problems": annotation.problems,

@@ -180,6 +180,16 @@ def test_the_page_counts_labels_and_tells_status_problems_and_what_was_not_found
         assert said in content
 
 
+def test_what_was_not_found_is_listed_once_with_its_number_and_not_without_end(tmp_path):
+    unaligned = [*[Mention("Dundalk")] * 3, *(Mention(f"name {number}") for number in range(100))]
+
+    content = page(tmp_path, (Document("d", "text", ()), Annotation((), tuple(unaligned))))
+
+    assert content.count("Dundalk") == 1
+    assert "×3" in content
+    assert "and 71 more" in content
+
+
 def _legend(content: str) -> list[tuple[str, str]]:
     rows = content.split("<ul>")[1].split("</ul>", maxsplit=1)[0].split("<li>")[1:]
     return [(row.split('title="')[1].split('"')[0], row.split('"count">')[1].split("<")[0]) for row in rows]
@@ -239,12 +249,15 @@ def test_labels_of_a_page_differ_in_colour_while_there_are_colours(labels):
     assert html.colours(labels) == html.colours(reversed(labels))
 
 
-@given(st.lists(st.text(min_size=1, max_size=8), unique=True, min_size=1, max_size=4))
-def test_a_few_labels_never_get_neighbouring_hues(labels):
+@pytest.mark.parametrize(("most", "degrees"), [(4, 60), (8, 30), (12, 15)])
+@given(data=st.data())
+def test_the_fewer_labels_the_farther_apart_their_hues(data, most, degrees):
+    labels = data.draw(st.lists(st.text(min_size=1, max_size=8), unique=True, min_size=2, max_size=most))
+
     hues = sorted(html.colours(labels).values())
 
-    gaps = [(after - before) % 12 for before, after in zip(hues, [*hues[1:], hues[0] + 12], strict=True)]
-    assert len(labels) == 1 or min(gaps) >= 2
+    gaps = [(after - before) * 15 for before, after in zip(hues, [*hues[1:], hues[0] + 24], strict=True)]
+    assert min(gaps) >= degrees
 
 
 def test_many_labels_share_colours_rather_than_fail():
@@ -256,4 +269,4 @@ def test_many_labels_share_colours_rather_than_fail():
 @pytest.mark.parametrize("label", ["person", "地名", "\ud800"])
 def test_a_label_alone_has_the_colour_its_name_gives_it(label):
     assert html.colours([label]) == html.colours([label])
-    assert 0 <= html.colours([label])[label] < 12
+    assert 0 <= html.colours([label])[label] < 24
