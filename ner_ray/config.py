@@ -184,9 +184,8 @@ class ResourceConfig(Section):
     gpus: float = operational(0.0, ge=0, description="GPUs a replica (times tensor_parallel).")
     cpus: float = operational(1.0, ge=0, description="CPUs a replica.")
     tensor_parallel: int = operational(1, ge=1, description="GPUs that one engine is spread over.")
-    batch_rows: int = operational(32, ge=1, description="Rows a batch that is sent to an engine.")
-    batches_in_flight: int = operational(16, ge=1, description="Batches at once in an engine.")
-    block_kib: int = operational(512, ge=16, description="Size of a block between stages, in KiB: the unit of retry.")
+    block_kib: int = operational(256, ge=16, description="Size of a block between stages, in KiB: the unit of retry.")
+    blocks_in_flight: int = operational(4, ge=1, description="Blocks whose rows are in an engine at once.")
     cpu_tasks: int | None = operational(None, ge=1, description="Chunking and reading tasks at once; default: Ray's.")
 
 

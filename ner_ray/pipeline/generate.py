@@ -1,7 +1,9 @@
-"""The engine stage: an actor with an engine in it, and many small batches of rows in flight.
+"""The engine stage: an actor with an engine in it, and the rows of several blocks in flight.
 
-Rows go through on one event loop; each asks its steps' prompts as soon as they are known, so the engine always has
-more requests waiting than it can run, and nothing waits for the longest answer of a batch.
+All rows of a block go through at once, on one event loop that is the stage's own; each asks its steps' prompts as soon
+as they are known. While the last rows of one block are answered those of the next are under way, so the engine always
+has more requests waiting than it can run. (Ray has an event loop for such stages too, which stands still whenever
+what is finished cannot be handed on at once.)
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import NoReturn
 
 import pyarrow as pa
 
@@ -48,21 +51,25 @@ class GenerateStage:
         self._places = asyncio.Semaphore(_REQUESTS_PER_SEQUENCE * config.max_num_seqs)
         self._in_flight = 0
         self._busy_since = time.monotonic()
-        self._watcher: asyncio.Task[None] | None = None
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="rows", daemon=True).start()
+        self._watcher = asyncio.run_coroutine_threadsafe(self._watch(), self._loop)
         counts.add(seconds_start=time.perf_counter() - began, engines=1)
 
-    async def __call__(self, table: pa.Table) -> pa.Table:
-        """The rows with their exchanges, and with problems where a request was refused."""
-        self._watcher = self._watcher or asyncio.get_running_loop().create_task(self._watch())
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """The rows with their exchanges, and with problems where a request was refused. Ray calls from threads."""
         rows = table.select([name for name in ROW if name in table.column_names]).to_pylist()
-        try:
-            answered = await asyncio.gather(*(self._row(row) for row in rows))
-        except EngineError as error:
-            self._die(str(error))
+        answered = asyncio.run_coroutine_threadsafe(self._rows(rows), self._loop).result()
         self._counts.post()
         exchanges, problems = zip(*answered, strict=True) if answered else ((), ())
         table = schema.with_column(table, EXCHANGES, pa.list_(schema.EXCHANGE), exchanges)
         return schema.with_column(table, PROBLEMS, pa.list_(schema.PROBLEM), problems)
+
+    async def _rows(self, rows: list[Row]) -> list[tuple[list[Row], list[Row]]]:
+        try:
+            return await asyncio.gather(*(self._row(row) for row in rows))
+        except EngineError as error:
+            self._die(str(error))
 
     async def _row(self, row: Row) -> tuple[list[Row], list[Row]]:
         chunks = [schema.chunk_from_row(chunk) for chunk in row[CHUNKS]]
@@ -137,7 +144,7 @@ class GenerateStage:
             if self._in_flight and silent > self._pool.engine.stall_seconds:
                 self._die(f"no answer for {silent:.0f} s with {self._in_flight} requests in flight")
 
-    def _die(self, reason: str) -> Any:
+    def _die(self, reason: str) -> NoReturn:
         """Ends this process: an exception would end the job, a dead process is replaced and its rows come again."""
         self._counts.say(f"engine.died pool={self._pool.name} reason={reason}")
         _LOG.error("engine.died pool=%s reason=%s", self._pool.name, reason)

@@ -19,7 +19,6 @@ from ner_ray.pipeline.stages import ChunkStage, ReadStage
 from ner_ray.schema import ROW_ID
 from ner_ray.store.run import RunDirectory, Wave
 
-_BATCHES_PER_CALL = 4  # Ray runs so many batches of one block at once
 _CHECKPOINT_MEMORY = 256 * 1024**2
 # What a CPU task may take. It also keeps Ray from fusing CPU stages into the engines' actors, whose demands differ.
 _TASK_MEMORY = 512 * 1024**2
@@ -85,17 +84,17 @@ def _on_cpus(rows: Dataset, stage: Any, tasks: TaskPoolStrategy) -> Dataset:
 
 def _generate(rows: Dataset, plan: Plan, pool: int, counts: Counts) -> Dataset:
     resources = plan.config.resources
-    calls = max(1, resources.batches_in_flight // _BATCHES_PER_CALL)
     return rows.map_batches(
         GenerateStage,
         fn_constructor_kwargs={"plan": plan, "pool": pool, "counts": counts},
-        batch_size=resources.batch_rows,
+        batch_size=None,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(
             min_size=resources.replicas,
             max_size=resources.max_replicas or resources.replicas,
-            max_concurrent_calls_per_actor=calls,
-            max_tasks_in_flight_per_actor=2 * calls,
+            max_concurrent_calls_per_actor=resources.blocks_in_flight,
+            max_tasks_in_flight_per_actor=2 * resources.blocks_in_flight,
+            enable_true_multi_threading=True,
         ),
         **_share(resources),
     )

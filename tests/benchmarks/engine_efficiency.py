@@ -76,13 +76,13 @@ class TimedStage(GenerateStage):
         super()._leave()
         self._last = time.monotonic()
 
-    async def __call__(self, table: pa.Table) -> pa.Table:
-        answered = await super().__call__(table)
+    def __call__(self, table: pa.Table) -> pa.Table:
+        answered = super().__call__(table)
         for row in answered["exchanges"].to_pylist():
             self.tokens += sum(one["output_tokens"] for exchange in row for one in exchange["completions"])
         folder = self._plan.config.output.path
         timing = {"tokens": self.tokens, "seconds": self._last - self.first}
-        Path(folder, "timing.json").write_text(json.dumps(timing))  # noqa: ASYNC240  # a line, once a batch
+        Path(folder, "timing.json").write_text(json.dumps(timing))
         return answered
 
 
