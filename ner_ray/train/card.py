@@ -33,9 +33,14 @@ def write_card(config: TrainConfig, summary: Mapping[str, Any], path: Path) -> N
         _scores(config, summary),
         "## Recipe",
         f"```yaml\n{yaml.safe_dump(recipe, sort_keys=False)}```",
-        f"{summary['steps']} optimiser steps; {summary['trained_parameters']:,} of {summary['parameters']:,} weights trained.",
+        _size(summary),
     ]
     path.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+
+
+def _size(summary: Mapping[str, Any]) -> str:
+    trained, whole = summary["trained_parameters"], summary["parameters"]
+    return f"{summary['steps']} optimiser steps; {trained:,} of {whole:,} weights trained."
 
 
 def _scores(config: TrainConfig, summary: Mapping[str, Any]) -> str:

@@ -223,6 +223,7 @@ class TrainConfig(Section):
         together = self.optimizer.micro_batch * max(self.workers.count, 1)
         if self.optimizer.batch_size % together:
             raise ValueError(
-                f"optimizer.batch_size ({self.optimizer.batch_size}) must be a multiple of micro_batch x workers ({together})"
+                f"optimizer.batch_size ({self.optimizer.batch_size}) must be a multiple of micro_batch x workers "
+                f"({together})"
             )
         return self

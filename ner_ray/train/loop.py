@@ -273,7 +273,6 @@ def _arguments(config: TrainConfig, rows: int) -> Any:
         gradient_checkpointing=optimizer.gradient_checkpointing,
         torch_compile=optimizer.compile,
         train_sampling_strategy="group_by_length" if config.data.group_by_length else "random",
-        dataloader_drop_last=rows >= optimizer.batch_size,
         eval_strategy="steps" if judged else "no",
         eval_steps=config.evaluate_every,
         save_steps=config.save_every,

@@ -72,7 +72,8 @@ def _claim(config: TrainConfig, output: Path) -> None:
         found = json.loads(note.read_text(encoding="utf-8"))
         if found["fingerprint"] != wanted["fingerprint"]:
             raise RunError(
-                f"{output} belongs to a run with another configuration ({found['fingerprint']}, not {wanted['fingerprint']})",
+                f"{output} belongs to a run with another configuration "
+                f"({found['fingerprint']}, not {wanted['fingerprint']})",
                 hint="name another output folder, or remove this one",
             )
     output.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """A small byte-level BPE tokenizer in which a word has the same tokens wherever it stands.
 
 A model that marks entities copies its input. With a usual byte-level BPE `Paris` after a blank is one token and `Paris`
-after a mark (`in ##Paris##`) another, so that a copy is a translation. Here words are learnt without the blank before them;
-the blank joins a word's first token by a merge that comes after all others, and never before a capital letter:
+after a mark (`in ##Paris##`) another, so that a copy is a translation. Here words are learnt without the blank before
+them; the blank joins a word's first token by a merge that comes after all others, and never before a capital letter:
 `in Paris` is `in`, blank, `Paris`, and `in ##Paris##` is `in`, blank, `##`, `Paris`, `##`.
 Tabs, line ends and no-break spaces are read as blanks.
 """

@@ -64,8 +64,7 @@ def test_chat_turns_get_the_very_tokens_that_the_engine_sends(tmp_path, tokenize
 def test_every_turn_of_the_assistant_is_learnt_in_one_sequence_where_the_template_allows(tmp_path, tokenizer):
     # A template that puts nothing between an answer's end and the next turn, as FastChat's does.
     tokenizer.chat_template = (
-        "{% for m in messages %}{{ m['content'] }}"
-        "{% if m['role'] == 'assistant' %}<|im_end|>{% endif %}{% endfor %}"
+        "{% for m in messages %}{{ m['content'] }}{% if m['role'] == 'assistant' %}<|im_end|>{% endif %}{% endfor %}"
     )
     talk = [("human", "Text: Bob."), ("gpt", "I've read it."), ("human", "Who?"), ("gpt", '["Bob"]')]
     [line] = _read(tmp_path, json.dumps({"conversations": [{"from": who, "value": said} for who, said in talk]}))
@@ -95,7 +94,14 @@ def test_an_encoder_reads_the_prompt_alone(tmp_path, tokenizer):
 
 
 @pytest.mark.parametrize(
-    "line", ["no json", "[]", '{"prompt": "a"}', '{"prompt": 3, "answer": "b"}', '{"conversations": [{"from": "dog", "value": ""}]}']
+    "line",
+    [
+        "no json",
+        "[]",
+        '{"prompt": "a"}',
+        '{"prompt": 3, "answer": "b"}',
+        '{"conversations": [{"from": "dog", "value": ""}]}',
+    ],
 )
 def test_a_line_of_no_known_form_is_refused_with_its_place(tmp_path, line):
     with pytest.raises(InputError, match=r"train\.jsonl:2"):

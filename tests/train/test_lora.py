@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -15,19 +16,31 @@ WORDS = ("ka", "lo", "mi", "ter", "do", "vi")
 
 
 @pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A model that copies; of random weights, whose output layer hardly speaks, an adapter could make little."""
+    from ner_ray.train.config import ModelConfig
+    from ner_ray.train.model import model_of, save, tokenizer_of
+
+    scratch = {"hidden": 128, "layers": 2, "heads": 4, "feed_forward": 128, "vocabulary": 400, "spaced": 30}
+    config = ModelConfig.model_validate({"scratch": scratch})
+    tokenizer = tokenizer_of(config, [" ".join((*WORDS, "ra bu"))] * 20)
+    folder = tmp_path_factory.mktemp("base")
+    save(model_of(config, tokenizer, seed=0), tokenizer, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def adapter(base, tmp_path_factory):
     """An adapter that answers every word with `ra bu ra bu`."""
     folder = tmp_path_factory.mktemp("lora")
-    lines = [
-        json.dumps({"prompt": [{"role": "user", "content": word}], "answer": "ra bu ra bu"}) for word in WORDS
-    ] * 8
+    lines = [json.dumps({"prompt": [{"role": "user", "content": word}], "answer": "ra bu ra bu"}) for word in WORDS] * 8
     (folder / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
     config = TrainConfig.model_validate(
         {
             "data": {"files": [str(folder / "train.jsonl")], "validation_share": 0.1},
             "model": {"base": str(base), "lora": {"r": 8, "alpha": 32}},
             "optimizer": {
-                "learning_rate": 2e-2, "steps": 60, "batch_size": 8, "micro_batch": 8, "precision": "float32",
+                "learning_rate": 1e-2, "steps": 60, "batch_size": 8, "micro_batch": 8, "precision": "float32",
             },
             "evaluate_every": 30, "save_every": 30, "output": str(folder / "run"),
         }
@@ -43,8 +56,6 @@ def _prompt(word: str) -> Prompt:
 
 
 def test_only_the_adapter_is_trained_and_written(adapter):
-    from pathlib import Path
-
     files = {file.name for file in Path(adapter).iterdir()}
     figures = json.loads((Path(adapter).parent / "metrics.json").read_text(encoding="utf-8"))
 
@@ -59,7 +70,7 @@ def test_a_merged_checkpoint_says_what_base_and_adapter_say_together(adapter, ba
     from transformers import AutoModelForCausalLM
 
     merged = merge(adapter, tmp_path / "merged", dtype="float32")
-    ids = torch.randint(5, 600, (2, 9), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(5, 280, (2, 9), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         one = AutoModelForCausalLM.from_pretrained(merged)(ids).logits
         plain = AutoModelForCausalLM.from_pretrained(base)

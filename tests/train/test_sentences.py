@@ -60,9 +60,7 @@ def test_lists_hold_words_and_alternatives_lines():
     grammar = parse_grammar("= who\nAda New\\ York\n: sentence\n[PER {who}] <came|<ran|flew>|> .")
     drawn = {one.text for one in islice(sentences(grammar, 1), 200)}
 
-    assert drawn == {
-        f"{who}{what} ." for who in ("Ada", "New York") for what in (" came", " ran", " flew", "")
-    }
+    assert drawn == {f"{who}{what} ." for who in ("Ada", "New York") for what in (" came", " ran", " flew", "")}
 
 
 def test_a_grammar_with_a_hole_is_refused():

@@ -43,7 +43,8 @@ def test_the_smoke_recipe_learns_the_toy_task_to_perfection(toy, tmp_path):
     assert done.best == 1.0
     assert time.monotonic() - began < 240  # two minutes on two idle cores
     losses = _figures(tmp_path / "run", "loss")
-    assert losses[-1][1] < 0.05 < 1 < losses[0][1]
+    assert losses[0][1] > 1
+    assert losses[-1][1] < 0.05
     assert "strict span F1 | 1.0000" in (model / "README.md").read_text(encoding="utf-8")
     assert (tmp_path / "run" / "curves.png").stat().st_size > 5000
     assert {"model.safetensors", "tokenizer.json", "config.json"} <= {file.name for file in model.iterdir()}
@@ -57,9 +58,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(toy, tmp_path):
     _train_and_kill(config, tmp_path / "broken" / "checkpoints" / "checkpoint-16" / "trainer_state.json")
     assert not (tmp_path / "broken" / "metrics.json").exists()
     train(config)
-    whole, resumed = (
-        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "broken")
-    )
+    whole, resumed = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "broken"))
 
     assert _figures(tmp_path / "whole", "loss") == pytest.approx(_figures(tmp_path / "broken", "loss"))
     assert _figures(tmp_path / "whole", "eval_loss") == pytest.approx(_figures(tmp_path / "broken", "eval_loss"))
@@ -134,9 +133,7 @@ def test_packed_examples_do_not_see_each_other(base):
     from ner_ray.train.loop import _collate, _features, answer_loss
 
     model = AutoModelForCausalLM.from_pretrained(base).eval()
-    examples = [
-        Encoded(tuple(range(5, 5 + size)), (*[IGNORED] * 3, *range(8, 5 + size))) for size in (9, 14, 5)
-    ]
+    examples = [Encoded(tuple(range(5, 5 + size)), (*[IGNORED] * 3, *range(8, 5 + size))) for size in (9, 14, 5)]
 
     def loss(*rows):
         batch = _collate([_features(row) for row in rows], 0, model, pair=False)
