@@ -13,9 +13,11 @@ from ner_ray.align import place
 from ner_ray.config import AlignConfig
 from ner_ray.evaluate.papers import b2ner as b2ner_scorer
 from ner_ray.evaluate.papers._matches import normalize, unique
-from ner_ray.families import b2ner, cascade, gner, ra_it, universal_ner
+from ner_ray.families import b2ner, cascade, gner, instruct, ra_it, universal_ner
 from ner_ray.families.base import Step
+from ner_ray.synth import teacher
 from ner_ray.types import Completion, Entity, Exchange, Label, Passage, Prompt, Reading
+from tests.golden.synthesis import own_extractor_target
 
 Case = dict[str, Any]
 
@@ -40,6 +42,8 @@ def _theirs(case: Case) -> Any:
         return [sorted({(one["start"], one["end"]) for one in sample}) for sample in result["per_sample"]]
     if case["function"].startswith("apps."):
         return [(one["start"], one["end"], one["label"]) for one in result["entities"]]
+    if case["function"].startswith("stage1_trans"):
+        return result["target"]
     return result
 
 
@@ -96,11 +100,19 @@ def _cascade(case: Case) -> list[list[tuple[int, int]]]:
     return [sorted((one.start, one.end) for one in _placed(passage, reading)) for reading in readings]
 
 
+def _teacher(case: Case) -> list[dict[str, str]]:
+    options = instruct.Options(prompt="annotation", language="zh")
+    answer = teacher.read("x", [case["output_text"]], options)
+    return [{mention.text: mention.label} for mention in answer.mentions]
+
+
 _OURS: dict[str, Callable[[Case], Any]] = {
     "EvaluatorNER._extract + MetricF1": _b2ner,
     "apps.predict_entities (fake model)": _gner_demo,
     "evaluation/evaluate.entity_parser": _listed(ra_it),
     "extract + extract_predictions + parser (evaluate.py)": _gner,
     "extract_entities_with_positions + merge_entities (infer.py)": _cascade,
+    "response_2_prediction_of_dict_json (uses eval())": _teacher,
     "src/eval/evaluate.parser": _listed(universal_ner),
+    "stage1_trans.convert_to_conversation_format": own_extractor_target,
 }

@@ -1,0 +1,235 @@
+"""DynamicNER's four steps: the classifier's questions with lists that change from row to row.
+
+merge     the lists of two levels of one entity become one list, and its two questions one
+synonyms  types in list and answer are called otherwise
+reduce    options are taken off the list at random, never the answer
+special   the answer becomes `other ...` or `miscellaneous ...`, whatever it was: label noise, off unless asked for
+
+Luo et al., "DynamicNER", 2025; github.com/CascadeNER/CascadeNER, commit b059512, `DynamicNER/categorization`. How often
+a step is taken follows from how the answers are spread, as published; every draw is seeded, where theirs has no seed.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean, pstdev
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ner_ray.synth.questions import Question
+from ner_ray.types import LabelSet
+
+_SPECIAL = ("miscellaneous", "other")
+_FEWEST = 3  # options that a list keeps
+_MOST_ADDED = 2  # options of the second level that a merged list gets beside the answer
+
+StepName = Literal["merge", "synonyms", "reduce", "special"]
+
+
+class DynamicOptions(BaseModel):
+    """Which steps, in which order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: tuple[StepName, ...] = Field(
+        default=("merge", "synonyms", "reduce"),
+        description="In the order in which they are taken. Published is `special` too, as the last: it makes answers "
+        "wrong on purpose, at a rate of 0.16 to 0.3.",
+    )
+    synonyms: Mapping[str, str] = Field(
+        default_factory=dict, description="Type -> how else it may be called; compared without accents and case."
+    )
+    seed: int = Field(default=0, description="Of all draws.")
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """Who is whose parent in a label tree, by name; of a name that occurs twice the last place counts, as published."""
+
+    parents: Mapping[str, str]
+    children: Mapping[str, tuple[str, ...]]
+    top: tuple[str, ...]
+
+    @classmethod
+    def of(cls, labels: LabelSet, shown: Mapping[str, str] | None = None) -> Hierarchy:
+        """The hierarchy of a label tree. `shown` is what the questions call a label; in lower case without it."""
+        names = shown or {}
+        parents: dict[str, str] = {}
+        children: dict[str, tuple[str, ...]] = {}
+        pending = list(labels)
+        while pending:
+            label = pending.pop(0)
+            name = names.get(label.name, label.name.lower())
+            own = tuple(names.get(child.name, child.name.lower()) for child in label.children)
+            parents.update(dict.fromkeys(own, name))
+            if own:
+                children[name] = own
+            pending += label.children
+        return cls(parents, children, tuple(names.get(label.name, label.name.lower()) for label in labels))
+
+    def parent(self, name: str) -> str:
+        """A type's parent; a type of the top level is its own."""
+        return self.parents.get(name, name)
+
+    def related(self, name: str) -> set[str]:
+        """A type's siblings, itself among them, its parent and its children."""
+        parent = self.parent(name)
+        siblings = self.top if parent == name else self.children[parent]
+        return {*siblings, parent, *self.children.get(name, ())}
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How the answers of a set of questions are spread over the types.
+
+    Attributes:
+        cohesion: the share of all pairs of answers that are siblings, or equal, below the top level.
+        entropy: normalised to [0, 1].
+        gini: 0 where all types are equally frequent.
+        variation: standard deviation of the frequencies by their mean.
+        counts: the frequencies.
+    """
+
+    cohesion: float
+    entropy: float
+    gini: float
+    variation: float
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def health(self) -> float:
+        """The published sum of the four."""
+        steadiness = (2.5 - min(self.variation, 2.5)) / 2.5
+        return 0.4 * self.cohesion + 0.3 * self.entropy + 0.2 * (1 - self.gini) + 0.1 * steadiness
+
+
+def spread(answers: Sequence[str], hierarchy: Hierarchy) -> Spread:
+    """How some answers are spread; all zero for none."""
+    counts = Counter(answers)
+    if not counts:
+        return Spread(0.0, 0.0, 0.0, 0.0)
+    values, total = sorted(counts.values()), len(answers)
+    pairs = total * (total - 1) // 2
+    siblings = (sum(counts[name] for name in names) for names in hierarchy.children.values())
+    cohesive = sum(size * (size - 1) // 2 for size in siblings)
+    entropy = -sum(value / total * math.log2(value / total) for value in values)
+    sums = sum(value * (len(values) - at) for at, value in enumerate(values))
+    return Spread(
+        cohesion=cohesive / pairs if pairs else 0.0,
+        entropy=entropy / math.log2(len(values)) if len(values) > 1 else 0.0,
+        gini=(len(values) + 1 - 2 * sums / total) / len(values),
+        variation=pstdev(values) / fmean(values),
+        counts=dict(counts),
+    )
+
+
+def vary(
+    questions: Sequence[Sequence[Question]], hierarchy: Hierarchy, options: DynamicOptions
+) -> list[list[Question]]:
+    """The questions, by entity, after all steps; each step is drawn from a generator of its own.
+
+    Args:
+        questions: for each entity those of all its levels, in order.
+        hierarchy: of the label set.
+        options: which steps.
+    """
+    groups = [list(group) for group in questions]
+    for name in options.steps:
+        rng = random.Random(f"{options.seed}:{name}")  # noqa: S311 - to be repeatable, not secret
+        found = spread([question.answer for group in groups for question in group], hierarchy)
+        if name == "merge":
+            groups = _merged(groups, found, hierarchy, rng)
+        else:
+            groups = [[_STEPS[name](one, found, options, rng) for one in group] for group in groups]
+    return groups
+
+
+def merge(first: Question, second: Question, hierarchy: Hierarchy, rng: random.Random) -> Question:
+    """One question for two levels: the first list without the parents of what it gets of the second one."""
+    others = [option for option in second.options if option != second.answer]
+    related = hierarchy.related(second.answer)
+    near = [option for option in others if option in related]
+    far = [option for option in others if option not in related]
+    wanted = min(_MOST_ADDED, len(others))
+    added = rng.sample(near, min(wanted, len(near)))
+    added += rng.sample(far, wanted - len(added))
+    return replace(
+        first, options=merge_options(first.options, [second.answer, *added], hierarchy), answer=second.answer
+    )
+
+
+def merge_options(options: Sequence[str], added: Sequence[str], hierarchy: Hierarchy) -> tuple[str, ...]:
+    """A list with more types, sorted, without the parents of any that are in it."""
+    covered = {hierarchy.parent(name) for name in added}
+    merged = {*(name for name in options if name not in covered), *added}
+    parents = {hierarchy.parent(name) for name in merged if hierarchy.parent(name) != name}
+    return tuple(sorted(merged - parents))
+
+
+def one_special(options: Sequence[str]) -> list[str]:
+    """A list with only the first of its options that stand for all the rest (`other ...`, `miscellaneous ...`)."""
+    special = [name for name in options if name.startswith(_SPECIAL)]
+    return [name for name in options if name not in special[1:]]
+
+
+def synonym_key(name: str) -> str:
+    """What two spellings of a type have in common: lower case, without accents and all else that is not ASCII."""
+    return unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
+
+
+def _merged(
+    groups: Sequence[list[Question]], found: Spread, hierarchy: Hierarchy, rng: random.Random
+) -> list[list[Question]]:
+    rate = 0.6 if found.cohesion < 0.04 else 0.4
+    return [
+        [merge(group[0], group[1], hierarchy, rng), *group[2:]] if len(group) > 1 and rng.random() < rate else group
+        for group in groups
+    ]
+
+
+def _synonyms(question: Question, found: Spread, options: DynamicOptions, rng: random.Random) -> Question:
+    if rng.random() > (0.2 if found.variation > 2 else 0.4):
+        return question
+    median = sorted(found.counts.values())[len(found.counts) // 2]
+    frequent = found.gini > 0.6
+    names = {synonym_key(name): other for name, other in options.synonyms.items()}
+
+    def call(name: str) -> str:
+        often = found.counts.get(name, 0)
+        return names.get(synonym_key(name), name) if (often > median if frequent else often < median) else name
+
+    return replace(question, options=tuple(map(call, question.options)), answer=call(question.answer))
+
+
+def _reduce(question: Question, found: Spread, options: DynamicOptions, rng: random.Random) -> Question:  # noqa: ARG001
+    if rng.random() >= (0.24 if found.entropy < 0.8 else 0.3) or len(question.options) <= _FEWEST:
+        return question
+    others = [name for name in question.options if name != question.answer]
+    size = rng.randint(_FEWEST, len(others) + 1)
+    kept = [question.answer, *rng.sample(others, size - 1)]
+    return replace(question, options=tuple(rng.sample(kept, len(kept))))
+
+
+def _special(question: Question, found: Spread, options: DynamicOptions, rng: random.Random) -> Question:  # noqa: ARG001
+    poor = found.health < 0.4
+    rate = (0.2 if poor else 0.3) * (0.8 if found.cohesion < 0.03 else 1)
+    names = one_special(question.options)
+    if rng.random() >= rate or len(names) < _FEWEST:
+        return question
+    answer = next((name for name in names if name.startswith(_SPECIAL)), "unknown")
+    names = names if answer in names else [*names, answer]
+    weights = (0.1, 0.2, 0.2, 0.5) if poor else (0.2, 0.3, 0.3, 0.2)
+    removable = [name for name in names if name != answer]
+    count = min(rng.choices(range(4), weights)[0], len(names) - _FEWEST)
+    removed = set(rng.sample(removable, count))
+    kept = [name for name in names if name not in removed]
+    return replace(question, options=tuple(rng.sample(kept, len(kept))), answer=answer)
+
+
+_STEPS = {"synonyms": _synonyms, "reduce": _reduce, "special": _special}

@@ -1,0 +1,125 @@
+"""Documents cut into passages for a teacher, with their places kept, and repeated passages found.
+
+`split` is LangChain's recursive splitter (`RecursiveCharacterTextSplitter` with `keep_separator=True` and no overlap),
+as Sky-NER's `2.chunk_corpus.py` uses it (github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, commit f4b177b), on places
+instead of strings. That leaves the sign that ends a sentence at the beginning of the next passage, which
+`move_sentence_ends` repairs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+
+from ner_ray.text.normalize import fold
+
+Span = tuple[int, int]
+CountTokens = Callable[[list[str]], list[int]]
+
+SEPARATORS = {
+    "zh": ("。", "！", "？", "\n\n", "\n", "；", " "),
+    "en": (". ", "! ", "? ", "\n\n", "\n", "; ", " "),
+}
+"""Where a passage may be cut, the best place first: as published for Chinese; the same signs for English, for which
+nothing is published."""
+
+SENTENCE_ENDS = "。！？；"
+_CLOSERS = "”’」』）】》…"
+
+
+def split(
+    text: str, count_tokens: CountTokens, budget: int, separators: Sequence[str] = SEPARATORS["zh"]
+) -> list[Span]:
+    """Passages in order, as half-open places without white space at their ends.
+
+    A piece is cut at the first separator that occurs in it, and pieces are joined while they have at most `budget`
+    tokens together; tokens are counted piece by piece, as published, so a passage may differ from the sum by a few. A
+    piece without any separator stays as it is, however long.
+    """
+    trimmed = (_trim(text, *span) for span in _split(text, 0, len(text), count_tokens, budget, separators))
+    return [(start, end) for start, end in trimmed if start < end]
+
+
+def move_sentence_ends(text: str, spans: Sequence[Span], *, whole: bool = True) -> list[Span]:
+    """The passages with the sign that ends a sentence in the passage of that sentence.
+
+    Args:
+        text: the document.
+        spans: its passages; a sign is moved only where nothing stands between a passage and the next.
+        whole: move a run of signs with the quotes and brackets that close behind it; else, as published, one sign. That
+            can leave an empty passage, which is kept where `whole` is false.
+    """
+    moved = list(spans)
+    pattern = re.compile(f"[{SENTENCE_ENDS}]+[{_CLOSERS}]*" if whole else f"[{SENTENCE_ENDS}]")
+    for number, (left, right) in enumerate(pairwise(spans), start=1):
+        match = pattern.match(text, *right)
+        if match and left[1] == right[0]:
+            moved[number - 1] = (moved[number - 1][0], match.end())
+            moved[number] = (match.end(), right[1])
+    if not whole:
+        return moved
+    trimmed = (_trim(text, *span) for span in moved)
+    return [(start, end) for start, end in trimmed if start < end]
+
+
+def digest(text: str) -> str:
+    """32 hexadecimal digits that are the same for texts that differ in case, width and white space alone."""
+    return hashlib.blake2b(fold(text).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def distinct(texts: Iterable[str]) -> list[int]:
+    """The places of the first of all texts with one `digest`."""
+    first: dict[str, int] = {}
+    for number, text in enumerate(texts):
+        first.setdefault(digest(text), number)
+    return list(first.values())
+
+
+def _split(
+    text: str, start: int, end: int, count_tokens: CountTokens, budget: int, separators: Sequence[str]
+) -> list[Span]:
+    at = next((i for i, one in enumerate(separators) if text.find(one, start, end) >= 0), len(separators))
+    separator, finer = (separators[at], separators[at + 1 :]) if at < len(separators) else (None, ())
+    pieces = _pieces(text, start, end, separator)
+    counts = count_tokens([text[begin:stop] for begin, stop in pieces])
+    done: list[Span] = []
+    waiting: list[tuple[Span, int]] = []
+    for piece, tokens in zip(pieces, counts, strict=True):
+        if tokens < budget:
+            waiting.append((piece, tokens))
+            continue
+        done += _join(waiting, budget)
+        waiting = []
+        done += _split(text, *piece, count_tokens, budget, finer) if finer else [piece]
+    return done + _join(waiting, budget)
+
+
+def _pieces(text: str, start: int, end: int, separator: str | None) -> list[Span]:
+    """What a separator cuts `text[start:end]` into; each piece but the first begins with one."""
+    if separator is None:
+        return [(start, end)]
+    cuts = [match.start() for match in re.finditer(re.escape(separator), text[start:end])]
+    borders = [start, *(start + cut for cut in cuts), end]
+    return [(left, right) for left, right in pairwise(borders) if left < right]
+
+
+def _join(pieces: Sequence[tuple[Span, int]], budget: int) -> list[Span]:
+    """Neighbours joined from the left while they fit."""
+    joined: list[Span] = []
+    total = 0
+    for (start, end), tokens in pieces:
+        if joined and total + tokens <= budget:
+            joined[-1] = (joined[-1][0], end)
+            total += tokens
+        else:
+            joined.append((start, end))
+            total = tokens
+    return joined
+
+
+def _trim(text: str, start: int, end: int) -> Span:
+    inside = text[start:end]
+    first = end - len(inside.lstrip())
+    return first, first + len(inside.strip())

@@ -1,0 +1,70 @@
+"""The classifier's training rows of CascadeNER: a question with a list of types, and the right one of them.
+
+The wording is the family's (`cascade`, wording `training`); here only the list at its end is read and changed, so rows
+that others have written can be changed too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ner_ray.errors import InputError
+from ner_ray.families import cascade
+from ner_ray.types import Entity, Exchange, LabelSet, Passage
+
+_LIST = "list: "
+_END = "?"
+_BETWEEN = ", "
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One level's question about one entity.
+
+    Attributes:
+        stem: the question up to the list.
+        options: the types to choose from; none holds a comma with a blank behind it.
+        answer: the right one.
+    """
+
+    stem: str
+    options: tuple[str, ...]
+    answer: str
+
+    @property
+    def message(self) -> str:
+        """The question as the model reads it."""
+        return f"{self.stem}{_BETWEEN.join(self.options)}{_END}"
+
+
+def read(message: str, answer: str) -> Question:
+    """The question that a row of training data holds.
+
+    Raises:
+        InputError: there is no list in it.
+    """
+    stem, found, options = message.rpartition(_LIST)
+    if not found:
+        raise InputError(f"no classifier question: {message[:80]!r}", hint=f"a list behind {_LIST!r} is expected")
+    names = tuple(option.strip() for option in options.removesuffix(_END).split(_BETWEEN.strip()))
+    return Question(stem + found, names, answer)
+
+
+def ask(text: str, entities: Sequence[Entity], labels: LabelSet, options: cascade.Options) -> list[list[Question]]:
+    """For each distinct surface the questions of all levels, in order, with their right answers.
+
+    Left out is what the family cannot say: labels outside the set, and of a surface with several labels all but the
+    first.
+    """
+    _, classifier = cascade.steps(options)
+    levels: dict[str, list[Question]] = {}
+    for exchange in classifier.demonstrate(Passage(text, labels), entities):
+        levels.setdefault(exchange.prompt.subject, []).append(_of(exchange))
+    return list(levels.values())
+
+
+def _of(exchange: Exchange) -> Question:
+    content = exchange.prompt.content
+    message = content if isinstance(content, str) else content[-1].content
+    return read(message, exchange.completions[0].text)

@@ -1,0 +1,80 @@
+"""What a teacher is asked about a passage, and what its answers mean: mentions, and their places in the passage.
+
+Prompts and parser are those of the family `instruct`; the places come from `align`. An answer is never evaluated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ner_ray.align import place_mentions
+from ner_ray.config import AlignConfig
+from ner_ray.families import instruct
+from ner_ray.types import Completion, Exchange, Mention, Passage, Placement, Problem, Prompt, Verdict
+
+GROUNDING = AlignConfig(occurrences="all", fuzzy=False)
+"""Every place of a surface, and none that is merely similar: teachers list a name once, and students should not learn
+a spelling that the passage does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a teacher said about one passage.
+
+    Attributes:
+        mentions: in the order in which they were first named; of several samples all, each once and with the share of
+            the samples that name it as score.
+        verdicts: one for each sample.
+        problems: what could not be read, with the raw answer.
+    """
+
+    mentions: tuple[Mention, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def ask(text: str, options: instruct.Options) -> Prompt | None:
+    """The question about a passage; None for a blank one."""
+    (step,) = instruct.steps(options)
+    return next(iter(step.ask(Passage(text, ()), ())), None)
+
+
+def prompt_hash(options: instruct.Options) -> str:
+    """16 hexadecimal digits that tell one wording of the question from another, whatever the passage."""
+    prompt = ask("{text}", options)
+    turns = prompt.content if prompt is not None else ""
+    return hashlib.sha256(repr(turns).encode()).hexdigest()[:16]
+
+
+def read(text: str, answers: Sequence[str], options: instruct.Options) -> Answer:
+    """What the teacher's answers, one a sample, say about a passage. Total: any string gives an answer.
+
+    A single sample keeps its list as it is, repeats included, so that a filter can count them.
+    """
+    (step,) = instruct.steps(options)
+    exchange = Exchange(Prompt(()), tuple(Completion(answer) for answer in answers))
+    readings = step.read(Passage(text, ()), [exchange]) if answers else []
+    samples = [reading.mentions for reading in readings]
+    return Answer(
+        mentions=samples[0] if len(samples) == 1 else _agreed(samples),
+        verdicts=tuple(reading.verdict for reading in readings),
+        problems=tuple(problem for reading in readings for problem in reading.problems),
+    )
+
+
+def ground(text: str, mentions: Sequence[Mention], align: AlignConfig = GROUNDING) -> Placement:
+    """The mentions with their places in the passage; `unaligned` are those that are not in it."""
+    return place_mentions(text, mentions, align)
+
+
+def _agreed(samples: Sequence[Sequence[Mention]]) -> tuple[Mention, ...]:
+    """The mentions of several samples, each once, with the share of the samples that name it as score."""
+    votes = Counter(key for sample in samples for key in {(one.text, one.label) for one in sample})
+    first: dict[tuple[str, str], Mention] = {}
+    for sample in samples:
+        for mention in sample:
+            first.setdefault((mention.text, mention.label), mention)
+    return tuple(replace(mention, score=votes[key] / len(samples)) for key, mention in first.items())
