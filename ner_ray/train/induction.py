@@ -1,8 +1,8 @@
 """First weights that copy: a decoder whose first two layers are an induction head before any training.
 
 A model that has to repeat its input learns, late and suddenly, a circuit of two layers: one head looks a token back,
-another finds the place where the last tokens stood before, and copies what came next (Elhage et al. 2021, "A
-Mathematical Framework for Transformer Circuits"; Olsson et al. 2022, "In-context Learning and Induction Heads"). Until then nothing
+another finds where the last tokens stood before, and copies what came next (Elhage et al. 2021, "A Mathematical
+Framework for Transformer Circuits"; Olsson et al. 2022, "In-context Learning and Induction Heads"). Until then nothing
 else is learnt. To begin with weights that have the structure that training would find is the idea of mimetic
 initialisation (Trockman and Kolter 2023); here the circuit is written down outright:
 
@@ -10,8 +10,8 @@ initialisation (Trockman and Kolter 2023); here the circuit is written down outr
 - Layer 0, heads 0 and 1, attend by position alone. Query and key are biases, so that their product after the rotation
   is a sum of cosines, greatest at a distance of one (two). They write a projection of A into B (C).
 - Layer 1, heads 0 and 1, ask for places where B is like their own A and C like their own B, and add A of what they
-  find, so that the tied output layer names that token. Head 2 asks for B like B and C like C: the place that the copy has
-  reached. They use only dimensions that rotate slowly, since two likes must match at any distance.
+  find, so that the tied output layer names that token. Head 2 asks for B like B and C like C: the place that the copy
+  has reached. They use only dimensions that rotate slowly, since two likes must match at any distance.
 
 The rest is random as usual, and training is free to change everything.
 """

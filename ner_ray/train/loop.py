@@ -53,7 +53,7 @@ def run(config: TrainConfig, tokenizer: Any, report: Report | None = None) -> di
     model = models.model_of(config.model, tokenizer, config.seed)
     rows = load_rows(config, tokenizer, pair=models.is_encoder_decoder(model))
     trainer = _trainer(config, model, tokenizer, rows, report)
-    trainer.train(resume_from_checkpoint=last_checkpoint(_checkpoints(config)))
+    trainer.train(resume_from_checkpoint=last_checkpoint(_checkpoints(config), trainer.args.max_steps))
     if trainer.is_world_process_zero():
         models.save(trainer.model, tokenizer, Path(config.output) / "model")
     return _summary(trainer, rows)
@@ -84,10 +84,15 @@ def load_rows(config: TrainConfig, tokenizer: Any, *, pair: bool) -> Rows:
     return Rows(packed, [(one,) for one in held_out], long)
 
 
-def last_checkpoint(folder: Path) -> str | None:
-    """The last whole checkpoint in a folder; the trainer's state is what is written last into one."""
-    whole = [path for path in folder.glob("checkpoint-*") if (path / _STATE).is_file()]
-    return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
+def last_checkpoint(folder: Path, before: int) -> str | None:
+    """The last whole checkpoint in a folder; the trainer's state is what is written last into one.
+
+    Args:
+        folder: with a folder for each checkpoint.
+        before: only earlier steps' are taken. (From the very last one the trainer would go a step too far.)
+    """
+    whole = {int(path.parent.name.split("-")[1]): path.parent for path in folder.glob(f"checkpoint-*/{_STATE}")}
+    return str(whole[max(steps)]) if (steps := [step for step in whole if step < before]) else None
 
 
 def _checkpoints(config: TrainConfig) -> Path:

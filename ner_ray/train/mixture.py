@@ -2,8 +2,9 @@
 
 What varies a sentence: mentions are swapped for others of their type, the blanks that tokenised corpora put around
 punctuation are taken out, some sentences are in capitals, some lose their full stop, some stand together. Label lists
-for the classifier are shuffled and drawn anew for every question, with now and then another name for a type. A share of
-the lines is practice in copying alone: words in no order, few of them distinct, so that only their order says what comes next.
+for the classifier are shuffled and drawn anew for every question, with now and then another name for a type. A share
+of the lines is practice in copying alone: words in no order, few of them distinct, so that only their order tells what
+comes next.
 """
 
 from __future__ import annotations

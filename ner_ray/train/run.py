@@ -41,7 +41,7 @@ class Trained:
 
 
 def train(config: TrainConfig) -> Trained:
-    """Trains into `config.output`; where a run of the same configuration was broken off there, goes on with it.
+    """Trains into `config.output`; goes on with a run of the same configuration that was broken off there.
 
     Raises:
         RunError: the folder belongs to a run with another configuration, or the workers failed for good.
@@ -51,12 +51,21 @@ def train(config: TrainConfig) -> Trained:
     began = time.monotonic()
     output = Path(config.output)
     _claim(config, output)
+    if (output / "metrics.json").exists():
+        return _result(output, 0.0)
     summary = _on_ray(config) if config.workers.count else loop.run(config, _tokenizer(config))
     seconds = time.monotonic() - began
-    metrics = output / "metrics.json"
-    metrics.write_text(json.dumps({**summary, "seconds": round(seconds, 1)}, indent=1) + "\n", encoding="utf-8")
     plot(summary["history"], output / "curves.png")
     write_card(config, summary, output / "model" / "README.md")
+    # Written last: it says that the run is finished.
+    text = json.dumps({**summary, "seconds": round(seconds, 1)}, indent=1) + "\n"
+    (output / "metrics.json").write_text(text, encoding="utf-8")
+    return _result(output, seconds)
+
+
+def _result(output: Path, seconds: float) -> Trained:
+    metrics = output / "metrics.json"
+    summary = json.loads(metrics.read_text(encoding="utf-8"))
     return Trained(str(output / "model"), str(metrics), summary["steps"], summary["best"], seconds)
 
 
