@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ner_ray import __version__
 from ner_ray.errors import NerRayError
@@ -130,8 +131,7 @@ def index(config: Config, overrides: Overrides = None, as_json: AsJson = False) 
     from ner_ray.config import IndexConfig
     from ner_ray.pipeline.index import index as build
 
-    report = asdict(build(load(IndexConfig, config, overrides or [])))
-    typer.echo(json.dumps(report) if as_json else "\n".join(f"{name}  {value}" for name, value in report.items()))
+    _print_fields(asdict(build(load(IndexConfig, config, overrides or []))), as_json=as_json)
 
 
 @app.command()
@@ -184,6 +184,59 @@ def evaluate(
         Console().print(table)
 
 
+class _RunByDefault(TyperGroup):
+    """`ner-ray train CONFIG` is `ner-ray train run CONFIG`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # click's context and command
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["run", *args])
+
+
+training = typer.Typer(
+    cls=_RunByDefault, help="Tune a model by a recipe, or make training files.", no_args_is_help=True
+)
+app.add_typer(training, name="train")
+
+
+@training.command("run")
+def train_run(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Train by a recipe: a checkpoint or LoRA adapter that the engines load by its path. Again to go on after a stop.
+
+    For example:
+
+        ner-ray train train/starter-smoke output=models/toy
+
+        ner-ray train train/gner-t5-base data.train=[gner.jsonl] output=models/mine workers.count=8 workers.gpus=1
+    """
+    from ner_ray.compose import load
+    from ner_ray.train import TrainConfig, train
+
+    with _says_how_to_go_on():
+        result = train(load(TrainConfig, config, overrides or []))
+    _print_fields(asdict(result), as_json=as_json)
+
+
+@training.command("prepare")
+def train_prepare(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Make training files of a family's own form from annotated Parquet."""
+    from ner_ray.compose import load
+    from ner_ray.train import PrepareConfig, prepare
+
+    _print_fields(asdict(prepare(load(PrepareConfig, config, overrides or []))), as_json=as_json)
+
+
+@training.command("merge")
+def train_merge(
+    adapter: Annotated[str, typer.Argument(help="The adapter's folder.")],
+    out: Annotated[str, typer.Argument(help="The checkpoint's folder.")],
+    base: Annotated[str | None, typer.Option(help="The base model; default: the one the adapter names.")] = None,
+    dtype: Annotated[str, typer.Option(help="Of the weights to write.")] = "bfloat16",
+) -> None:
+    """Write base and adapter as one checkpoint."""
+    from ner_ray.train import merge
+
+    typer.echo(merge(adapter, out, base, dtype))
+
+
 @app.command()
 def export(
     run: Annotated[str, typer.Argument(help="The run directory.")],
@@ -202,6 +255,11 @@ def schema() -> None:
     from ner_ray.config import AnnotateConfig
 
     typer.echo(json.dumps(AnnotateConfig.model_json_schema(), indent=1, ensure_ascii=False))
+
+
+def _print_fields(fields: dict[str, Any], *, as_json: bool) -> None:
+    lines = "\n".join(f"{name}  {value}" for name, value in fields.items())
+    typer.echo(json.dumps(fields, default=str) if as_json else lines)
 
 
 @contextmanager
