@@ -194,7 +194,7 @@ class Completion:
         return math.exp(sum(touched) / len(touched)) if touched else None
 
     def joint_probability(self) -> float | None:
-        """The probability of the whole answer, its end included; None if unknown.
+        """The probability of the whole answer, token by token, its end included; None if unknown.
 
         What counts for an answer out of a list: where only one continuation is left a token is certain, and the mean
         that `probability` takes would count that certainty as confidence in the choice.

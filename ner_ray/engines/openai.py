@@ -118,9 +118,9 @@ class OpenAIEngine:
             "seed": sampling.seed,
             "extra_body": dict(self._options.body),
         }
-        request["extra_body"][self._options.limit_field if chat else "max_tokens"] = (
-            prompt.max_tokens or sampling.max_tokens
-        )
+        wanted = prompt.max_tokens or sampling.max_tokens
+        limit = sampling.longest_answer(_length(prompt), wanted, wanted)
+        request["extra_body"][self._options.limit_field if chat else "max_tokens"] = limit
         if sampling.logprobs:
             request |= {"logprobs": True} if chat else {"logprobs": 0}
         if prompt.choices and self._is_vllm:
@@ -135,7 +135,7 @@ class OpenAIEngine:
             if isinstance(prompt.content, str):
                 reply: Any = await self._client.completions.create(prompt=prompt.content, **request)
             else:
-                turns = [{"role": turn.role, "content": turn.content} for turn in prompt.content]
+                turns: list[Any] = [{"role": turn.role, "content": turn.content} for turn in prompt.content]
                 reply = await self._client.chat.completions.create(messages=turns, **request)
         except openai.APIStatusError as error:
             raise self._refusal(error, error.status_code, began) from error
@@ -229,6 +229,13 @@ def _client(config: EngineConfig, options: _Options) -> AsyncOpenAI:
         max_retries=options.retries,
         http_client=openai.DefaultAsyncHttpxClient(event_hooks=hooks),
     )
+
+
+def _length(prompt: Prompt) -> int:
+    """The prompt's characters, which stand in for its tokens: only the server can count those."""
+    if isinstance(prompt.content, str):
+        return len(prompt.content)
+    return sum(len(turn.content) for turn in prompt.content)
 
 
 def _completion(choice: Any) -> Completion:

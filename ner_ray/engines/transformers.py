@@ -107,7 +107,7 @@ class TransformersEngine:
         tokens = render(self._tokenizer, prompt)
         choices = [self._tokenizer.encode(choice, add_special_tokens=False) for choice in prompt.choices]
         room = self._room(tokens, max((len(choice) + 1 for choice in choices), default=1))
-        limit = min(prompt.max_tokens or sampling.max_tokens, room)
+        limit = sampling.longest_answer(len(tokens), prompt.max_tokens, room)
         request = _Request(prompt, sampling, adapter, tokens, choices, limit)
         self._inbox.put(request)
         if self._dead:  # looked at after the request is in the inbox: whoever empties it last has seen the request
@@ -238,7 +238,7 @@ class TransformersEngine:
         )
 
     def _completion(self, request: _Request, sample: Decoded, prompt_tokens: int) -> Completion:
-        text = self._text(sample.tokens)
+        text = self._text(sample.tokens).rstrip("\ufffd")  # the end cut through a character
         places = [at for at in (text.find(stop) for stop in request.sampling.stop) if at >= 0]
         text = text[: min(places, default=len(text))]
         known = request.sampling.logprobs

@@ -84,7 +84,10 @@ class VllmEngine:
             )
         if not tokens:
             raise RequestError("the prompt is empty")
-        parameters = _parameters(prompt, sampling, sampling.longest_answer(len(tokens), prompt.max_tokens, room))
+        try:
+            parameters = _parameters(prompt, sampling, sampling.longest_answer(len(tokens), prompt.max_tokens, room))
+        except _refusals() as error:
+            raise RequestError(f"vLLM refuses the request: {error}") from error
         self._served += 1
         lora = self._adapters[adapter] if adapter else None
         output = await self._core.generate(str(self._served), tokens, parameters, lora)
@@ -126,6 +129,8 @@ class _InProcess:
         loop = asyncio.get_running_loop()
         request = _Request(name, tokens, parameters, lora, loop, loop.create_future())
         self._inbox.put(request)
+        if self._dead:  # looked at again, now that the request is in the inbox: nobody may be left to empty it
+            raise EngineError(f"vLLM has died: {self._dead}") from self._dead
         return await request.answer
 
     def close(self) -> None:
@@ -151,6 +156,9 @@ class _InProcess:
                 self._step(engine, waiting)
         except BaseException as error:  # noqa: BLE001  # every waiting request learns of it
             self._dead = error
+            while not self._inbox.empty():
+                if request := self._inbox.get():
+                    waiting[request.name] = request
             for request in waiting.values():
                 request.fail(EngineError(f"vLLM has died: {error}"))
 
@@ -165,6 +173,7 @@ class _InProcess:
             if request is None:
                 return False
             idle = False
+            waiting[request.name] = request
             try:
                 engine.add_request(
                     request.name,
@@ -172,9 +181,8 @@ class _InProcess:
                     request.parameters,
                     lora_request=request.lora,
                 )
-                waiting[request.name] = request
-            except ValueError as error:
-                request.fail(RequestError(f"vLLM refuses the request: {error}"))
+            except _refusals() as error:
+                waiting.pop(request.name).fail(RequestError(f"vLLM refuses the request: {error}"))
 
     def _step(self, engine: Any, waiting: dict[str, _Request]) -> None:
         for output in engine.step():
@@ -227,11 +235,18 @@ class _OwnProcess:
             return [output async for output in answers][-1]
         except EngineDeadError as error:
             raise EngineError(f"vLLM has died: {error}") from error
-        except ValueError as error:
+        except _refusals() as error:
             raise RequestError(f"vLLM refuses the request: {error}") from error
 
     def close(self) -> None:
         self._engine.shutdown()
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What vLLM raises for one request that it will not take; its own error is a ValueError in some versions only."""
+    from vllm.exceptions import VLLMValidationError
+
+    return (ValueError, VLLMValidationError)
 
 
 def _is_cpu_build() -> bool:

@@ -112,8 +112,10 @@ def test_a_prompt_that_is_too_long_or_empty_is_refused_and_the_engine_lives_on(e
 
 
 def test_a_request_that_vllm_refuses_is_a_request_error_and_the_engine_lives_on(engine: VllmEngine) -> None:
-    with pytest.raises(RequestError):
-        ask(engine, Prompt(TEXT, choices=("",)))
+    with pytest.raises(RequestError, match="refuses"):
+        ask(engine, TEXT, n=2, temperature=0.0)
+    with pytest.raises(RequestError, match="refuses"):
+        ask(engine, TEXT, stop=[""])
 
     assert ask(engine, TEXT, max_tokens=3)[0][0].output_tokens == 3
 
@@ -159,9 +161,13 @@ def test_held_to_choices_every_answer_is_one_of_them(engine: VllmEngine) -> None
 
 
 def test_a_choice_is_as_probable_as_it_often_comes(engine: VllmEngine) -> None:
-    """Joint probabilities are those among the choices: they add up to one, and a forced token adds nothing."""
-    ((only,),) = ask(engine, Prompt(TEXT, choices=("the only one",)), max_tokens=40)
-    (samples,) = ask(engine, Prompt(TEXT, choices=("ka", "lo", "mi lo")), n=300, temperature=1.0, seed=3, max_tokens=40)
+    """Joint probabilities are those among the choices: they add up to one, and a forced token adds nothing.
+
+    The choices have one tokenization each; where there are several, each is less probable than the choice.
+    """
+    choices = ("人", "地", "組織")
+    ((only,),) = ask(engine, Prompt(TEXT, choices=choices[:1]), max_tokens=40)
+    (samples,) = ask(engine, Prompt(TEXT, choices=choices), n=300, temperature=1.0, seed=3, max_tokens=40)
 
     shares = {one.text: one.joint_probability() for one in samples}
     assert only.joint_probability() == pytest.approx(1)
@@ -172,7 +178,7 @@ def test_a_choice_is_as_probable_as_it_often_comes(engine: VllmEngine) -> None:
 
 
 def test_what_prompts_share_is_computed_once(engine: VllmEngine) -> None:
-    shared = "gra um ti pel " * 25
+    shared = "gra um ti pel " * 60
     ((first,),) = ask(engine, shared + "ka", max_tokens=2)
 
     ((second,),) = ask(engine, shared + "lo", max_tokens=2)
@@ -241,3 +247,23 @@ def test_a_model_that_is_not_there_is_told_before_anything_starts(tmp_path: Path
         engine_module.check(EngineConfig(model=str(tmp_path)))
     with pytest.raises(ModelError, match="needs a model"):
         engine_module.check(EngineConfig())
+
+
+def test_an_engine_of_this_process_that_dies_tells_those_who_wait_and_those_who_come(
+    engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its step fails, as when memory runs out. The last test: it is the end of the engine that all others share."""
+
+    def broken(*_: object) -> None:
+        raise MemoryError("no more blocks")
+
+    async def several() -> list[object]:
+        settings = SamplingConfig(max_tokens=4)
+        asked = (engine.generate(Prompt(text), settings) for text in TEXTS * 4)
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    monkeypatch.setattr(engine._core, "_step", broken)
+
+    assert all(isinstance(one, EngineError) for one in asyncio.run(several()))
+    with pytest.raises(EngineError, match="no more blocks"):
+        ask(engine, TEXT)
