@@ -40,8 +40,9 @@ class FilterOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: tuple[str, ...] = Field(
-        default=("repetition", "normalize", *PUBLISHED),
-        description="Names of filters, in the order in which they are applied; one left out is switched off.",
+        default=("repetition", "normalize", "brackets", "duplicate", "length", "in_text", "type"),
+        description="Names of filters, in the order in which they are applied; one left out is switched off. What "
+        "changes mentions comes before what compares them; the published order is the other way round.",
     )
     length_unit: Literal["characters", "words"] = Field(
         default="characters",

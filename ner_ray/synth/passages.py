@@ -1,4 +1,4 @@
-"""Documents cut into passages for a teacher, with their places kept, and repeated passages found.
+"""Documents cut into passages for a teacher, with their places kept.
 
 `split` is LangChain's recursive splitter (`RecursiveCharacterTextSplitter` with `keep_separator=True` and no overlap),
 as Sky-NER's `2.chunk_corpus.py` uses it (github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, commit f4b177b), on places
@@ -8,12 +8,9 @@ instead of strings. That leaves the sign that ends a sentence at the beginning o
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-
-from ner_ray.text.normalize import fold
 
 Span = tuple[int, int]
 CountTokens = Callable[[list[str]], list[int]]
@@ -62,19 +59,6 @@ def move_sentence_ends(text: str, spans: Sequence[Span], *, whole: bool = True) 
         return moved
     trimmed = (_trim(text, *span) for span in moved)
     return [(start, end) for start, end in trimmed if start < end]
-
-
-def digest(text: str) -> str:
-    """32 hexadecimal digits that are the same for texts that differ in case, width and white space alone."""
-    return hashlib.blake2b(fold(text).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def distinct(texts: Iterable[str]) -> list[int]:
-    """The places of the first of all texts with one `digest`."""
-    first: dict[str, int] = {}
-    for number, text in enumerate(texts):
-        first.setdefault(digest(text), number)
-    return list(first.values())
 
 
 def _split(

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ner_ray.synth.filters import FILTERS, MEANINGLESS_TYPES, PUBLISHED_TYPES, FilterCounts, FilterOptions, apply
+from ner_ray.synth.filters import (
+    FILTERS,
+    MEANINGLESS_TYPES,
+    PUBLISHED,
+    PUBLISHED_TYPES,
+    FilterCounts,
+    FilterOptions,
+    apply,
+)
 from ner_ray.types import Mention
 
 TEXT = "《边城》 is a novel by Shen Congwen, born in Fenghuang."
@@ -82,6 +90,14 @@ def test_what_few_samples_name_goes_and_what_nobody_counted_stays():
     kept = apply(TEXT, mentions, FilterOptions(steps=("agreement",), min_agreement=0.5)).kept
 
     assert [one.text for one in kept] == ["b", "c"]
+
+
+def test_by_default_mentions_that_become_equal_are_kept_once():
+    """As published the pair would be there twice."""
+    pairs = [Mention("《边城》", "novel"), Mention("边城", "novel")]
+
+    assert apply(TEXT, pairs, FilterOptions()).kept == (Mention("边城", "novel"),)
+    assert len(apply(TEXT, pairs, FilterOptions(steps=PUBLISHED)).kept) == 2
 
 
 def test_order_counts():

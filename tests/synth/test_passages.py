@@ -1,14 +1,13 @@
-"""Passages: places, budgets, sentence ends, and repeated ones."""
+"""Passages: places, budgets, sentence ends."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.synth.passages import SEPARATORS, digest, distinct, move_sentence_ends, split
+from ner_ray.synth.passages import SEPARATORS, move_sentence_ends, split
 
 TEXTS = st.text(alphabet="天地a b。！？；\n”", max_size=60)
 
@@ -78,12 +77,3 @@ def test_passages_are_in_order_lose_white_space_alone_and_keep_the_budget(text, 
     for start, end in cut:
         inner = text[start + 1 : end]
         assert end - start <= budget or not any(sign in inner for sign in SEPARATORS["zh"])
-
-
-@pytest.mark.parametrize("other", ["Rain  fell\n", "ＲＡＩＮ ｆｅｌｌ", "rain fell"])
-def test_texts_that_differ_in_case_width_and_blanks_are_one(other):
-    assert digest(other) == digest("Rain fell")
-
-
-def test_of_equal_texts_the_first_counts():
-    assert distinct(["Rain fell", "Snow", "rain  fell", "Snow "]) == [0, 1]
