@@ -8,7 +8,7 @@ import pytest
 
 from ner_ray import compose, plugins
 from ner_ray.errors import ConfigError
-from ner_ray.train import TrainConfig
+from ner_ray.train import MixtureConfig, TrainConfig
 from ner_ray.train.config import PrepareConfig
 
 RECIPES = sorted((Path(__file__).parents[2] / "conf" / "train").glob("*.yaml"))
@@ -62,6 +62,13 @@ def test_recipes_have_the_published_numbers(name, rate, batch, epochs, seed, ran
 def test_a_configuration_that_cannot_work_is_refused_before_anything_is_loaded(override, message):
     with pytest.raises(ConfigError, match=message):
         _load("starter-smoke", *override.split())
+
+
+def test_the_starters_training_file_has_a_recipe_too():
+    mixture = compose.load(MixtureConfig, RECIPES[0].parent / "data" / "starter.yaml")
+
+    assert mixture.output in _load("starter").data.files
+    assert not [file for one in mixture.sources.values() for file in one.files if "wikineural" in file]
 
 
 def test_a_family_may_be_given_by_its_name():
