@@ -2,8 +2,8 @@
 
 LLaMA-Factory (`data/README.md`): a list of `{"conversations": [{"from", "value"}]}`; users and assistants must take
 turns, and a system turn may only be the first. ms-swift (`Customization/Custom-dataset`): a JSON object a line,
-`{"messages": [{"role", "content"}]}`. Both are checked here, so that a row that they would drop is an error. The code by
-which LLaMA-Factory 0.9.5 (`SharegptDatasetConverter`) and ms-swift 4.6.0 (`_check_messages`) check rows takes them.
+`{"messages": [{"role", "content"}]}`. Both are checked here, so that a row that they would drop is an error. The
+checks of LLaMA-Factory 0.9.5 (`SharegptDatasetConverter`) and of ms-swift 4.6.0 (`_check_messages`) take our rows.
 """
 
 from __future__ import annotations
