@@ -6,12 +6,13 @@ that others have written can be changed too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ner_ray.errors import InputError
 from ner_ray.families import cascade
-from ner_ray.types import Entity, Exchange, LabelSet, Passage
+from ner_ray.synth.instances import Instance
+from ner_ray.types import Entity, Exchange, LabelSet, Message, Passage
 
 _LIST = "list: "
 _END = "?"
@@ -62,6 +63,20 @@ def ask(text: str, entities: Sequence[Entity], labels: LabelSet, options: cascad
     for exchange in classifier.demonstrate(Passage(text, labels), entities):
         levels.setdefault(exchange.prompt.subject, []).append(_of(exchange))
     return list(levels.values())
+
+
+def to_instances(passage_id: str, questions: Iterable[Question], system: str = "") -> list[Instance]:
+    """A training row for each question, numbered; with a system turn where there is one."""
+    opening = (Message("system", system),) if system else ()
+    return [
+        Instance(
+            f"{passage_id}.{number}",
+            (*opening, Message("user", one.message), Message("assistant", one.answer)),
+            "classifier",
+            one.options,
+        )
+        for number, one in enumerate(questions)
+    ]
 
 
 def _of(exchange: Exchange) -> Question:

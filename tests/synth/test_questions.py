@@ -15,6 +15,8 @@ from ner_ray.families import cascade
 from ner_ray.labels import parse
 from ner_ray.synth import dynamic, questions
 from ner_ray.synth.dynamic import DynamicOptions, Hierarchy
+from ner_ray.synth.instances import InstanceOptions, instances
+from ner_ray.synth.negatives import TypePool
 from ner_ray.synth.questions import Question
 from ner_ray.types import Entity
 
@@ -61,6 +63,20 @@ def test_a_question_reads_as_it_was_asked_and_the_entity_is_marked():
 def test_a_text_that_asks_for_no_type_is_refused():
     with pytest.raises(InputError, match="no classifier question"):
         questions.read("What is this?", "x")
+
+
+def test_questions_become_rows_like_those_that_the_family_itself_gives():
+    """Of the same entities, in the order of the entities instead of that of the levels."""
+    options = cascade.Options(wording="training")
+    groups = questions.ask(TEXT, [MOBY, ELBE], TREE, options)
+    rows = questions.to_instances("p1", [one for group in groups for one in group], options.system)
+
+    _, classifier = cascade.steps(options)
+    asked = instances(
+        "p1", TEXT, [MOBY, ELBE], classifier, TypePool({}), InstanceOptions(rows="questions"), labels=TREE
+    )
+    assert {row.turns for row in rows} == {row.turns for row in asked}
+    assert [row.instance_id for row in rows] == [f"p1.{number}" for number in range(6)]
 
 
 # The four steps
