@@ -22,7 +22,8 @@ SEPARATORS = {
 """Where a passage may be cut, the best place first: as published for Chinese; the same signs for English, for which
 nothing is published."""
 
-SENTENCE_ENDS = "。！？；"
+PUBLISHED_ENDS = "。！？；"
+_ENDS = PUBLISHED_ENDS + ".!?;"
 _CLOSERS = "”’」』）】》…"
 
 
@@ -45,11 +46,11 @@ def move_sentence_ends(text: str, spans: Sequence[Span], *, whole: bool = True) 
     Args:
         text: the document.
         spans: its passages; a sign is moved only where nothing stands between a passage and the next.
-        whole: move a run of signs with the quotes and brackets that close behind it; else, as published, one sign. That
-            can leave an empty passage, which is kept where `whole` is false.
+        whole: move a run of signs with the quotes and brackets that close behind it; else, as published, one Chinese
+            sign. That can leave an empty passage, which is kept where `whole` is false.
     """
     moved = list(spans)
-    pattern = re.compile(f"[{SENTENCE_ENDS}]+[{_CLOSERS}]*" if whole else f"[{SENTENCE_ENDS}]")
+    pattern = re.compile(f"[{_ENDS}]+[{_CLOSERS}]*" if whole else f"[{PUBLISHED_ENDS}]")
     for number, (left, right) in enumerate(pairwise(spans), start=1):
         match = pattern.match(text, *right)
         if match and left[1] == right[0]:

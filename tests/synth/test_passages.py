@@ -50,6 +50,13 @@ def test_a_sentence_gets_its_sign_back():
     assert _moved("天高。云淡！鸟", [2, 5], whole=True) == ["天高。", "云淡！", "鸟"]
 
 
+def test_english_sentences_get_theirs_back_too():
+    text = "Rain fell. Wind rose! Snow came."
+    spans = move_sentence_ends(text, split(text, _length, 12, SEPARATORS["en"]))
+
+    assert [text[start:end] for start, end in spans] == ["Rain fell.", "Wind rose!", "Snow came."]
+
+
 def test_a_run_of_signs_and_closing_quotes_moves_as_a_whole_or_one_sign_as_published():
     assert _moved("他说“走？！”我走", [4], whole=True) == ["他说“走？！”", "我走"]
     assert _moved("他说“走？！”我走", [4], whole=False) == ["他说“走？", "！”我走"]
