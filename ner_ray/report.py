@@ -16,10 +16,13 @@ from ner_ray.store.run import RunDirectory
 from ner_ray.types import Annotation, Document
 
 if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
+
     from ner_ray.pipeline.annotate import Summary
 
 _WIDTH = 110
 _BATCH_ROWS = 256
+_SORTED_ROWS = 10_000
 
 
 def summary_table(summary: Summary) -> str:
@@ -57,7 +60,7 @@ def entity_table(run: str, rows: int = 48, per_document: int = 3) -> str:
 
 
 def _entities(run: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    for batch in RunDirectory(run).dataset().to_batches(columns=["doc_id", "entities"], batch_size=_BATCH_ROWS):
+    for batch in _in_order(run).to_batches(columns=["doc_id", "entities"], batch_size=_BATCH_ROWS):
         for row in batch.to_pylist():
             yield row["doc_id"], row["entities"]
 
@@ -97,8 +100,14 @@ def _figures(record: Mapping[str, Any]) -> dict[str, str]:
     return {name: f"{counts[name]:,}" for name in names if name in counts}
 
 
-def _documents(run: str, record: Mapping[str, Any]) -> Iterator[tuple[Document, Annotation]]:
+def _in_order(run: str) -> Dataset:
+    """A run's documents, in the order of the input where they are few enough to sort."""
     dataset = RunDirectory(run).dataset()
+    return dataset.sort_by("row_id") if dataset.count_rows() <= _SORTED_ROWS else dataset
+
+
+def _documents(run: str, record: Mapping[str, Any]) -> Iterator[tuple[Document, Annotation]]:
+    dataset = _in_order(run)
     column = record.get("settings", {}).get("input", {}).get("text", "text")
     column = column if column in dataset.schema.names else "text"
     if column not in dataset.schema.names:

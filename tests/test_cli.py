@@ -90,6 +90,7 @@ WRONG = [
     (["engine.model={folder}/in"], "has no config.json"),
     (["engine.model=nobody/nothing"], "neither a folder here nor to be had from the hub"),
     (["chunk.token=9"], "chunk.token: no such setting; do you mean 'tokens'?"),
+    (["engine.sampling.n=3"], "3 samples for the tagger at temperature 0 would all be the same"),
     (["engine.max_model_len=20"], "the prompt without text has"),
     (["resources.gpus=4"], "1 engine needs 4 GPUs, the cluster has 0"),
 ]

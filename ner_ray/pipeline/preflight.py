@@ -26,6 +26,11 @@ def check_engines(plan: Plan) -> None:
     """Raises `ModelError` or `ConfigError` where an engine, a model or an adapter is not there."""
     for pool in plan.pools:
         for role in pool.roles:
+            if role.sampling.n > 1 and not role.sampling.temperature:
+                raise ConfigError(
+                    f"{role.sampling.n} samples for the {role.step.role} at temperature 0 would all be the same",
+                    hint="engine.sampling.temperature=0.7, or engine.sampling.n=1",
+                )
             config = plan.config.engine_for(role.step.role)
             plugins.load("engines", config.name).check(config)
 

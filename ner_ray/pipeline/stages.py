@@ -171,8 +171,8 @@ def labels_of(plan: Plan, row: Row) -> LabelSet:
 
 
 def token_counter(engine: EngineConfig) -> Callable[[Sequence[str]], list[int]]:
-    """How many tokens each of some texts has for the engine's model; without a model, one a character pair."""
-    if not engine.model:
+    """How many tokens each of some texts has for the engine's model; one a character pair where that is elsewhere."""
+    if not engine.model or engine.url:
         return lambda texts: [len(text) // 2 + 1 for text in texts]
     tokenizer = load_tokenizer(engine)
 
