@@ -35,16 +35,16 @@ sample: $(INSTALLED) ## Build the sample corpus's shards from its sources
 	$(BIN)/python -m ner_ray.sample.build
 
 lock: $(INSTALLED) ## Write down this environment's versions in constraints.txt
-	$(BIN)/python tools/lock.py
+	$(BIN)/python .ci/lock.py
 
 install: $(INSTALLED) ## Make .venv with everything in it
 
-$(INSTALLED): constraints.txt pyproject.toml tools/install.sh
-	PYTHON=$(PYTHON) tools/install.sh $(VENV)
+$(INSTALLED): constraints.txt pyproject.toml .ci/install.sh
+	PYTHON=$(PYTHON) .ci/install.sh $(VENV)
 	@touch $@
 
 clean: ## Remove what can be made again; .venv stays
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find ner_ray tests jobs tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find ner_ray tests jobs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help demo test check lint types imports faults sample lock install clean

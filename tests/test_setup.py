@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 
@@ -9,7 +10,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools import lock
+from tests.conftest import REPOSITORY
+
+SPEC = importlib.util.spec_from_file_location("lock", REPOSITORY / ".ci" / "lock.py")
+lock = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(lock)
 
 PINS = dict(re.findall(r"^([\w.-]+)==(\S+)$", lock.LOCK.read_text(encoding="utf-8"), flags=re.MULTILINE))
 

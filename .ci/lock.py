@@ -3,7 +3,7 @@
 Follows the requirements of the project itself, with the extras that the tests need, through what is installed.
 vLLM's CPU build also asks for torchvision, torchaudio and torchcodec. On PyPI they are built for CUDA, and
 importing a transformers model beside them fails (`operator torchvision::nms does not exist`). Text needs none of
-them, so they stay out; `tools/install.sh` therefore installs this list as it is, and lets pip add nothing.
+them, so they stay out; `.ci/install.sh` therefore installs this list as it is, and lets pip add nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "constraints.txt"
 EXTRAS = ("cpu", "bm25", "dense", "synth", "train")  # what the demonstration and the tests use
 LEFT_OUT = {"torchvision", "torchaudio", "torchcodec"}
-HEADER = "# Linux, x86-64, Python 3.11. Written by `make lock`; installed by tools/install.sh as it is.\n"
+HEADER = "# Linux, x86-64, Python 3.11. Written by `make lock`; installed by .ci/install.sh as it is.\n"
 
 
 def main() -> int:

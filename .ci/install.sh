@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Makes a virtual environment with the packages of constraints.txt and this checkout in it. Safe to run again.
 #
-#   tools/install.sh [FOLDER]        FOLDER is .venv unless given; PYTHON is the interpreter, python3.11 unless set
+#   .ci/install.sh [FOLDER]        FOLDER is .venv unless given; PYTHON is the interpreter, python3.11 unless set
 #
 # The list is complete, so pip's resolver is not asked (--no-deps): it would add torchvision, torchaudio and
-# torchcodec, which break the imports of transformers (tools/lock.py says why). vLLM's CPU build needs torch's CPU
+# torchcodec, which break the imports of transformers (.ci/lock.py says why). vLLM's CPU build needs torch's CPU
 # build to the letter, `+cpu` and all. Where pip is not set up to find that, PyTorch's own index has it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
