@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ from ner_ray.train.config import LoraConfig, ModelConfig, ScratchConfig
 from ner_ray.train.induction import install_induction
 from ner_ray.train.vocabulary import END, PAD, build_tokenizer
 
-_BFLOAT16_FROM_GIB = 4.0
+_PLAIN = "TokenizersBackend"  # transformers' tokenizer that is nothing but its file
 
 
 def tokenizer_of(config: ModelConfig, texts: Iterable[str]) -> Any:  # transformers' tokenizer
@@ -55,6 +56,20 @@ def save(model: Any, tokenizer: Any, folder: str | Path, dtype: str | None = Non
         model = model.to(getattr(torch, dtype))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    if type(tokenizer).__name__ == _PLAIN:
+        _keep_tokenizer(Path(folder) / "tokenizer_config.json")
+
+
+def _keep_tokenizer(path: Path) -> None:
+    """Lets the tokenizer be loaded as it is.
+
+    Transformers 5 gives a model of type qwen2 its own Qwen2Tokenizer, with another normaliser and other word
+    boundaries, whatever `tokenizer_class` says, unless `auto_map` names a class. A class that may not be loaded
+    (it would be a stranger's code) or is not there leads it to the plain tokenizer file.
+    """
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings |= {"tokenizer_class": _PLAIN, "auto_map": {"AutoTokenizer": [None, "none.None"]}}
+    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def merge(adapter: str | Path, output: str | Path, base: str | None = None, dtype: str = "bfloat16") -> Path:
@@ -69,7 +84,6 @@ def merge(adapter: str | Path, output: str | Path, base: str | None = None, dtyp
     Raises:
         ModelError: there is no adapter or base, or the output is taken.
     """
-    import torch
     from peft import PeftConfig, PeftModel
 
     if not (Path(adapter) / "adapter_config.json").is_file():
@@ -82,7 +96,6 @@ def merge(adapter: str | Path, output: str | Path, base: str | None = None, dtyp
     save(model, tokenizer_of(config, ()), output, dtype)
     if (Path(adapter) / "README.md").is_file():
         shutil.copy(Path(adapter) / "README.md", Path(output) / "README.md")
-    del torch
     return Path(output)
 
 

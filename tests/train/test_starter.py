@@ -65,6 +65,16 @@ def test_it_is_small_and_needs_no_code_of_its_own(folder):
     assert (folder / "chat_template.jinja").read_text(encoding="utf-8") == CHAT_TEMPLATE
 
 
+def test_its_tokenizer_is_loaded_as_it_was_made(folder):
+    from tokenizers import Tokenizer
+    from transformers import AutoTokenizer
+
+    text = "Ada\tLovelace's friend, (in\u00a0##New York##)."
+    loaded = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+
+    assert loaded.encode(text) == Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text).ids
+
+
 def test_its_card_says_what_it_was_made_of(folder):
     card = (folder / "README.md").read_text(encoding="utf-8")
 
