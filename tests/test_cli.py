@@ -139,7 +139,9 @@ def test_the_schema_describes_every_section(tmp_path: Path) -> None:
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(tmp_path: Path, model: Path) -> None:
     rows = 3000
     (tmp_path / "in").mkdir()
-    pq.write_table(pa.table({"text": [f"Ada {n} met Bo." for n in range(rows)]}), tmp_path / "in" / "a.parquet")
+    filler = "and walked on " * 20  # makes many small blocks, which are written one after the other
+    texts = [f"Ada {number} met Bo {filler}." for number in range(rows)]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "in" / "a.parquet")
     words = [
         "annotate",
         "annotate/cascade",

@@ -62,8 +62,7 @@ def _gner_demo(case: Case) -> dict[str, Any]:
             spans[-1] = (spans[-1][0], end, spans[-1][2])
         is_open = tag.startswith("B-") or (is_open and tag.startswith("I-"))
     entities = [
-        {"start": start, "end": end, "text": passage.text[start:end], "label": label}
-        for start, end, label in spans
+        {"start": start, "end": end, "text": passage.text[start:end], "label": label} for start, end, label in spans
     ]
     return {"prompt": prompt.content, "entities": entities}
 

@@ -12,7 +12,7 @@ from ner_ray.pipeline.cluster import connect
 from tests.tiny_models import save_tiny_model
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[None]:
     connect()
     yield

@@ -159,12 +159,12 @@ def test_replayed_answers_give_the_same_annotation_without_an_engine(
 
 def test_new_shards_are_taken_in_and_old_ones_left_alone(first: tuple[Path, Summary], tmp_path: Path) -> None:
     _, summary = first
-    source = RunDirectory(summary.run).dataset().files[0]
+    answered = RunDirectory(summary.run).dataset().to_table()
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "1.parquet").write_bytes(Path(source).read_bytes())
+    pq.write_table(answered, tmp_path / "in" / "1.parquet")
     config = settings(tmp_path, Path("unused"), engine={"name": "replay"})
     annotate(config)
-    (tmp_path / "in" / "2.parquet").write_bytes(Path(source).read_bytes())
+    pq.write_table(answered, tmp_path / "in" / "2.parquet")
     (tmp_path / "in" / "3.parquet").write_bytes(b"PAR1 torn")
 
     second = annotate(config)
