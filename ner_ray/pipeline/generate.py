@@ -60,16 +60,17 @@ class GenerateStage:
         """The rows with their exchanges, and with problems where a request was refused. Ray calls from threads."""
         rows = table.select([name for name in ROW if name in table.column_names]).to_pylist()
         answered = asyncio.run_coroutine_threadsafe(self._rows(rows), self._loop).result()
-        self._counts.post()
         exchanges, problems = zip(*answered, strict=True) if answered else ((), ())
         table = schema.with_column(table, EXCHANGES, pa.list_(schema.EXCHANGE), exchanges)
         return schema.with_column(table, PROBLEMS, pa.list_(schema.PROBLEM), problems)
 
     async def _rows(self, rows: list[Row]) -> list[tuple[list[Row], list[Row]]]:
         try:
-            return await asyncio.gather(*(self._row(row) for row in rows))
+            answered = await asyncio.gather(*(self._row(row) for row in rows))
         except EngineError as error:
             self._die(str(error))
+        self._counts.post()  # here, where all counting is done: two threads would post the same counts twice
+        return answered
 
     async def _row(self, row: Row) -> tuple[list[Row], list[Row]]:
         chunks = [schema.chunk_from_row(chunk) for chunk in row[CHUNKS]]
