@@ -182,7 +182,12 @@ class ResourceConfig(Section):
     replicas: int = operational(1, ge=1, description="Engines a pool at the start, and at least.")
     max_replicas: int | None = operational(None, ge=1, description="Engines a pool at most; default: `replicas`.")
     gpus: float = operational(0.0, ge=0, description="GPUs a replica (times tensor_parallel).")
-    cpus: float = operational(1.0, ge=0, description="CPUs a replica.")
+    cpus: float | None = operational(
+        None,
+        ge=0,
+        description="CPUs a replica, and so the threads of an engine without a GPU. Default: 1 beside a GPU, else all "
+        "that the machine has, less two for reading and writing.",
+    )
     tensor_parallel: int = operational(1, ge=1, description="GPUs that one engine is spread over.")
     block_kib: int = operational(256, ge=16, description="Size of a block between stages, in KiB: the unit of retry.")
     blocks_in_flight: int = operational(4, ge=1, description="Blocks whose rows are in an engine at once.")

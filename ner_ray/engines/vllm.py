@@ -7,7 +7,8 @@ The engine's core runs in one of two places, behind the same few lines:
   core, its messages and Ray.
 - *in its own process*, behind `AsyncLLM`: on GPUs, where tokenisation and detokenisation would keep the GPU waiting.
 
-Either way requests come and go one by one and the running batch is never drained.
+Either way requests come and go one by one, the running batch is never drained, and a step takes in as many tokens as
+vLLM's own offline `LLM` would (`UsageContext.LLM_CLASS`: twice what a server takes, which minds each answer's wait).
 """
 
 from __future__ import annotations
@@ -140,10 +141,11 @@ class _InProcess:
     def _run(self, arguments: dict[str, Any], started: queue.SimpleQueue[BaseException | None]) -> None:
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         from vllm import EngineArgs
+        from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.llm_engine import LLMEngine
 
         try:
-            engine = LLMEngine.from_engine_args(EngineArgs(**arguments))
+            engine = LLMEngine.from_engine_args(EngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS)
         except BaseException as error:  # noqa: BLE001  # handed over to the thread that waits
             started.put(error)
             return
@@ -221,9 +223,10 @@ class _OwnProcess:
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         from vllm import AsyncEngineArgs
+        from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS)
         self.tokenizer = self._engine.get_tokenizer()
         self.max_model_len = int(self._engine.model_config.max_model_len)
 

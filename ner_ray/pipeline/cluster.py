@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from ner_ray.errors import ResourceError
 
 _LOG = logging.getLogger(__name__)
 
-_LEAST_CPUS = 4  # logical: an engine, and room for reading and writing beside it, also on a laptop with two cores
+_CPUS_BESIDE_ENGINES = 2  # logical: for reading and writing
 _LOCAL_OBJECT_STORE = 1024**3
 
 
@@ -35,7 +36,7 @@ def connect(*, log_to_driver: bool = False) -> None:
     if "RAY_ADDRESS" not in os.environ:
         options |= {
             "address": "local",
-            "num_cpus": max(_LEAST_CPUS, os.cpu_count() or 1),
+            "num_cpus": (os.cpu_count() or 1) + _CPUS_BESIDE_ENGINES,
             "include_dashboard": False,
             "object_store_memory": _LOCAL_OBJECT_STORE,
             "_node_ip_address": "127.0.0.1",
@@ -60,6 +61,20 @@ def _no_stderr() -> Iterator[None]:
             os.close(kept)
 
 
+def engine_cpus(resources: ResourceConfig, pools: int) -> float:
+    """The CPUs of one engine, as configured or, without a GPU, its even share of the smallest machine at hand.
+
+    Ray lets an actor have as many OpenMP threads as CPUs, and a CPU engine is as fast as its threads.
+    """
+    if resources.cpus is not None:
+        return resources.cpus
+    if resources.gpus:
+        return 1.0
+    machines = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    engines_a_machine = math.ceil(resources.replicas * pools / len(machines))
+    return float(max(1, (min(machines) - _CPUS_BESIDE_ENGINES) // engines_a_machine))
+
+
 def check_resources(resources: ResourceConfig, pools: int) -> None:
     """Makes sure that the cluster can hold the engines that the configuration asks for at the start.
 
@@ -68,9 +83,11 @@ def check_resources(resources: ResourceConfig, pools: int) -> None:
     """
     have = ray.cluster_resources()
     engines = resources.replicas * pools
+    if not engines:
+        return
     wanted = {
         "GPU": engines * resources.gpus * resources.tensor_parallel,
-        "CPU": engines * resources.cpus + 1,
+        "CPU": engines * engine_cpus(resources, pools) + 1,
     }
     for kind, amount in wanted.items():
         if amount > have.get(kind, 0):

@@ -9,7 +9,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 from ray.data.checkpoint import CheckpointConfig
 
-from ner_ray.config import ResourceConfig
+from ner_ray.pipeline.cluster import engine_cpus
 from ner_ray.pipeline.demonstrate import DemonstrateStage
 from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.pipeline.plan import Plan
@@ -96,13 +96,9 @@ def _generate(rows: Dataset, plan: Plan, pool: int, counts: Counts) -> Dataset:
             max_tasks_in_flight_per_actor=2 * resources.blocks_in_flight,
             enable_true_multi_threading=True,
         ),
-        **_share(resources),
+        num_gpus=resources.gpus * resources.tensor_parallel,
+        num_cpus=engine_cpus(resources, len(plan.pools)),
     )
-
-
-def _share(resources: ResourceConfig) -> dict[str, float]:
-    gpus = resources.gpus * resources.tensor_parallel
-    return {"num_gpus": gpus, "num_cpus": resources.cpus}
 
 
 def _set_context(plan: Plan, run: RunDirectory, wave: Wave) -> None:

@@ -10,6 +10,7 @@ uneven length. Start-up is left out of both: the job's clock runs from its first
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import random
 import statistics
@@ -30,7 +31,7 @@ from ner_ray.pipeline.cluster import connect
 from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.pipeline.plan import Plan, Pool, Role
 from ner_ray.pipeline.preflight import check_input
-from ner_ray.pipeline.progress import start_scoreboard
+from ner_ray.pipeline.progress import Counts, start_scoreboard
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import list_shards
 from ner_ray.types import Entity, Exchange, Label, Passage, Prompt, Reading, Transcript
@@ -39,6 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tiny_models import save_tiny_model  # the folder above is no package when this is run as a script
 
 LENGTHS = (8, 16, 32, 64, 128, 192)
+WARM_UP = 500  # prompts
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,16 @@ class TimedStage(GenerateStage):
     log: str = ""
     first: float | None = None
     tokens = 0
+
+    def __init__(self, plan: Plan, pool: int, counts: Counts) -> None:
+        super().__init__(plan, pool, counts)
+        asyncio.run_coroutine_threadsafe(self._warm_up(), self._loop).result()
+
+    async def _warm_up(self) -> None:
+        """Other prompts of the same kind: the bare engine, too, has answered some before its clock runs."""
+        (role,) = self._pool.roles
+        prompts = [Prompt(text, max_tokens=answer_tokens(text)) for text in sentences(WARM_UP, seed=1)]
+        await asyncio.gather(*(self._engine.generate(prompt, role.sampling) for prompt in prompts))
 
     def _enter(self) -> None:
         self.first = self.first or time.monotonic()
