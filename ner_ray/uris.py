@@ -7,19 +7,24 @@ import os
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
 from ner_ray.errors import InputError
 
+_STORE_ATTEMPTS = 10  # with the client's own growing waits between: about a minute of slow-downs
+_REGION_OF_OTHER_SERVERS = "us-east-1"
 _PACKAGE = "package"  # files that ship with ner_ray: package://sample
 
 
 def open_store(uri: str) -> tuple[fs.FileSystem, str]:
     """The filesystem that holds `uri`, and the path there.
 
+    `s3://` goes through pyarrow's own client, `s3a://` through s3fs, other schemes through fsspec's package for them.
     Credentials come from the environment or the machine, as each store's own library does it; never from here.
+    `AWS_ENDPOINT_URL` names another server that speaks S3, `AWS_REGION` the region.
 
     Raises:
         InputError: no library at hand knows the scheme.
@@ -30,7 +35,7 @@ def open_store(uri: str) -> tuple[fs.FileSystem, str]:
     if scheme == _PACKAGE:
         return fs.LocalFileSystem(), str(Path(__file__).parent / uri.removeprefix(f"{_PACKAGE}://"))
     try:
-        return fs.FileSystem.from_uri(uri)  # type: ignore[no-any-return]
+        return _s3(uri) if scheme == "s3" else fs.FileSystem.from_uri(uri)
     except pa.ArrowInvalid:
         return _through_fsspec(scheme, uri)
     except OSError as error:
@@ -75,6 +80,22 @@ def get_json(store: fs.FileSystem, path: str) -> Any:  # whatever JSON can say
         return None
     with store.open_input_stream(path) as stream:
         return json.loads(stream.read())
+
+
+def _s3(uri: str) -> tuple[fs.FileSystem, str]:
+    path = uri.removeprefix("s3://").strip("/")
+    options: dict[str, Any] = {}
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
+        parts = urlsplit(endpoint)
+        options = {"endpoint_override": parts.netloc, "scheme": parts.scheme}
+        region = region or _REGION_OF_OTHER_SERVERS
+    store = fs.S3FileSystem(
+        region=region or fs.resolve_s3_region(path.split("/", 1)[0]),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_STORE_ATTEMPTS),
+        **options,
+    )
+    return store, path
 
 
 def _through_fsspec(scheme: str, uri: str) -> tuple[fs.FileSystem, str]:

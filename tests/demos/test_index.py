@@ -20,6 +20,7 @@ from ner_ray.config import DemosConfig, IndexConfig
 from ner_ray.demos import build_index, index_digest, open_index, open_selector, select
 from ner_ray.demos.pool import read_pool
 from ner_ray.errors import ConfigError, InputError, NerRayError
+from ner_ray.uris import open_store
 
 from .conftest import CHINESE, ENGLISH, rows, write_pool
 
@@ -109,7 +110,8 @@ def test_a_remote_index_gives_what_a_local_one_gives(pool: str, tmp_path: Path, 
     assert "e14" in local[1] or retriever == "dense"
 
 
-def test_a_remote_index_is_copied_once_for_all_who_open_it(pool: str, tmp_path: Path, remote: str) -> None:
+def test_a_remote_index_is_copied_once_for_all_who_open_it(pool: str, tmp_path: Path, bucket: str) -> None:
+    remote = f"s3://{bucket}/index"
     _build(pool, remote)
     cache = tmp_path / "cache"
     folders: list[Path] = []
@@ -120,7 +122,8 @@ def test_a_remote_index_is_copied_once_for_all_who_open_it(pool: str, tmp_path: 
         thread.start()
     for thread in threads:
         thread.join()
-    fsspec.filesystem("memory").rm(remote.removeprefix("memory:/") + "/examples.arrow")
+    store, path = open_store(remote)
+    store.delete_file(f"{path}/examples.arrow")
     folders.append(open_index(remote, cache=str(cache)).folder)
 
     assert len(folders) == 7

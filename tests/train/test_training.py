@@ -50,19 +50,22 @@ def test_the_smoke_recipe_learns_the_toy_task_to_perfection(toy, tmp_path):
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(toy, tmp_path):
+    import torch
     from safetensors.torch import load_file
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the killed one has: sums over other shares of a matrix round otherwise
     train(_config(toy, tmp_path / "whole", *SMALL))
     config = _config(toy, tmp_path / "broken", *SMALL)
     _train_and_kill(config, tmp_path / "broken" / "checkpoints" / "checkpoint-16" / "trainer_state.json")
     assert not (tmp_path / "broken" / "metrics.json").exists()
     train(config)
+    torch.set_num_threads(threads)
     whole, resumed = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "broken"))
 
     assert _figures(tmp_path / "whole", "loss") == pytest.approx(_figures(tmp_path / "broken", "loss"))
     assert _figures(tmp_path / "whole", "eval_loss") == pytest.approx(_figures(tmp_path / "broken", "eval_loss"))
-    # As a whole: where a gradient is about zero, Adam makes a step of a rounding error.
-    assert all((whole[name] - resumed[name]).norm() < 1e-3 * whole[name].norm() for name in whole)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 def _train_and_kill(config: TrainConfig, until: Path) -> None:
@@ -115,6 +118,7 @@ def test_two_workers_lose_as_much_as_one_with_doubled_accumulation(toy, tmp_path
 
     steps = ["optimizer.steps=6", "log_every=1", "evaluate_every=6", "save_every=6", "optimizer.micro_batch=8"]
     train(_config(toy, tmp_path / "one", *SMALL, *steps, "workers.count=0"))
+    ray.shutdown()  # of a cluster that tests before this one may have left
     ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
     try:
         train(_config(toy, tmp_path / "two", *SMALL, *steps, "workers.count=2", "workers.cpus=1"))
