@@ -238,6 +238,29 @@ def train_merge(
 
 
 @app.command()
+def synth(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Make training data for open NER out of a raw corpus: passages, a teacher's answers, filters, training rows.
+
+    Run it again to go on after a stop: what the teacher has answered is not asked again. Filters, types and forms can
+    be changed in the same directory.
+
+    For example:
+
+        ner-ray synth synth/pile-en input.path=corpus/ teacher.engine.model=TEACHER output=runs/pile
+
+    Exit status: 0 done, 2 bad configuration or input, 3 more passages without answer than `teacher.max_error_rate`.
+    """
+    from ner_ray.compose import load
+    from ner_ray.pipeline.synth import synthesize
+    from ner_ray.synth.config import SynthConfig
+
+    with _says_how_to_go_on():
+        result = synthesize(load(SynthConfig, config, overrides or []))
+    _print_fields(asdict(result), as_json=as_json)
+    raise typer.Exit(result.exit_status)
+
+
+@app.command()
 def export(
     run: Annotated[str, typer.Argument(help="The run directory.")],
     out: Annotated[str, typer.Argument(help="The file to write.")],

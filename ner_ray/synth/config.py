@@ -1,4 +1,4 @@
-"""The typed configuration of `ner-ray synth`: where texts come from, who annotates them, what is made of the answers."""
+"""The typed configuration of `ner-ray synth`: which texts, who annotates them, and what is made of the answers."""
 
 from __future__ import annotations
 
@@ -55,6 +55,14 @@ class PassageConfig(Section):
     )
 
 
+class TeacherResources(ResourceConfig):
+    """What the cluster gives to the teacher."""
+
+    block_kib: int = operational(
+        16, ge=16, description="Size of a block between stages, in KiB: small, as answers may have a price."
+    )
+
+
 class TeacherConfig(Section):
     """Who annotates the passages, and how it is asked."""
 
@@ -70,7 +78,7 @@ class TeacherConfig(Section):
         "beside those that are being answered.",
     )
     rows_per_wave: int = operational(100_000, ge=1, description="Passages that are committed together.")
-    resources: ResourceConfig = Field(default_factory=lambda: ResourceConfig(block_kib=16, blocks_in_flight=4))
+    resources: TeacherResources = Field(default_factory=TeacherResources)
     max_error_rate: float = operational(
         0.05, ge=0, le=1, description="A run with a larger share of passages without answer ends with status 3."
     )
@@ -78,8 +86,8 @@ class TeacherConfig(Section):
     @field_validator("question")
     @classmethod
     def _is_annotation(cls, value: dict[str, Any]) -> dict[str, Any]:
-        instruct.Options.model_validate({"prompt": "annotation", **value})
-        return {"prompt": "annotation", **value}
+        """Settled, so that the record of a run holds a template's words and not the name of its file."""
+        return instruct.Options.model_validate({"prompt": "annotation", **value}).model_dump(mode="json")
 
     @property
     def options(self) -> instruct.Options:

@@ -85,7 +85,7 @@ def instances(
         demonstrations: to be shown with the passage, for families that show some.
     """
     rng = random.Random(f"{options.seed}:{passage_id}")  # noqa: S311 - to be repeatable, not secret
-    asked = _labels(entities, pool, options, labels, rng)
+    asked = labels_to_ask(entities, pool, options, labels, rng)
     names = {label.name for label in asked}
     gold = [entity for entity in entities if entity.label in names or any(label.children for label in asked)]
     gold = _once(gold) if options.surfaces == "once" and options.rows == "conversation" else gold
@@ -111,7 +111,7 @@ def conversation(exchanges: Sequence[Exchange]) -> Turns:
     return (*first[:-1], *asked)
 
 
-def _labels(
+def labels_to_ask(
     entities: Iterable[Entity], pool: TypePool, options: InstanceOptions, labels: LabelSet, rng: random.Random
 ) -> LabelSet:
     """The labels to ask for, in their order. A label tree stays as it is: its questions have lists of their own."""

@@ -51,6 +51,11 @@ class TypePool:
             "uniform": list(range(1, len(self._names) + 1)),
         }
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All types, sorted."""
+        return tuple(self._names)
+
     def negatives(self, positives: Collection[str], options: NegativeOptions, rng: random.Random) -> list[str]:
         """Types that are not among the passage's, each once, in the order in which they were drawn.
 

@@ -1,0 +1,134 @@
+"""The teacher's answers, as the annotation job has written them, and the annotated passages that are made of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pyarrow as pa
+
+from ner_ray import schema
+from ner_ray.config import AlignConfig
+from ner_ray.families import instruct
+from ner_ray.schema import Row
+from ner_ray.synth import statistics, teacher
+from ner_ray.synth.annotated import Annotated, annotate
+from ner_ray.synth.filters import FilterCounts, FilterOptions
+from ner_ray.synth.statistics import Statistics
+from ner_ray.types import Verdict
+
+KEPT = ("document", "start", "end", "source")
+"""Columns of a passage that travel through the annotation job."""
+
+COLUMNS = (schema.ROW_ID, "doc_id", "text", *KEPT, "chunks", "exchanges", "usage")
+"""What is read of the annotation job's output."""
+
+Status = Literal["ok", "unanswered", "cut", "unreadable"]
+
+_REMOVED = pa.struct([("text", pa.string()), ("label", pa.string()), ("by", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("document", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("source", pa.string()),
+        ("text", pa.string()),
+        ("status", pa.string()),
+        ("entities", pa.list_(schema.ENTITY)),
+        ("mentions", pa.list_(schema.MENTION)),
+        ("removed", pa.list_(_REMOVED)),
+        ("verdicts", pa.list_(pa.string())),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What some passages come to; see `add_up`.
+
+    Attributes:
+        statuses: how many passages were `ok`, had no answer (`unanswered`), did not fit the teacher in one piece
+            (`cut`), or only answers that nothing could be read of (`unreadable`).
+        usage: requests and tokens, as the teacher's engine counted them.
+        filters: what they saw, removed and changed.
+        statistics: of the mentions that are left.
+    """
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    usage: Counter[str] = field(default_factory=Counter)
+    filters: FilterCounts = field(default_factory=FilterCounts)
+    statistics: Statistics = field(default_factory=Statistics)
+
+
+def add_up(tallies: Iterable[Tally]) -> Tally:
+    """The sum, made in place: types and surfaces are many."""
+    statuses, usage, pairs = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
+    filters = {name: Counter[str]() for name in ("seen", "removed", "changed")}
+    passages = empty = 0
+    for one in tallies:
+        statuses.update(one.statuses)
+        usage.update(one.usage)
+        for name, counter in filters.items():
+            counter.update(getattr(one.filters, name))
+        passages += one.statistics.passages
+        empty += one.statistics.empty
+        pairs.update(one.statistics.pairs)
+    return Tally(statuses, usage, FilterCounts(**filters), Statistics(passages, empty, pairs))
+
+
+def type_frequencies(rows: Iterable[Row], question: instruct.Options) -> Counter[str]:
+    """How often each type is named, as the teacher spells it."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        status, answers = _answers(row)
+        if status == "ok":
+            counts.update(one.label for one in teacher.read(row["text"], answers, question).mentions)
+    return counts
+
+
+def read(
+    rows: Iterable[Row], question: instruct.Options, filters: FilterOptions, align: AlignConfig
+) -> tuple[pa.Table, Tally]:
+    """The annotated passages, in the order of the rows, and their sums.
+
+    A passage without a usable answer is a row without entities, and `status` says why; training rows are made of those
+    that are `ok`.
+    """
+    lines, tallies = [], []
+    for row in rows:
+        status, answers = _answers(row)
+        found = annotate(row["text"], answers, question, filters, align)
+        if status == "ok" and all(verdict is Verdict.UNPARSABLE for verdict in found.verdicts):
+            status = "unreadable"
+        lines.append(_line(row, status, found))
+        tallies.append(_tally(row["usage"], status, found))
+    return pa.Table.from_pylist(lines, SCHEMA), add_up(tallies)
+
+
+def _answers(row: Row) -> tuple[Status, list[str]]:
+    """Whether the teacher was asked about the whole passage and said something, and what, one answer a sample."""
+    if len(row["chunks"]) > 1:
+        return "cut", []
+    answers = [one["text"] for exchange in row["exchanges"] for one in exchange["completions"]]
+    return ("ok" if answers else "unanswered"), answers
+
+
+def _line(row: Row, status: Status, found: Annotated) -> Row:
+    return {
+        "id": row["doc_id"],
+        **{name: row[name] for name in KEPT},
+        "text": row["text"],
+        "status": status,
+        "entities": [schema.entity_to_row(one) for one in found.entities],
+        "mentions": [schema.mention_to_row(one) for one in found.mentions],
+        "removed": [{"text": one.mention.text, "label": one.mention.label, "by": one.by} for one in found.removed],
+        "verdicts": [verdict.value for verdict in found.verdicts],
+    }
+
+
+def _tally(usage: Mapping[str, int], status: Status, found: Annotated) -> Tally:
+    counted = statistics.count(found.mentions) if status == "ok" else Statistics()
+    return Tally(Counter([status]), Counter(usage), found.counts, counted)
