@@ -31,6 +31,7 @@ app = typer.Typer(
 
 _INTERRUPTED = 130
 
+Run = Annotated[str, typer.Argument(help="The run directory, on any store.")]
 Config = Annotated[
     str, typer.Argument(help="A YAML file, or the name of one that ships with the package (annotate/demo).")
 ]
@@ -79,7 +80,8 @@ def annotate(config: Config, overrides: Overrides = None, as_json: AsJson = Fals
 
         ray job submit --working-dir . -- python jobs/annotate.py conf/annotate/cascade.yaml input.path=...
 
-    Exit status: 0 done, 2 bad configuration or input, 3 more failed documents than `max_error_rate`.
+    Exit status: 0 done, 1 stopped on the way (run it again), 2 bad configuration or input, 3 more failed documents
+    than `max_error_rate`, 4 another driver is at work in the run directory.
     """
     from ner_ray.compose import load
     from ner_ray.config import AnnotateConfig
@@ -87,6 +89,63 @@ def annotate(config: Config, overrides: Overrides = None, as_json: AsJson = Fals
 
     with _says_how_to_go_on():
         summary = run(load(AnnotateConfig, config, overrides or []))
+    _show(summary, as_json=as_json)
+    raise typer.Exit(summary.exit_status)
+
+
+@app.command()
+def status(run: Run, as_json: AsJson = False) -> None:
+    """Show how far a run is, from its directory alone: rows done and open, errors by code, rate, time left.
+
+    For example: ner-ray status s3://runs/news
+    """
+    from ner_ray.store.health import status as read
+
+    found = read(run)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
+        return
+    from ner_ray.report import status_table
+
+    typer.echo(status_table(found))
+
+
+@app.command()
+def verify(run: Run, as_json: AsJson = False) -> None:
+    """Read a run's committed files whole: rows in = rows out for each shard, none twice, checksums right.
+
+    Exit status: 0 all is there, 1 something is not.
+    """
+    from ner_ray.store.health import verify as check
+
+    rows, findings = check(run)
+    if as_json:
+        typer.echo(json.dumps({"rows": rows, "findings": [asdict(one) for one in findings]}, ensure_ascii=False))
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.place}: {finding.problem}")
+        typer.echo(f"{rows} rows, {len(findings)} findings")
+    raise typer.Exit(1 if findings else 0)
+
+
+@app.command()
+def retry(
+    run: Run,
+    code: Annotated[
+        list[str] | None, typer.Option(help="An error code, as `ner-ray status` shows them; again for more.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Annotate a run's documents with errors again; their new rows take the former ones' place in one step.
+
+    Files that could not be read need no such command: the next `ner-ray annotate` tries each of them again.
+
+    For example: ner-ray retry runs/news --code poison --code unparsable
+    """
+    from ner_ray.pipeline.annotate import retry as run_again
+
+    with _says_how_to_go_on():
+        summary = run_again(run, code or [])
     _show(summary, as_json=as_json)
     raise typer.Exit(summary.exit_status)
 

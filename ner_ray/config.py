@@ -36,6 +36,11 @@ class InputConfig(Section):
     max_characters: int = Field(
         default=20_000_000, gt=0, description="Longer texts are not annotated: their row says `too_long`."
     )
+    on_change: Literal["error", "reprocess"] = operational(
+        "error",
+        description="What to do about a file that has changed since it was annotated: end with status 2, or annotate "
+        "it anew and take its former rows out.",
+    )
 
 
 class SamplingConfig(Section):
@@ -172,7 +177,10 @@ class OutputConfig(Section):
         ge=1,
         description="Shards are committed together up to so many rows: the unit a reader sees appear.",
     )
-    min_rows_per_file: int = operational(10_000, ge=1, description="Output files hold at least so many rows.")
+    min_rows_per_file: int = operational(
+        10_000, ge=1, description="Output files hold at least so many rows, the last of a wave excepted."
+    )
+    max_rows_per_file: int = operational(1_000_000, ge=1, description="Output files hold at most so many rows.")
     row_group_rows: int = operational(5_000, ge=1, description="Rows a row group of an output file.")
 
 

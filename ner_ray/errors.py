@@ -8,6 +8,8 @@
     ├── EngineError    an engine died or refuses to work (also a RuntimeError)
     ├── RequestError   an engine refuses one request; the others go on (also a ValueError)
     └── RunError       a run directory is in a state that forbids going on (also a RuntimeError)
+        ├── LeaseError     another driver is writing to it
+        └── StoppedError   the run could not go on; what is written is kept
 
 What goes wrong with one document is never an exception: it is data, a `types.Problem` on its row.
 """
@@ -15,6 +17,7 @@ What goes wrong with one document is never an exception: it is data, a `types.Pr
 from __future__ import annotations
 
 EXIT_DONE = 0
+EXIT_STOPPED = 1
 EXIT_BAD_CONFIG_OR_INPUT = 2
 EXIT_TOO_MANY_ERRORS = 3
 EXIT_LEASED = 4
@@ -76,3 +79,14 @@ class RequestError(NerRayError, ValueError):
 
 class RunError(NerRayError, RuntimeError):
     code = "run"
+
+
+class LeaseError(RunError):
+    code = "leased"
+    exit_status = EXIT_LEASED
+
+
+class StoppedError(RunError):
+    code = "stopped"
+    exit_status = EXIT_STOPPED
+    retryable = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
     from ner_ray.pipeline.annotate import Summary
+    from ner_ray.store.health import Status
 
 _WIDTH = 110
 _BATCH_ROWS = 256
@@ -44,6 +46,25 @@ def summary_table(summary: Summary) -> str:
     for uri, problem in summary.quarantined.items():
         table.add_row("not readable", f"{uri}: {problem}")
     table.add_row("run", summary.run)
+    return _text(table)
+
+
+def status_table(status: Status) -> str:
+    """How far a run is, as text."""
+    table = Table(show_header=False, box=None)
+    table.add_row("run", escape(status.run))
+    table.add_row("rows", f"{status.done:,} of {status.rows:,} ({status.done / max(1, status.rows):.1%})")
+    table.add_row("waves", f"{status.committed} of {status.waves} committed")
+    table.add_row("last commit", status.last_commit or "-")
+    table.add_row("driver", escape(status.driver or "none at work"))
+    if status.rate:
+        table.add_row("rows/s", f"{status.rate:.1f}")
+    if status.eta:
+        table.add_row("time left", str(timedelta(seconds=round(status.eta))))
+    for code, count in sorted(status.errors.items(), key=lambda item: -item[1]):
+        table.add_row("error", f"{escape(code)}: {count:,} documents")
+    for uri, problem in status.quarantined.items():
+        table.add_row("not readable", escape(f"{uri}: {problem}"))
     return _text(table)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import ray
 
@@ -16,14 +18,18 @@ from ner_ray import __version__
 from ner_ray.config import AnnotateConfig, EngineConfig, fingerprint, semantic
 from ner_ray.demos import index_digest
 from ner_ray.engines._models import model_revision
-from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS
+from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, RunError, StoppedError
 from ner_ray.pipeline.cluster import check_resources, connect
 from ner_ray.pipeline.graph import run_wave
 from ner_ray.pipeline.plan import Plan, make_plan
 from ner_ray.pipeline.preflight import check_engines, check_input, fit_budget
 from ner_ray.pipeline.progress import Progress, start_scoreboard
-from ner_ray.store.run import RunDirectory
+from ner_ray.pipeline.suspects import start_suspects
+from ner_ray.schema import ROW_ID
+from ner_ray.store.lease import Lease
+from ner_ray.store.run import RunDirectory, Wave
 from ner_ray.store.shards import Shard, list_shards
+from ner_ray.store.wave_files import Ids
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,7 +76,50 @@ def annotate(config: AnnotateConfig) -> Summary:
 
     Raises:
         NerRayError: with what was expected, what was found, and what to do; before an engine is started.
+        LeaseError: another driver is at work in the run directory.
+        StoppedError: the run cannot go on; the same call again goes on.
     """
+    job = _prepare(config)
+    with Lease(job.run.store, job.run.path) as lease:
+        return _run(job, lease, job.run.plan(job.shards, config.output.rows_per_wave, config.input.on_change))
+
+
+def retry(uri: str, codes: Sequence[str]) -> Summary:
+    """Annotates those committed documents of a run again that have errors of some codes, and takes up open waves.
+
+    The new rows take the place of the former ones in one step, when all are there. The configuration is the run's own.
+
+    Args:
+        uri: the run directory.
+        codes: such as `poison`, `unparsable`; none for all codes.
+
+    Raises:
+        RunError: there is no run, or it has nothing of the kind.
+    """
+    run = RunDirectory(uri)
+    record = run.record()
+    if not record:
+        raise RunError(f"there is no run in {uri}")
+    job = _prepare(AnnotateConfig.model_validate(record["config"]))
+    with Lease(run.store, run.path) as lease:
+        if not run.open_waves():
+            run.plan_again(_failed(run, codes))
+        return _run(job, lease, run.open_waves())
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is known before a cluster is joined."""
+
+    began: float
+    run: RunDirectory
+    settings: dict[str, Any]
+    plan: Plan
+    shards: list[Shard]
+    schema: pa.Schema
+
+
+def _prepare(config: AnnotateConfig) -> _Job:
     began = time.monotonic()
     run = RunDirectory(config.output.path)
     settings = _settings(config)
@@ -78,33 +127,70 @@ def annotate(config: AnnotateConfig) -> Summary:
     plan = make_plan(config)
     check_engines(plan)
     shards = list_shards(config.input.path, [one.shard for wave in run.waves() for one in wave.shards])
-    schema = check_input(plan, shards)
-    plan = fit_budget(plan)
-    waves = run.plan(shards, config.output.rows_per_wave)
+    return _Job(began, run, settings, fit_budget(plan), shards, check_input(plan, shards))
+
+
+def _run(job: _Job, lease: Lease, waves: list[Wave]) -> Summary:
+    config, run = job.plan.config, job.run
     if not waves:
         _LOG.info("nothing new at %s; %s is complete", config.input.path, run.uri)
-        return _summary(run, config, {}, shards, 0, began)
+        return _summary(run, config, {}, job.shards, 0, job.began)
     connect()
-    check_resources(config.resources, 0 if plan.replays else len(plan.pools))
-    run.write_record({**run.record(), **_record(config, settings), "inputs": _inputs(shards)})
-    totals = _run_waves(plan, run, waves, schema)
-    summary = _summary(run, config, totals, shards, len(waves), began)
+    check_resources(config.resources, 0 if job.plan.replays else len(job.plan.pools))
+    run.write_record({**run.record(), **_record(config, job.settings), "inputs": _inputs(job.shards)})
+    totals = _run_waves(job, lease, waves)
+    summary = _summary(run, config, totals, job.shards, len(waves), job.began)
     run.write_record({**run.record(), "finished": _now(), "last": summary.to_dict()})
     return summary
 
 
-def _run_waves(plan: Plan, run: RunDirectory, waves: list[Any], schema: pa.Schema) -> dict[str, float]:
-    scoreboard = start_scoreboard()
+def _run_waves(job: _Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
+    scoreboard, suspects = start_scoreboard(), start_suspects()
+    output = job.plan.config.output
+    done = sum(job.run.resume(wave) for wave in waves)
     total = sum(wave.rows for wave in waves)
     before: dict[str, float] = {}
-    with Progress(scoreboard, total):
+    with Progress(scoreboard, total, done):
         for wave in waves:
-            run_wave(plan, run, wave, schema, scoreboard)
+            began = time.monotonic()
+            lease.check()
+            _run_wave(job, wave, scoreboard, suspects)
             totals = _settled(scoreboard)
-            run.commit(wave, {name: value - before.get(name, 0) for name, value in totals.items()})
+            counts = {name: value - before.get(name, 0) for name, value in totals.items()}
+            counts["seconds"] = round(time.monotonic() - began, 3)
+            job.run.commit(wave, counts, output.min_rows_per_file, output.max_rows_per_file, lease.check)
             _LOG.info("wave.committed wave=%d rows=%d", wave.number, wave.rows)
             before = totals
     return before
+
+
+def _run_wave(job: _Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # Ray's handles
+    try:
+        run_wave(job.plan, job.run, wave, job.schema, scoreboard, suspects)
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None) or error
+        first = str(cause).strip().splitlines()[-1:] or [type(cause).__name__]
+        raise StoppedError(
+            f"wave {wave.number} stopped: {type(cause).__name__}: {first[0]}",
+            hint="what is written is kept: mend the cause and run the same command again",
+        ) from error
+
+
+def _failed(run: RunDirectory, codes: Sequence[str]) -> Ids:
+    """The ids of committed rows with errors of some codes, or of any."""
+    rows = run.dataset().to_table(columns=[ROW_ID, "errors"])
+    wanted = set(codes)
+    ids = [
+        row_id
+        for row_id, errors in zip(rows[ROW_ID].to_pylist(), rows["errors"].to_pylist(), strict=True)
+        if any(not wanted or error["code"] in wanted for error in errors or ())
+    ]
+    if not ids:
+        raise RunError(
+            f"no committed document of {run.uri} has such an error",
+            hint="`ner-ray status` shows the codes that there are",
+        )
+    return np.array(ids, np.int64)
 
 
 def _settled(scoreboard: Any) -> dict[str, float]:  # Ray's handle of the actor

@@ -13,11 +13,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
-from typing import NoReturn
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 import pyarrow as pa
+import ray
 
 from ner_ray import passages, plugins, schema
 from ner_ray.engines.base import Engine
@@ -37,12 +38,21 @@ _WATCH_SECONDS = 5.0
 _DEAD_ENGINE = 70  # the exit status of an actor whose engine has died
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    row: Row
+    row_id: int
+
+
 class GenerateStage:
     """Serves the steps of one pool. An engine that dies or stalls takes its actor with it; Ray starts another."""
 
-    def __init__(self, plan: Plan, pool: int, counts: Counts) -> None:
+    def __init__(self, plan: Plan, pool: int, counts: Counts, suspects: Any = None) -> None:  # Ray's handle
         self._plan = plan
+        self._number = pool
         self._pool = plan.pools[pool]
+        self._suspects = suspects
+        self._one_suspect = asyncio.Lock()
         self._counts = counts
         began = time.perf_counter()
         config = self._pool.engine
@@ -59,18 +69,47 @@ class GenerateStage:
     def __call__(self, table: pa.Table) -> pa.Table:
         """The rows with their exchanges, and with problems where a request was refused. Ray calls from threads."""
         rows = table.select([name for name in ROW if name in table.column_names]).to_pylist()
-        answered = asyncio.run_coroutine_threadsafe(self._rows(rows), self._loop).result()
+        ids = table[schema.ROW_ID].to_pylist()
+        suspects, convicted = self._book("enter", ids) or ((), ())
+        work = self._rows([_Case(row, row_id) for row, row_id in zip(rows, ids, strict=True)], suspects, convicted)
+        answered = asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        self._book("leave", ids)
         exchanges, problems = zip(*answered, strict=True) if answered else ((), ())
         table = schema.with_column(table, EXCHANGES, pa.list_(schema.EXCHANGE), exchanges)
         return schema.with_column(table, PROBLEMS, pa.list_(schema.PROBLEM), problems)
 
-    async def _rows(self, rows: list[Row]) -> list[tuple[list[Row], list[Row]]]:
+    def _book(self, what: str, row: object) -> Any:
+        """Tells the books of suspects something, and waits until it stands there."""
+        if self._suspects is None:
+            return None
+        return ray.get(getattr(self._suspects, what).remote(self._number, row))
+
+    async def _rows(
+        self, cases: list[_Case], suspects: Collection[int], convicted: Collection[int]
+    ) -> list[tuple[list[Row], list[Row]]]:
+        for row_id in convicted:
+            self._counts.say(f"document.quarantined row_id={row_id} reason=engine died twice on it")
         try:
-            answered = await asyncio.gather(*(self._row(row) for row in rows))
+            answered = await asyncio.gather(
+                *(
+                    _condemned(case.row, self._pool.name)
+                    if case.row_id in convicted
+                    else (self._alone(case) if case.row_id in suspects else self._row(case.row))
+                    for case in cases
+                )
+            )
         except EngineError as error:
             self._die(str(error))
         self._counts.post()  # here, where all counting is done: two threads would post the same counts twice
         return answered
+
+    async def _alone(self, case: _Case) -> tuple[list[Row], list[Row]]:
+        """One that was in an engine that died: with no other such one beside it, so that a second death tells."""
+        async with self._one_suspect:
+            await self._suspects.alone.remote(self._number, case.row_id)
+            answered = await self._row(case.row)
+            await self._suspects.cleared.remote(self._number, case.row_id)
+            return answered
 
     async def _row(self, row: Row) -> tuple[list[Row], list[Row]]:
         chunks = [schema.chunk_from_row(chunk) for chunk in row[CHUNKS]]
@@ -151,3 +190,8 @@ class GenerateStage:
         _LOG.error("engine.died pool=%s reason=%s", self._pool.name, reason)
         time.sleep(0.5)  # the message is on its way in another thread
         os._exit(_DEAD_ENGINE)
+
+
+async def _condemned(row: Row, stage: str) -> tuple[list[Row], list[Row]]:
+    problem = Problem("poison", stage, "the engine died twice while this document was in it")
+    return row[EXCHANGES], [*row[PROBLEMS], schema.problem_to_row(problem)]

@@ -37,20 +37,25 @@ def columns_of(plan: Plan) -> Columns:
     )
 
 
-def run_wave(plan: Plan, run: RunDirectory, wave: Wave, schema: pa.Schema, scoreboard: Any) -> None:
+def run_wave(
+    plan: Plan, run: RunDirectory, wave: Wave, schema: pa.Schema, scoreboard: Any, suspects: Any = None
+) -> None:
     """Runs one wave to its last written file; what an earlier life of it has written is not done again.
 
     Args:
         schema: of the kept columns.
         scoreboard: Ray's handle of the actor that counts.
+        suspects: Ray's handle of the actor that knows which documents were in engines that died.
     """
     output = plan.config.output
     _set_context(plan, run, wave)
     try:
-        build(plan, wave, schema, scoreboard).write_parquet(
+        build(plan, wave, schema, scoreboard, suspects).write_parquet(
             run.data_path(wave),
             filesystem=run.store,
             min_rows_per_file=output.min_rows_per_file,
+            max_rows_per_file=max(output.max_rows_per_file, output.min_rows_per_file),
+            write_page_checksum=True,
             compression="zstd",
             row_group_size=output.row_group_rows,
             concurrency=plan.config.resources.cpu_tasks,
@@ -60,7 +65,7 @@ def run_wave(plan: Plan, run: RunDirectory, wave: Wave, schema: pa.Schema, score
         DataContext.get_current().checkpoint_config = None
 
 
-def build(plan: Plan, wave: Wave, schema: pa.Schema, scoreboard: Any) -> Dataset:
+def build(plan: Plan, wave: Wave, schema: pa.Schema, scoreboard: Any, suspects: Any = None) -> Dataset:
     """The graph up to the output rows; nothing runs yet."""
     counts = Counts(scoreboard)
     tasks = TaskPoolStrategy(plan.config.resources.cpu_tasks)
@@ -71,7 +76,7 @@ def build(plan: Plan, wave: Wave, schema: pa.Schema, scoreboard: Any) -> Dataset
     if plan.config.demonstrations:
         rows = _on_cpus(rows, DemonstrateStage(plan.config.demonstrations, counts), tasks)
     for number, pool in enumerate(plan.pools):
-        rows = _generate(rows, plan, number, counts)
+        rows = _generate(rows, plan, number, counts, suspects)
         rows = _on_cpus(rows, ReadStage(plan, pool.steps, counts), tasks)
     return rows
 
@@ -82,11 +87,11 @@ def _on_cpus(rows: Dataset, stage: Any, tasks: TaskPoolStrategy) -> Dataset:
     )
 
 
-def _generate(rows: Dataset, plan: Plan, pool: int, counts: Counts) -> Dataset:
+def _generate(rows: Dataset, plan: Plan, pool: int, counts: Counts, suspects: Any) -> Dataset:
     resources = plan.config.resources
     return rows.map_batches(
         GenerateStage,
-        fn_constructor_kwargs={"plan": plan, "pool": pool, "counts": counts},
+        fn_constructor_kwargs={"plan": plan, "pool": pool, "counts": counts, "suspects": suspects},
         batch_size=None,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from ner_ray.schema import PROBLEM, ROW_ID
+from ner_ray.schema import PROBLEM, ROW_ID, with_column
 from ner_ray.store.run import NumberedShard
 from ner_ray.uris import open_store
 
@@ -98,30 +99,66 @@ def read_rows(
     store, path = open_store(numbered.shard.uri)
     with store.open_input_file(path) as stream:
         file = pq.ParquetFile(stream)
-        groups, row = _row_groups(file.metadata, first, stop)
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups, columns=columns.wanted()):
-            begin, end = max(first - row, 0), min(stop - row, batch.num_rows)
-            if begin < end:
-                part = pa.Table.from_batches([batch]).slice(begin, end - begin)
-                yield _rows(part, numbered, row + begin, columns, schema)
-            row += batch.num_rows
+        for group, begins in _row_groups(file.metadata, first, stop):
+            row = begins
+            last = min(stop, row + file.metadata.row_group(group).num_rows)
+            done = max(first, row)
+            try:
+                for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=columns.wanted()):
+                    begin, end = max(first - row, 0), min(last - row, batch.num_rows)
+                    if begin < end:
+                        part = pa.Table.from_batches([batch]).slice(begin, end - begin)
+                        yield _rows(part, numbered, range(row + begin, row + end), columns, schema)
+                        done = row + end
+                    row += batch.num_rows
+            except (pa.ArrowException, OSError) as error:
+                if not _bytes_can_be_read(stream, file.metadata.row_group(group)):
+                    raise  # the store's trouble, which may pass: Ray tries again
+                yield _corrupt_rows(numbered, range(done, last), columns, schema, type(error).__name__)
 
 
-def _row_groups(metadata: pq.FileMetaData, first: int, stop: int) -> tuple[list[int], int]:
-    """The row groups that hold rows `first:stop`, and the number of the first row in them."""
-    groups: list[int] = []
-    begin = row = 0
+def _row_groups(metadata: pq.FileMetaData, first: int, stop: int) -> Iterator[tuple[int, int]]:
+    """The row groups that hold rows `first:stop`, each with the number of its first row."""
+    row = 0
     for group in range(metadata.num_row_groups):
         rows = metadata.row_group(group).num_rows
         if row < stop and row + rows > first:
-            begin = begin if groups else row
-            groups.append(group)
+            yield group, row
         row += rows
-    return groups, begin
 
 
-def _rows(batch: pa.Table, numbered: NumberedShard, first: int, columns: Columns, schema: pa.Schema) -> pa.Table:
-    numbers = range(first, first + batch.num_rows)
+def _bytes_can_be_read(stream: pa.NativeFile, group: pq.RowGroupMetaData) -> bool:
+    """Whether the store gives a row group's bytes, so that what cannot be read is the file's own fault."""
+    try:
+        stream.seek(group.column(0).dictionary_page_offset or group.column(0).data_page_offset)
+        stream.read(sum(group.column(number).total_compressed_size for number in range(group.num_columns)))
+    except OSError:
+        return False
+    return True
+
+
+def _corrupt_rows(
+    numbered: NumberedShard, numbers: range, columns: Columns, schema: pa.Schema, reason: str
+) -> pa.Table:
+    """Rows that are in a shard by its footer but cannot be decoded: they fail one by one, the others go on."""
+    count = len(numbers)
+    lost = {name: pa.nulls(count, schema.field(name).type) for name in columns.keep}
+    empty = {columns.text: pa.nulls(count, pa.string())}
+    if columns.doc_id:
+        empty[columns.doc_id] = _numbered_ids(numbered, numbers)
+    if columns.labels:
+        empty[columns.labels] = pa.nulls(count, pa.list_(pa.string()))
+    problem = _problem("corrupt_shard", f"the row group cannot be decoded: {reason}")
+    table = _rows(pa.table(lost | empty), numbered, numbers, columns, schema)
+    return with_column(table, PROBLEMS, pa.list_(PROBLEM), [[problem]] * table.num_rows)
+
+
+def _rows(
+    batch: pa.Table, numbered: NumberedShard, numbers: Sequence[int], columns: Columns, schema: pa.Schema
+) -> pa.Table:
+    if numbered.chosen is not None:
+        chosen = np.isin(numbers, numbered.chosen)
+        batch, numbers = batch.filter(pa.array(chosen)), np.array(numbers)[chosen].tolist()
     texts, problems = _texts(batch[columns.text], columns.max_characters)
     table = {
         ROW_ID: pa.array([numbered.first_row_id() + number for number in numbers], pa.int64()),
@@ -137,9 +174,13 @@ def _rows(batch: pa.Table, numbered: NumberedShard, first: int, columns: Columns
     return pa.table(table)
 
 
-def _doc_ids(batch: pa.Table, numbered: NumberedShard, numbers: range, columns: Columns) -> pa.Array:
+def _doc_ids(batch: pa.Table, numbered: NumberedShard, numbers: Sequence[int], columns: Columns) -> pa.Array:
     if columns.doc_id:
         return batch[columns.doc_id].cast(pa.string())
+    return _numbered_ids(numbered, numbers)
+
+
+def _numbered_ids(numbered: NumberedShard, numbers: Sequence[int]) -> pa.Array:
     shard = numbered.shard.uri.rsplit("/", 1)[-1].removesuffix(".parquet")
     return pa.array([f"{shard}:{number}" for number in numbers], pa.string())
 

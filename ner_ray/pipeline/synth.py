@@ -37,7 +37,8 @@ from ner_ray.pipeline import source
 from ner_ray.pipeline.annotate import Summary, annotate
 from ner_ray.pipeline.cluster import connect
 from ner_ray.pipeline.index import index
-from ner_ray.pipeline.plan import family_steps
+from ner_ray.pipeline.plan import family_steps, make_plan
+from ner_ray.pipeline.preflight import check_engines
 from ner_ray.store.run import NumberedShard, RunDirectory
 from ner_ray.store.shards import list_shards, schema_of
 from ner_ray.synth import answers, corpus, forms, layouts, page, records
@@ -105,11 +106,14 @@ def synthesize(config: SynthConfig) -> Result:
         NerRayError: with what was expected, what was found, and what to do; before the teacher is asked.
     """
     clock = _Clock()
+    questions = _questions(config)
     made = {name: _form(config, form) for name, form in config.forms.items()}
+    check_engines(make_plan(questions))
+    corpus.token_counter(config.passages.tokenizer)
     connect()
     drawn = _draw_passages(config)
     clock.lap("passages")
-    asked = annotate(_questions(config))
+    asked = annotate(questions)
     clock.lap("teacher")
     tally = _read_answers(config)
     clock.lap("read")

@@ -5,49 +5,87 @@
     data/wave=NNNNN/    its output files
     checkpoint/NNNNN/   the ids of rows already written, while the wave is open
     manifest/NNNNN.json the files and counts of a wave that is complete: written last, by one atomic put
+    lease.json          who is writing (`ner_ray.store.lease`)
 
 A wave is open while it has a plan and no manifest. Rerunning the command resumes open waves with the very same
 shards, then plans new ones. Readers believe manifests only, so they never see half a wave.
+
+A wave may take the place of rows that are committed already: a shard that has changed, documents that are tried again.
+Its manifest then names, beside its own files, those that it supersedes; what else was in these it holds anew.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
 
+import numpy as np
 import pyarrow.dataset as pads
 from pyarrow import fs
 
-from ner_ray.errors import RunError
+from ner_ray.errors import InputError, RunError
 from ner_ray.store.shards import Shard
+from ner_ray.store.wave_files import (
+    Ids,
+    OutputFile,
+    compact,
+    count_errors,
+    tidy,
+    without,
+    write_checkpoint,
+)
 from ner_ray.uris import get_json, join, open_store, put_json
 
 ROW_BITS = 40  # of a row id; the shard's ordinal stands above
+_READERS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedShard:
-    """A shard with its place in the run, from which row ids are made."""
+    """A shard with its place in the run, from which row ids are made.
+
+    Attributes:
+        chosen: the numbers of the rows to read, ascending; None for all.
+    """
 
     ordinal: int
     shard: Shard
+    chosen: tuple[int, ...] | None = None
 
     def first_row_id(self) -> int:
         return self.ordinal << ROW_BITS
 
+    @property
+    def rows(self) -> int:
+        return self.shard.rows if self.chosen is None else len(self.chosen)
+
+    def row_ids(self) -> Ids:
+        numbers = np.arange(self.shard.rows) if self.chosen is None else np.array(self.chosen)
+        return self.first_row_id() + numbers.astype(np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Shards that are run and committed together."""
+    """Shards that are run and committed together.
+
+    Attributes:
+        replaces: ordinals of shards whose committed rows go when this wave is committed: they have changed since.
+    """
 
     number: int
     shards: tuple[NumberedShard, ...]
+    replaces: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
-        return sum(numbered.shard.rows for numbered in self.shards)
+        return sum(numbered.rows for numbered in self.shards)
+
+    def row_ids(self) -> Ids:
+        return np.concatenate([numbered.row_ids() for numbered in self.shards])
 
 
 class RunDirectory:
@@ -82,6 +120,11 @@ class RunDirectory:
         """All planned waves, in order."""
         return [_wave_from_dict(plan) for plan in self._documents("plan")]
 
+    def open_waves(self) -> list[Wave]:
+        """Planned waves that are not complete."""
+        done = self.committed()
+        return [wave for wave in self.waves() if wave.number not in done]
+
     def committed(self) -> set[int]:
         """The numbers of complete waves."""
         return {manifest["wave"] for manifest in self.manifests()}
@@ -90,22 +133,57 @@ class RunDirectory:
         """What is committed, wave by wave."""
         return self._documents("manifest")
 
-    def plan(self, shards: Sequence[Shard], rows_per_wave: int) -> list[Wave]:
+    def plan(
+        self,
+        shards: Sequence[Shard],
+        rows_per_wave: int,
+        on_change: Literal["error", "reprocess"] = "error",
+        *,
+        freeze: bool = True,
+    ) -> list[Wave]:
         """Freezes new waves over the shards that no wave has yet, and returns all that are to be run.
 
         A shard that has grown a problem or has no rows is in no wave.
+
+        Args:
+            on_change: what to do about a shard that was planned and has changed since.
+            freeze: False only says what would be planned.
+
+        Raises:
+            InputError: a shard has changed, and `on_change` is `error`; or it has changed and its wave is still open.
         """
         waves = self.waves()
-        planned = {numbered.shard.uri for wave in waves for numbered in wave.shards}
-        ordinal = 1 + max((numbered.ordinal for wave in waves for numbered in wave.shards), default=-1)
-        fresh = [shard for shard in shards if shard.uri not in planned and not shard.problem and shard.rows]
-        numbered = [NumberedShard(ordinal + offset, shard) for offset, shard in enumerate(fresh)]
-        for group in _groups(numbered, rows_per_wave):
-            wave = Wave(len(waves), tuple(group))
-            put_json(self.store, join(self.path, "plan", f"{wave.number:05}.json"), _wave_to_dict(wave))
-            waves.append(wave)
         done = self.committed()
+        current = {numbered.shard.uri: numbered for wave in waves for numbered in wave.shards}
+        good = [shard for shard in shards if not shard.problem]
+        changed = [shard for shard in good if shard.uri in current and _differ(shard, current[shard.uri].shard)]
+        if changed:
+            is_open = {one.shard.uri for wave in waves if wave.number not in done for one in wave.shards}
+            _check_changed(changed, is_open, on_change)
+        fresh = [shard for shard in good if shard.rows and shard.uri not in current]
+        ordinal = 1 + max((numbered.ordinal for wave in waves for numbered in wave.shards), default=-1)
+        numbered = [NumberedShard(ordinal + offset, shard) for offset, shard in enumerate([*changed, *fresh])]
+        for group in _groups(numbered, rows_per_wave):
+            replaces = tuple(current[one.shard.uri].ordinal for one in group if one.shard.uri in current)
+            waves.append(Wave(len(waves), tuple(group), replaces))
+            if freeze:
+                self._freeze(waves[-1])
         return [wave for wave in waves if wave.number not in done]
+
+    def plan_again(self, ids: Ids) -> Wave:
+        """Freezes a wave over committed rows that are to be tried once more."""
+        waves = self.waves()
+        shards = {numbered.ordinal: numbered for wave in waves for numbered in wave.shards}
+        rows: dict[int, list[int]] = {}
+        for row_id in np.sort(ids).tolist():
+            rows.setdefault(row_id >> ROW_BITS, []).append(row_id & ((1 << ROW_BITS) - 1))
+        chosen = (NumberedShard(number, shards[number].shard, tuple(mine)) for number, mine in rows.items())
+        wave = Wave(len(waves), tuple(chosen))
+        self._freeze(wave)
+        return wave
+
+    def _freeze(self, wave: Wave) -> None:
+        put_json(self.store, join(self.path, "plan", f"{wave.number:05}.json"), _wave_to_dict(wave))
 
     def data_path(self, wave: Wave) -> str:
         """Where a wave's output files go, on the run's store."""
@@ -115,22 +193,78 @@ class RunDirectory:
         """Where Ray keeps the ids of rows already written, on the run's store."""
         return join(self.path, "checkpoint", f"{wave.number:05}")
 
-    def commit(self, wave: Wave, counts: dict[str, Any]) -> None:
+    def resume(self, wave: Wave) -> int:
+        """Brings an open wave's files and checkpoint into order; returns how many of its rows are written."""
+        files = tidy(self.store, self.data_path(wave))
+        write_checkpoint(self.store, self.checkpoint_path(wave), files)
+        return sum(len(file.ids) for file in files)
+
+    def commit(
+        self, wave: Wave, counts: Mapping[str, Any], least_rows: int = 0, most_rows: int = 1_000_000, check: Any = None
+    ) -> None:
         """Makes a complete wave visible.
 
-        Its output files are read for their row ids first: each input row must be there exactly once. The manifest
-        is the last thing written; before it readers see nothing of the wave, after it all of it. The checkpoint,
-        which only an open wave needs, goes afterwards: a crash in between leaves a file nobody reads.
+        Its output files are read for their row ids first: each input row must be there exactly once. Then small
+        files are joined. The manifest is the last thing written; before it readers see nothing of the wave, after it
+        all of it. The checkpoint, which only an open wave needs, goes afterwards: a crash in between leaves a file
+        nobody reads.
+
+        Args:
+            counts: what the wave's work came to, for the manifest.
+            least_rows: files of fewer rows are joined.
+            most_rows: of a joined file.
+            check: called without arguments right before the manifest is written, to stop a driver that has lost its
+                lease.
 
         Raises:
-            RunError: rows are missing or doubled; the wave stays open.
+            RunError: rows are missing, or foreign; the wave stays open.
         """
-        files = self._verified_files(wave)
-        manifest = {"wave": wave.number, "files": files, "rows": wave.rows, "counts": counts}
+        folder = self.data_path(wave)
+        files = tidy(self.store, folder)
+        _check_ids(wave, files)
+        files = compact(self.store, files, folder, least_rows, most_rows)
+        superseded, rests = self._superseded(wave)
+        manifest = {
+            "wave": wave.number,
+            "files": [self._file_to_dict(file) for file in [*files, *rests]],
+            "supersedes": [self._relative(path) for path in superseded],
+            "rows": wave.rows,
+            "shards": [{"ordinal": one.ordinal, "rows": one.rows} for one in wave.shards],
+            "errors": count_errors(self.store, files),
+            "counts": dict(counts),
+            "committed": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        if check:
+            check()
         put_json(self.store, join(self.path, "manifest", f"{wave.number:05}.json"), manifest)
         checkpoint = self.checkpoint_path(wave)
         if self.store.get_file_info(checkpoint).type == fs.FileType.Directory:
             self.store.delete_dir(checkpoint)
+
+    def _superseded(self, wave: Wave) -> tuple[list[str], list[OutputFile]]:
+        """The committed files with rows that the wave takes the place of, and new files with their other rows."""
+        again = [one for one in wave.shards if one.chosen is not None]
+        ordinals = {*wave.replaces, *(one.ordinal for one in again)}
+        if not ordinals:
+            return [], []
+        manifests = [one for one in self.manifests() if ordinals & {shard["ordinal"] for shard in one["shards"]}]
+        mine = {file["path"] for manifest in manifests for file in manifest["files"]}
+        paths = [path for path in self.files() if self._relative(path) in mine]
+        sizes = {one.ordinal: one.shard.rows for planned in self.waves() for one in planned.shards}
+        ids = [(number << ROW_BITS) + np.arange(sizes[number], dtype=np.int64) for number in wave.replaces]
+        return without(
+            self.store,
+            paths,
+            np.concatenate([*ids, *(one.row_ids() for one in again)]),
+            join(self.path, "data", f"kept={wave.number:05}"),
+        )
+
+    def files(self) -> list[str]:
+        """The paths of exactly the committed files, on the store."""
+        manifests = self.manifests()
+        gone = {path for manifest in manifests for path in manifest.get("supersedes", ())}
+        paths = [file["path"] for manifest in manifests for file in manifest["files"]]
+        return [join(self.path, path) for path in paths if path not in gone]
 
     def dataset(self) -> pads.Dataset:
         """Exactly the committed files.
@@ -138,50 +272,58 @@ class RunDirectory:
         Raises:
             RunError: nothing is committed yet.
         """
-        files = [join(self.path, file["path"]) for manifest in self.manifests() for file in manifest["files"]]
+        files = self.files()
         if not files:
             raise RunError(f"nothing is committed yet in {self.uri}", hint="run the job to its end, or see its status")
         return pads.dataset(files, filesystem=self.store, format="parquet")
 
-    def _verified_files(self, wave: Wave) -> list[dict[str, Any]]:
-        folder = self.data_path(wave)
-        infos = self.store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-        paths = sorted(info.path for info in infos if info.is_file and info.path.endswith(".parquet"))
-        if not paths:
-            raise RunError(f"wave {wave.number} of {self.uri} has written no file")
-        ids = pads.dataset(paths, filesystem=self.store, format="parquet").to_table(columns=["row_id"])["row_id"]
-        _check_ids(wave, ids.to_numpy())
-        sizes = {info.path: info.size for info in infos}
-        return [
-            {"path": f"data/{folder.rsplit('/', 1)[1]}/{path.rsplit('/', 1)[1]}", "size": sizes[path]} for path in paths
-        ]
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(self.path).strip("/")
+
+    def _file_to_dict(self, file: OutputFile) -> dict[str, Any]:
+        return {"path": self._relative(file.path), "size": file.size, "rows": len(file.ids)}
 
     def _documents(self, folder: str) -> list[dict[str, Any]]:
         infos = self.store.get_file_info(fs.FileSelector(join(self.path, folder), allow_not_found=True))
         paths = sorted(info.path for info in infos if info.is_file and info.path.endswith(".json"))
-        return [get_json(self.store, path) for path in paths]
+        with ThreadPoolExecutor(_READERS) as threads:
+            return list(threads.map(lambda path: get_json(self.store, path), paths))
 
 
-def _check_ids(wave: Wave, ids: Any) -> None:  # a numpy array of int64
-    import numpy as np
-
-    expected = np.concatenate(
-        [numbered.first_row_id() + np.arange(numbered.shard.rows, dtype=np.int64) for numbered in wave.shards]
-    )
+def _check_ids(wave: Wave, files: Sequence[OutputFile]) -> None:
+    expected = wave.row_ids()
+    ids = np.concatenate([file.ids for file in files]) if files else np.empty(0, np.int64)
     missing = len(np.setdiff1d(expected, ids))
-    doubled = len(ids) - len(np.unique(ids))
-    if missing or doubled or len(ids) != len(expected):
+    foreign = len(np.setdiff1d(ids, expected))
+    if missing or foreign:
         raise RunError(
             f"wave {wave.number} is not complete: {len(expected)} rows in, {len(ids)} out, "
-            f"{missing} missing, {doubled} doubled",
+            f"{missing} missing, {foreign} foreign",
             hint="run the same command again",
+        )
+
+
+def _differ(now: Shard, then: Shard) -> bool:
+    return (now.size, now.modified) != (then.size, then.modified)
+
+
+def _check_changed(changed: Sequence[Shard], is_open: set[str], on_change: str) -> None:
+    if opened := [shard.uri for shard in changed if shard.uri in is_open]:
+        raise InputError(
+            f"{opened[0]} has changed while its wave is open ({len(opened)} such)",
+            hint="put the former file back until the run is complete, or begin another run",
+        )
+    if on_change == "error":
+        raise InputError(
+            f"{changed[0].uri} has changed since it was annotated ({len(changed)} such)",
+            hint="input.on_change=reprocess annotates it anew and takes its former rows out",
         )
 
 
 def _groups(shards: Sequence[NumberedShard], rows: int) -> Iterable[list[NumberedShard]]:
     group: list[NumberedShard] = []
     for numbered in shards:
-        if group and sum(one.shard.rows for one in group) + numbered.shard.rows > rows:
+        if group and sum(one.rows for one in group) + numbered.rows > rows:
             yield group
             group = []
         group.append(numbered)
@@ -190,13 +332,21 @@ def _groups(shards: Sequence[NumberedShard], rows: int) -> Iterable[list[Numbere
 
 
 def _wave_to_dict(wave: Wave) -> dict[str, Any]:
-    shards = [{"ordinal": numbered.ordinal, **numbered.shard.to_dict()} for numbered in wave.shards]
-    return {"wave": wave.number, "shards": shards}
+    shards = [
+        {"ordinal": one.ordinal, **({} if one.chosen is None else {"chosen": one.chosen}), **one.shard.to_dict()}
+        for one in wave.shards
+    ]
+    return {"wave": wave.number, "shards": shards, "replaces": wave.replaces}
 
 
 def _wave_from_dict(plan: dict[str, Any]) -> Wave:
-    shards = [dict(shard) for shard in plan["shards"]]
-    return Wave(plan["wave"], tuple(NumberedShard(shard.pop("ordinal"), Shard.from_dict(shard)) for shard in shards))
+    shards = [_numbered_from_dict(dict(shard)) for shard in plan["shards"]]
+    return Wave(plan["wave"], tuple(shards), tuple(plan.get("replaces", ())))
+
+
+def _numbered_from_dict(plain: dict[str, Any]) -> NumberedShard:
+    ordinal, chosen = plain.pop("ordinal"), plain.pop("chosen", None)
+    return NumberedShard(ordinal, Shard.from_dict(plain), None if chosen is None else tuple(chosen))
 
 
 def _differences(before: Any, after: Any, place: str = "") -> list[str]:

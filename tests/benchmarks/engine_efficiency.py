@@ -70,8 +70,8 @@ class TimedStage(GenerateStage):
     first: float | None = None
     tokens = 0
 
-    def __init__(self, plan: Plan, pool: int, counts: Counts) -> None:
-        super().__init__(plan, pool, counts)
+    def __init__(self, plan: Plan, pool: int, counts: Counts, suspects: object = None) -> None:
+        super().__init__(plan, pool, counts, suspects)
         asyncio.run_coroutine_threadsafe(self._warm_up(), self._loop).result()
 
     async def _warm_up(self) -> None:

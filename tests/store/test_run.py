@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ner_ray.errors import RunError
+from ner_ray.errors import InputError, LeaseError, RunError
+from ner_ray.store.health import status, verify
 from ner_ray.store.run import RunDirectory, Wave
 from ner_ray.store.shards import Shard
 
@@ -65,13 +68,12 @@ def test_a_committed_wave_is_not_run_again_and_its_files_are_what_a_reader_sees(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda ids: ids[:-1], "1 missing, 0 doubled"),
-        (lambda ids: [*ids, ids[0]], "0 missing, 1 doubled"),
-        (lambda ids: [*ids[:-1], ids[0]], "1 missing, 1 doubled"),
-        (lambda ids: [*ids, 999_999], "0 missing, 0 doubled"),
+        (lambda ids: ids[:-1], "5 out, 1 missing, 0 foreign"),
+        (lambda ids: [*ids[:-1], ids[0]], "5 out, 1 missing, 0 foreign"),
+        (lambda ids: [*ids, 999_999], "7 out, 0 missing, 1 foreign"),
     ],
 )
-def test_a_wave_with_missing_doubled_or_foreign_rows_is_not_committed(tmp_path: Path, change, said: str) -> None:
+def test_a_wave_with_missing_or_foreign_rows_is_not_committed(tmp_path: Path, change, said: str) -> None:
     run = RunDirectory(str(tmp_path))
     (wave,) = run.plan([shard("a"), shard("b")], 10)
     write(run, wave, change(ids_of(wave)))
@@ -97,3 +99,180 @@ def test_a_run_of_another_configuration_is_refused_with_the_differing_keys(tmp_p
         run.claim("two", {"chunk": {"tokens": 10}, "labels": ["a"]})
 
     assert "labels" not in str(refused.value)
+
+
+def write_more(run: RunDirectory, wave: Wave, ids: list[int], name: str, mark: str = "") -> Path:
+    folder = Path(run.data_path(wave))
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pa.table({"row_id": pa.array(ids, pa.int64()), "mark": [mark or name] * len(ids)})
+    pq.write_table(table, folder / f"{name}.parquet", write_page_checksum=True)
+    return folder / f"{name}.parquet"
+
+
+def marks(run: RunDirectory) -> dict[int, str]:
+    rows = run.dataset().to_table().to_pylist()
+    assert len({row["row_id"] for row in rows}) == len(rows)
+    return {row["row_id"]: row["mark"] for row in rows}
+
+
+def test_an_open_wave_goes_on_from_what_its_files_hold_whatever_the_checkpoint_says(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    (wave,) = run.plan([shard("a"), shard("b")], 10)
+    ids = ids_of(wave)
+    write_more(run, wave, ids[:2], "1")
+    write_more(run, wave, ids[1:4], "2")
+    torn = write_more(run, wave, ids[4:], "3")
+    torn.write_bytes(torn.read_bytes()[:-20])
+    checkpoint = Path(run.checkpoint_path(wave))
+    checkpoint.mkdir(parents=True)
+    pq.write_table(pa.table({"row_id": ids}), checkpoint / "lies.parquet")
+
+    assert run.resume(wave) == 4
+
+    assert pq.read_table(checkpoint)["row_id"].to_pylist() == ids[:4]
+    assert not torn.exists()
+    write_more(run, wave, ids[4:], "4")
+    run.commit(wave, {})
+    assert marks(run) == dict(zip(ids, ["1", "1", "2", "2", "4", "4"], strict=True))
+
+
+def test_a_row_that_is_in_one_file_twice_is_there_once_after_the_commit(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    (wave,) = run.plan([shard("a")], 10)
+    write_more(run, wave, [*ids_of(wave), ids_of(wave)[0]], "1")
+
+    run.commit(wave, {})
+
+    assert sorted(marks(run)) == ids_of(wave)
+
+
+def test_small_files_are_joined_and_large_ones_left(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    (wave,) = run.plan([shard("a", rows=30)], 100)
+    ids = ids_of(wave)
+    large = write_more(run, wave, ids[:10], "large")
+    for number in range(20):
+        write_more(run, wave, [ids[10 + number]], f"small{number}")
+
+    run.commit(wave, {}, least_rows=8, most_rows=12)
+
+    assert sorted(file["rows"] for file in run.manifests()[0]["files"]) == [8, 10, 12]
+    assert large.exists()
+    assert sorted(marks(run)) == ids
+
+
+def test_a_changed_shard_is_an_error_or_takes_the_place_of_its_former_rows(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    (wave,) = run.plan([shard("a"), shard("b")], 10)
+    before = ids_of(wave)
+    write_more(run, wave, before, "old")
+    run.commit(wave, {})
+    changed = Shard("/corpus/a.parquet", 200, 2, 4)
+    with pytest.raises(InputError, match=r"a\.parquet has changed"):
+        run.plan([changed, shard("b")], 10)
+
+    (again,) = run.plan([changed, shard("b")], 10, "reprocess")
+    write_more(run, again, ids_of(again), "new")
+    assert set(marks(run).values()) == {"old"}
+    run.commit(again, {})
+
+    assert marks(run) == dict.fromkeys(before[3:], "old") | dict.fromkeys(ids_of(again), "new")
+    assert len(ids_of(again)) == 4
+    assert run.plan([changed, shard("b")], 10) == []
+    assert verify(str(tmp_path)) == (7, [])
+
+
+def test_rows_that_are_tried_again_take_the_place_of_their_former_selves(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    (wave,) = run.plan([shard("a"), shard("b")], 10)
+    ids = ids_of(wave)
+    write_more(run, wave, ids, "old")
+    run.commit(wave, {})
+
+    again = run.plan_again(np.array([ids[1], ids[4]]))
+    assert RunDirectory(str(tmp_path)).open_waves() == [again]
+    write_more(run, again, [ids[1], ids[4]], "new")
+    run.commit(again, {})
+
+    assert {row for row, mark in marks(run).items() if mark == "new"} == {ids[1], ids[4]}
+    assert verify(str(tmp_path)) == (6, [])
+
+
+@pytest.mark.parametrize("harm", ["torn", "flipped", "gone"])
+def test_verify_finds_a_file_that_is_not_what_was_committed(tmp_path: Path, harm: str) -> None:
+    run = RunDirectory(str(tmp_path))
+    (wave,) = run.plan([shard("a", rows=1000)], 5000)
+    file = write_more(run, wave, ids_of(wave), "1")
+    run.commit(wave, {})
+    assert verify(str(tmp_path)) == (1000, [])
+    content = bytearray(file.read_bytes())
+    if harm == "torn":
+        file.write_bytes(content[:-30])
+    elif harm == "gone":
+        file.unlink()
+    else:
+        content[200] ^= 0xFF
+        file.write_bytes(content)
+
+    rows, findings = verify(str(tmp_path))
+
+    assert rows == 0
+    assert [(Path(one.place).name, one.problem[:14]) for one in findings] == [
+        ("1.parquet", "cannot be read"),
+        ("a.parquet", "1000 rows in, "),
+    ]
+
+
+def test_status_counts_what_is_done_and_open(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    with pytest.raises(RunError, match="there is no run"):
+        status(str(tmp_path))
+    first, second = run.plan([shard("a"), shard("b", rows=4)], 3)
+    write_more(run, first, ids_of(first), "1")
+    run.commit(first, {"seconds": 2.0, "documents": 3})
+    write_more(run, second, ids_of(second)[:1], "2")
+
+    found = status(str(tmp_path))
+
+    assert (found.waves, found.committed, found.rows, found.done) == (2, 1, 7, 4)
+    assert (found.rate, found.eta, found.driver) == (1.5, 2.0, None)
+
+
+def test_a_reader_beside_a_writer_sees_whole_waves_only(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    waves = run.plan([shard(f"{number:02}", rows=5) for number in range(30)], 10)
+    seen: set[int] = set()
+
+    def write_all() -> None:
+        for wave in waves:
+            ids = ids_of(wave)
+            for part in range(0, len(ids), 3):
+                write_more(run, wave, ids[part : part + 3], f"{part}")
+            run.commit(wave, {}, least_rows=4)
+
+    thread = threading.Thread(target=write_all)
+    thread.start()
+    while thread.is_alive():
+        try:
+            seen.add(RunDirectory(str(tmp_path)).dataset().count_rows())
+        except RunError:
+            seen.add(0)
+    thread.join()
+
+    assert len(seen) > 3
+    assert all(rows % 10 == 0 for rows in seen)
+    assert run.dataset().count_rows() == 150
+
+
+def test_a_driver_without_its_lease_commits_nothing(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    (wave,) = run.plan([shard("a")], 10)
+    write_more(run, wave, ids_of(wave), "1")
+
+    def taken() -> None:
+        raise LeaseError("the run was taken over")
+
+    with pytest.raises(LeaseError):
+        run.commit(wave, {}, check=taken)
+
+    assert run.committed() == set()

@@ -1,0 +1,145 @@
+"""One driver a run, whatever the clocks say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from pyarrow import fs
+
+from ner_ray.errors import EXIT_LEASED, LeaseError
+from ner_ray.store.lease import Lease, holder_of
+
+STORE = fs.LocalFileSystem()
+PERIOD = 0.1
+
+
+def lease(folder: Path) -> Lease:
+    return Lease(STORE, str(folder), period=PERIOD)
+
+
+def write_lease(folder: Path, **changes: object) -> None:
+    """A lease of a driver on some other machine."""
+    content = {"holder": "x", "host": "elsewhere", "boot": "?", "pid": 1, "started": 0.0, "beat": 7, "period": PERIOD}
+    (folder / "lease.json").write_text(json.dumps(content | changes))
+
+
+def test_a_lease_is_there_while_it_is_held_and_gone_afterwards(tmp_path: Path) -> None:
+    with lease(tmp_path) as held:
+        held.check()
+        assert str(os.getpid()) in holder_of(STORE, str(tmp_path))
+        first = json.loads((tmp_path / "lease.json").read_text())["beat"]
+        time.sleep(4 * PERIOD)
+        assert json.loads((tmp_path / "lease.json").read_text())["beat"] > first
+
+    assert list(tmp_path.iterdir()) == []
+    assert holder_of(STORE, str(tmp_path)) is None
+
+
+def test_a_second_driver_is_kept_out_while_the_first_beats(tmp_path: Path) -> None:
+    with lease(tmp_path) as first:
+        with pytest.raises(LeaseError, match=f"process {os.getpid()}") as refused, lease(tmp_path):
+            pass
+        first.check()
+
+    assert refused.value.exit_status == EXIT_LEASED
+
+
+def test_a_lease_that_beats_no_more_is_taken_over_after_some_periods(tmp_path: Path) -> None:
+    write_lease(tmp_path)
+    began = time.monotonic()
+
+    with lease(tmp_path) as taken:
+        assert time.monotonic() - began >= 3 * PERIOD
+        taken.check()
+
+
+@pytest.mark.parametrize("hours", [-1000, 1000])
+def test_a_clock_that_is_wrong_changes_nothing(tmp_path: Path, hours: int) -> None:
+    write_lease(tmp_path)
+    off = time.time() + 3600 * hours
+    os.utime(tmp_path / "lease.json", (off, off))
+    stop = threading.Event()
+
+    def beat() -> None:
+        number = 8
+        while not stop.wait(PERIOD):
+            write_lease(tmp_path, beat=number)
+            os.utime(tmp_path / "lease.json", (off, off))
+            number += 1
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        with pytest.raises(LeaseError, match="elsewhere"), lease(tmp_path):
+            pass
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_killed_driver_of_this_machine_is_known_to_be_gone_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom pyarrow import fs\nfrom ner_ray.store.lease import Lease\n"
+        "with Lease(fs.LocalFileSystem(), sys.argv[1], period=60):\n    print('held', flush=True)\n    time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    process.kill()
+    process.wait()
+    assert (tmp_path / "lease.json").exists()
+    began = time.monotonic()
+
+    with lease(tmp_path) as taken:
+        taken.check()
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_holder_that_was_taken_over_finds_out_and_leaves_the_other_s_lease_alone(tmp_path: Path) -> None:
+    with lease(tmp_path) as slow:
+        write_lease(tmp_path)
+        with pytest.raises(LeaseError, match="taken over by elsewhere"):
+            slow.check()
+        time.sleep(3 * PERIOD)
+
+    assert json.loads((tmp_path / "lease.json").read_text())["holder"] == "x"
+
+
+def test_of_many_that_begin_at_once_at_most_one_gets_it(tmp_path: Path) -> None:
+    held, refused = [], []
+
+    def drive() -> None:
+        try:
+            with lease(tmp_path) as mine:
+                time.sleep(5 * PERIOD)
+                mine.check()
+                held.append(mine)
+        except LeaseError:
+            refused.append(1)
+
+    threads = [threading.Thread(target=drive) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (len(held), len(refused)) == (1, 5)
+
+
+def test_the_lease_works_on_an_object_store(bucket: str) -> None:
+    from ner_ray.uris import open_store
+
+    store, path = open_store(f"s3://{bucket}/run")
+    with Lease(store, path, period=PERIOD) as mine:
+        mine.check()
+        with pytest.raises(LeaseError), Lease(store, path, period=PERIOD):
+            pass
+
+    assert holder_of(store, path) is None
