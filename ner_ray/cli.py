@@ -94,6 +94,28 @@ def annotate(config: Config, overrides: Overrides = None, as_json: AsJson = Fals
 
 
 @app.command()
+def plan(
+    config: Config,
+    overrides: Overrides = None,
+    sample: Annotated[int, typer.Option(help="Documents to look at.")] = 256,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Also annotate the sample: tells output tokens and engine seconds.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what `annotate` would do now: shards, documents and waves, and tokens and GPU-seconds from a sample.
+
+    For example: ner-ray plan annotate/cascade input.path=s3://corpus/ output.path=s3://runs/news --measure
+    """
+    from ner_ray.compose import load
+    from ner_ray.config import AnnotateConfig
+    from ner_ray.pipeline.forecast import forecast
+
+    found = forecast(load(AnnotateConfig, config, overrides or []), sample, measure=measure)
+    _print_fields({name: value for name, value in found.to_dict().items() if value is not None}, as_json=as_json)
+
+
+@app.command()
 def status(run: Run, as_json: AsJson = False) -> None:
     """Show how far a run is, from its directory alone: rows done and open, errors by code, rate, time left.
 
@@ -307,7 +329,7 @@ def synth(config: Config, overrides: Overrides = None, as_json: AsJson = False) 
 
         ner-ray synth synth/pile-en input.path=corpus/ teacher.engine.model=TEACHER output=runs/pile
 
-    Exit status: 0 done, 2 bad configuration or input, 3 more passages without answer than `teacher.max_error_rate`.
+    Exit status: 0 done, 2 bad configuration or input, 3 too many passages without a readable answer.
     """
     from ner_ray.compose import load
     from ner_ray.pipeline.synth import synthesize
@@ -323,9 +345,17 @@ def synth(config: Config, overrides: Overrides = None, as_json: AsJson = False) 
 def export(
     run: Annotated[str, typer.Argument(help="The run directory.")],
     out: Annotated[str, typer.Argument(help="The file to write.")],
-    form: Annotated[str, typer.Option("--format", help="html, conll, label_studio, ...")] = "html",
+    form: Annotated[
+        str, typer.Option("--format", help="parquet or jsonl (all columns, any store), html, conll, label_studio, ...")
+    ] = "html",
 ) -> None:
     """Write a run's committed documents in another form."""
+    if form in ("parquet", "jsonl"):
+        from ner_ray.store import rows
+
+        write = rows.write_parquet if form == "parquet" else rows.write_jsonl
+        typer.echo(f"{write(run, out)} rows in {out}")
+        return
     from ner_ray.report import export_run
 
     typer.echo(export_run(run, form, out))

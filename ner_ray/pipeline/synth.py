@@ -85,7 +85,7 @@ class Result:
         statistics: mentions, types, pairs.
         rows: of each form.
         seconds: of each part.
-        exit_status: 0, or 3 where more passages than allowed have no answer.
+        exit_status: 0, or 3 where more passages than allowed have no readable answer.
     """
 
     output: str

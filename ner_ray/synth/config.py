@@ -80,7 +80,10 @@ class TeacherConfig(Section):
     rows_per_wave: int = operational(100_000, ge=1, description="Passages that are committed together.")
     resources: TeacherResources = Field(default_factory=TeacherResources)
     max_error_rate: float = operational(
-        0.05, ge=0, le=1, description="A run with a larger share of passages without answer ends with status 3."
+        0.05,
+        ge=0,
+        le=1,
+        description="A run with a larger share of passages without a readable answer ends with status 3.",
     )
 
     @field_validator("question")

@@ -1,0 +1,455 @@
+"""The synthesis job, whole, on a real cluster, with a teacher behind a real HTTP server that answers by a script.
+
+What a model would answer is written down here, so that each step's outcome is known; that a real server and a real
+engine are asked the same way is tested where engines and the annotation job are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ner_ray.compose import validate
+from ner_ray.errors import ConfigError, InputError, ModelError, RunError
+from ner_ray.pipeline.synth import Result, synthesize
+from ner_ray.synth.config import SynthConfig
+from ner_ray.synth.records import from_table
+
+PEOPLE = ("Ada", "Bo", "Cy", "Di", "Ed", "Flo")
+PLACES = ("Rome", "Oslo", "Lima", "Bern")
+THINGS = ("lamp", "kettle", "ladder", "violin", "barometer")
+
+
+class _Teacher(BaseHTTPRequestHandler):
+    """Answers with the names that the script knows, one type in the plural, one name that is not in the passage."""
+
+    server: Teacher
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._reply({"data": [{"id": "script", "object": "model", "owned_by": "test", "created": 0}]})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        passage = body["messages"][-1]["content"].partition("Passage: ")[2]
+        self.server.asked.append(passage)
+        time.sleep(self.server.seconds)
+        answer = self.server.answer(passage)
+        choice = {"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+        self._reply(
+            {"id": "1", "object": "chat.completion", "created": 0, "model": "script", "choices": [choice]}, usage
+        )
+
+    def _reply(self, answer: dict, usage: dict | None = None) -> None:
+        content = json.dumps(answer | ({"usage": usage} if usage else {})).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Stays silent."""
+
+
+class Teacher(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Teacher)
+        self.asked: list[str] = []
+        self.seconds = 0.0
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+
+    def answer(self, passage: str) -> str:
+        if "barometer" in passage:
+            return "I would rather not say."
+        words = re.findall(r"\w+", passage)
+        pairs = [(word, "person") for word in words if word in PEOPLE]
+        pairs += [(word, "Places" if word == "Lima" else "place") for word in words if word in PLACES]
+        pairs += [(word, "instrument" if word == "violin" else "misc") for word in words if word in THINGS]
+        return json.dumps([{name: kind} for name, kind in [*pairs, ("Nobody", "person")]])
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Iterator[Teacher]:
+    server = Teacher()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _fresh(teacher: Teacher) -> None:
+    teacher.asked.clear()
+    teacher.seconds = 0.0
+
+
+def documents(number: int) -> list[str]:
+    return [
+        f"{PEOPLE[one % 6]} took the {one}th train to {PLACES[one % 4]}. There {PEOPLE[(one + 1) % 6]} bought "
+        f"{one} old {THINGS[one % 5]}s and a {THINGS[one % 5]}. Nothing else happened on day {one}."
+        for one in range(number)
+    ]
+
+
+def write_corpus(folder: Path, texts: list[str | None]) -> None:
+    (folder / "in").mkdir(parents=True, exist_ok=True)
+    sources = ["even" if number % 2 == 0 else "odd" for number in range(len(texts))]
+    table = pa.table({"body": pa.array(texts, pa.string()), "from": sources})
+    half = len(texts) // 2
+    pq.write_table(table.slice(0, half), folder / "in" / "a.parquet")
+    pq.write_table(table.slice(half), folder / "in" / "b.parquet")
+
+
+FORMS = {
+    "conversations": {"family": {"name": "universal_ner", "wrapper": "chat"}, "negatives": {"rate": 1}},
+    "gner": {"family": {"name": "gner", "wrapper": "chat"}, "rows": "questions"},
+    "b2ner": {"family": {"name": "b2ner", "wrapper": "chat"}, "rows": "questions", "label_set": {"dropout": 0.0}},
+    "cascade": {"family": "cascade", "rows": "questions", "labels": ["person", "place"], "dynamic": {"seed": 3}},
+    "shown": {
+        "family": {"name": "ra_it", "wrapper": "chat"},
+        "demonstrations": {"k": 2, "guard_overlap": 1.0},
+    },
+}
+
+
+def plain(folder: Path, server: Teacher, **changes: object) -> dict:
+    return {
+        "input": {"path": str(folder / "in"), "text": "body", "source": "from"},
+        "passages": {"tokens": 24, "duplicates": "exact", "languages": ["en"]},
+        "teacher": {
+            "engine": {"name": "openai", "url": server.url, "model": "script", "sampling": {"logprobs": False}},
+            "rows_per_file": 8,
+            "max_error_rate": 0.5,
+        },
+        "filters": {"length_unit": "words"},
+        "forms": FORMS,
+        "layouts": ["llama_factory", "ms_swift"],
+        "output": str(folder / "out"),
+    } | changes
+
+
+def settings(folder: Path, server: Teacher, **changes: object) -> SynthConfig:
+    return validate(SynthConfig, plain(folder, server, **changes), "test")
+
+
+def rows(folder: Path, part: str) -> list[dict]:
+    files = sorted((folder / "out" / part).rglob("*.parquet"))
+    return [row for file in files for row in pq.read_table(file, partitioning=None).to_pylist()]
+
+
+def made(folder: Path) -> dict[str, bytes]:
+    """The bytes of all that the job makes of passages and answers."""
+    out = folder / "out"
+    parts = (
+        "passages",
+        "annotated",
+        "train",
+        "llama_factory",
+        "ms_swift",
+        "types.json",
+        "statistics.json",
+        "filters.md",
+    )
+    paths = [path for part in parts for path in [out / part, *(out / part).rglob("*")] if path.is_file()]
+    return {str(path.relative_to(out)): path.read_bytes() for path in paths}
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("cluster")
+class TestOneRun:
+    @pytest.fixture(scope="class")
+    def run(self, tmp_path_factory: pytest.TempPathFactory, teacher: Teacher) -> tuple[Path, Result, list[str]]:
+        folder = tmp_path_factory.mktemp("synth")
+        texts = documents(40)
+        write_corpus(
+            folder, [*texts, texts[3], None, "", "Der Zug nach Bern fuhr ohne uns ab, und wir blieben zurück."]
+        )
+        teacher.asked.clear()
+        result = synthesize(settings(folder, teacher))
+        return folder, result, list(teacher.asked)
+
+    def test_every_passage_is_asked_about_once_and_is_cut_from_its_document(
+        self, run: tuple[Path, Result, list[str]]
+    ) -> None:
+        folder, result, asked = run
+        passages = rows(folder, "passages")
+        texts = {
+            f"{name}:{n}": text
+            for name in "ab"
+            for n, text in enumerate(pq.read_table(folder / "in" / f"{name}.parquet")["body"].to_pylist())
+        }
+
+        assert sorted(asked) == sorted(row["text"] for row in passages)
+        assert all(texts[row["document"]][row["start"] : row["end"]] == row["text"] for row in passages)
+        assert result.passages["drawn"] == len(passages) == len({row["id"] for row in passages})
+
+    def test_what_is_left_out_of_the_corpus_is_counted(self, run: tuple[Path, Result, list[str]]) -> None:
+        counts = run[1].passages
+
+        assert counts["null_text"] == 1
+        assert counts["other_language"] == 1
+        assert counts["exact_duplicates"] >= 1
+        left_out = counts["other_language"] + counts["exact_duplicates"]
+        assert counts["passages"] == counts["drawn"] + left_out
+
+    def test_requests_and_tokens_are_counted(self, run: tuple[Path, Result, list[str]]) -> None:
+        _, result, asked = run
+
+        assert result.cost == result.asked
+        assert result.cost == {
+            "requests": len(asked),
+            "prompt_tokens": 7 * len(asked),
+            "cached_tokens": 0,
+            "output_tokens": 5 * len(asked),
+        }
+
+    def test_mentions_are_grounded_and_each_removal_names_its_filter(self, run: tuple[Path, Result, list[str]]) -> None:
+        annotated = rows(run[0], "annotated")
+        read = [row for row in annotated if row["status"] == "ok"]
+        removed = {(one["text"], one["by"]) for row in read for one in row["removed"]}
+
+        assert {name for name, _ in removed} == {"Nobody", *THINGS} - {"barometer", "violin"}
+        assert {by for _, by in removed} == {"in_text", "type"}
+        for row in read:
+            words = set(re.findall(r"\w+", row["text"]))
+            assert {one["text"] for one in row["entities"]} == words & {*PEOPLE, *PLACES, "violin"}
+            assert all(row["text"][one["start"] : one["end"]] == one["text"] for one in row["entities"])
+
+    def test_an_answer_that_says_nothing_gives_no_training_row(self, run: tuple[Path, Result, list[str]]) -> None:
+        folder, result, asked = run
+        unreadable = sum("barometer" in passage for passage in asked)
+
+        assert result.annotated == {"ok": len(asked) - unreadable, "unreadable": unreadable}
+        taught = {(row["document"], row["start"]) for row in rows(folder, "train/gner")}
+        unread = {(row["document"], row["start"]) for row in rows(folder, "annotated") if row["status"] == "unreadable"}
+        assert unread
+        assert not taught & unread
+
+    def test_types_in_the_plural_get_the_name_of_their_singular(self, run: tuple[Path, Result, list[str]]) -> None:
+        folder = run[0]
+        found = json.loads((folder / "out" / "statistics.json").read_text())
+
+        assert json.loads((folder / "out" / "types.json").read_text()) == {"Places": "place"}
+        assert found["frequencies"].keys() == {"person", "place", "instrument"}
+        assert found["filters"]["changed"]["normalize"] > 0
+        assert found["summary"] == run[1].statistics
+        assert "| in_text |" in (folder / "out" / "filters.md").read_text()
+        assert "<svg" in (folder / "out" / "page.html").read_text()
+
+    def test_every_form_has_rows_with_their_lineage(self, run: tuple[Path, Result, list[str]]) -> None:
+        folder, result, _ = run
+        annotated = {(row["document"], row["start"], row["end"]) for row in rows(folder, "annotated")}
+
+        for name in FORMS:
+            found = rows(folder, f"train/{name}")
+            assert len(found) == result.rows[name] > 0
+            assert len({row["id"] for row in found}) == len(found)
+            assert {(row["document"], row["start"], row["end"]) for row in found} <= annotated
+            assert {row["teacher"] for row in found} == {"script"}
+            assert {row["filters"][-1] for row in found} == {"ground"}
+            assert {len(row["prompt_hash"]) for row in found} == {16}
+        assert {row["seed"] for row in rows(folder, "train/cascade")} == {0}
+
+    def test_conversations_answer_negative_types_with_an_empty_list(self, run: tuple[Path, Result, list[str]]) -> None:
+        annotated = {row["id"]: row for row in rows(run[0], "annotated")}
+        answers = Counter()
+        for row in rows(run[0], "train/conversations"):
+            present = {one["label"] for one in annotated[row["id"]]["entities"]}
+            spoken = [turn["content"] for turn in row["messages"] if turn["role"] == "assistant"]
+            for label, answer in zip(row["labels"], spoken[1:], strict=True):
+                assert (json.loads(answer) == []) == (label not in present)
+                answers[label in present] += 1
+
+        assert answers[True] > answers[False] > 0
+
+    def test_the_cascade_teaches_both_its_roles(self, run: tuple[Path, Result, list[str]]) -> None:
+        found = rows(run[0], "train/cascade")
+        roles = Counter(row["role"] for row in found)
+        places = [row["messages"][-1]["content"] for row in found if row["role"] == "classifier"]
+
+        assert roles["extractor"] > 0
+        assert roles["classifier"] > roles["extractor"]
+        assert set(places) == {"person", "place"}
+
+    def test_a_row_shows_examples_and_never_itself(self, run: tuple[Path, Result, list[str]]) -> None:
+        annotated = {row["id"]: row["text"] for row in rows(run[0], "annotated")}
+        others = set(annotated.values())
+        shown = 0
+        for row in rows(run[0], "train/shown"):
+            opening = row["messages"][1]["content"] if row["messages"][0]["role"] == "system" else ""
+            assert annotated[row["id"]] not in opening
+            shown += any(text in opening for text in others)
+
+        assert shown > 10
+
+    def test_the_layouts_hold_the_same_rows(self, run: tuple[Path, Result, list[str]]) -> None:
+        out, result = run[0] / "out", run[1]
+        info = json.loads((out / "llama_factory" / "dataset_info.json").read_text())
+
+        assert info.keys() == FORMS.keys()
+        for name, number in result.rows.items():
+            assert len(json.loads((out / "llama_factory" / info[name]["file_name"]).read_text())) == number
+            lines = (out / "ms_swift" / f"{name}.jsonl").read_text().splitlines()
+            assert [json.loads(line)["messages"] for line in lines] == [
+                row["messages"] for row in rows(run[0], f"train/{name}")
+            ]
+
+    def test_the_rows_are_read_back_as_they_were_made(self, run: tuple[Path, Result, list[str]]) -> None:
+        (file,) = (run[0] / "out" / "train" / "gner").glob("*.parquet")
+
+        instance, lineage = from_table(pq.read_table(file))[0]
+
+        assert instance.turns[-1].role == "assistant"
+        assert lineage.filters[:2] == ("repetition", "normalize")
+
+    def test_another_call_asks_nothing_and_makes_the_same_bytes(
+        self, run: tuple[Path, Result, list[str]], teacher: Teacher
+    ) -> None:
+        before = made(run[0])
+
+        again = synthesize(settings(run[0], teacher))
+
+        assert teacher.asked == []
+        assert again.asked["requests"] == 0
+        assert again.cost == run[1].cost
+        assert made(run[0]) == before
+
+    def test_a_run_of_its_own_with_the_same_seeds_makes_the_same_bytes(
+        self, run: tuple[Path, Result, list[str]], teacher: Teacher, tmp_path: Path
+    ) -> None:
+        (tmp_path / "in").symlink_to(run[0] / "in")
+
+        synthesize(settings(tmp_path, teacher, output=str(tmp_path / "out")))
+
+        assert made(tmp_path) == made(run[0])
+
+    def test_other_filters_are_applied_to_the_answers_that_are_there(
+        self, run: tuple[Path, Result, list[str]], teacher: Teacher
+    ) -> None:
+        forms = {"gner": FORMS["gner"]}
+        published = synthesize(settings(run[0], teacher, filters={"steps": ["in_text"]}, forms=forms, layouts=[]))
+
+        assert teacher.asked == []
+        assert published.rows.keys() == {"gner"}
+        assert {path.name for path in (run[0] / "out" / "train").iterdir()} == {"gner"}
+        labels = {one["label"] for row in rows(run[0], "annotated") for one in row["entities"]}
+        assert labels == {"person", "place", "Places", "instrument", "misc"}
+
+    @pytest.mark.parametrize(
+        ("changes", "said"), [({"seed": 9}, "another seed"), ({"passages": {"tokens": 30}}, "another passages")]
+    )
+    def test_other_passages_are_refused_in_the_same_directory(
+        self, run: tuple[Path, Result, list[str]], teacher: Teacher, changes: dict, said: str
+    ) -> None:
+        with pytest.raises(RunError, match=said):
+            synthesize(settings(run[0], teacher, **changes))
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("cluster")
+def test_a_count_is_drawn_evenly_over_sources(tmp_path: Path, teacher: Teacher) -> None:
+    write_corpus(tmp_path, documents(30))
+    passages = {"tokens": 24, "count": 20, "spread": "even", "duplicates": "near", "similarity": 0.95}
+
+    result = synthesize(settings(tmp_path, teacher, passages=passages, forms={}, layouts=[]))
+
+    drawn = Counter(row["source"] for row in rows(tmp_path, "passages"))
+    assert drawn == {"even": 10, "odd": 10}
+    assert result.passages["drawn"] == len(teacher.asked) == 20
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("cluster")
+def test_what_is_wrong_is_said_before_the_teacher_is_asked(tmp_path: Path, teacher: Teacher) -> None:
+    write_corpus(tmp_path, documents(4))
+    elsewhere = {"engine": {"name": "openai", "url": "http://127.0.0.1:9/v1", "model": "script"}}
+
+    with pytest.raises(ModelError, match="nothing answers at"):
+        synthesize(settings(tmp_path, teacher, teacher=elsewhere))
+    with pytest.raises(InputError, match="has no column 'words'; it has: body, from"):
+        synthesize(settings(tmp_path, teacher, input={"path": str(tmp_path / "in"), "text": "words"}))
+    with pytest.raises(InputError, match=r"no passage at .* is fit: .*'too_short': "):
+        synthesize(settings(tmp_path, teacher, passages={"min_characters": 10_000}))
+    assert teacher.asked == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"filters": {"steps": ["lenght"]}}, "no filter named 'lenght'"),
+        ({"forms": {"x": {"family": "gnar"}}}, "no family 'gnar'; known: "),
+        ({"forms": {"x": {"family": "gner", "dynamic": {}}}}, "only the family cascade has"),
+        ({"layouts": ["axolotl"]}, "layouts.0: "),
+        ({"passages": {"token": 9}}, "passages.token: no such setting; do you mean 'tokens'?"),
+        ({"forms": {"x": {"family": "ra_it", "demonstrations": {"guard": False}}}}, "guard: "),
+    ],
+)
+def test_a_configuration_that_cannot_be_meant_is_refused(
+    tmp_path: Path, teacher: Teacher, changes: dict, said: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        settings(tmp_path, teacher, **changes)
+
+    assert said in str(refused.value)
+
+
+@pytest.mark.cluster
+def test_a_killed_run_goes_on_without_asking_again_what_is_written(tmp_path: Path, teacher: Teacher) -> None:
+    """Asked twice is at most what was in flight or waiting for its file when the driver was killed."""
+    write_corpus(tmp_path, documents(60))
+    job = tmp_path / "job.json"
+    changed = plain(tmp_path, teacher, forms={"gner": FORMS["gner"]}, layouts=[])
+    changed["teacher"]["engine"]["max_num_seqs"] = 4
+    changed["teacher"] |= {"rows_per_file": 8, "resources": {"block_kib": 16, "blocks_in_flight": 1}}
+    job.write_text(json.dumps(changed))
+    command = [sys.executable, "-m", "ner_ray.cli", "synth", str(job), "--json"]
+    teacher.seconds = 0.2
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    data = tmp_path / "out" / "answers" / "data"
+    deadline = time.monotonic() + 100
+    while len(list(data.rglob("*.parquet"))) < 2 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    written = written_ids(data)
+    before = len(teacher.asked)
+    teacher.seconds = 0.0
+
+    again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+
+    assert again.returncode == 0, again.stderr
+    asked = Counter(teacher.asked)
+    passages = rows(tmp_path, "passages")
+    texts = {row["id"]: row["text"] for row in passages}
+    assert 0 < len(written) < before < len(passages)
+    assert asked.keys() == set(texts.values())
+    assert {asked[texts[one]] for one in written} == {1}
+    assert json.loads(again.stdout)["asked"]["requests"] == len(passages) - len(written)
+    assert json.loads(again.stdout)["cost"]["requests"] == len(passages)
+
+
+def written_ids(data: Path) -> set[str]:
+    return {
+        one for file in data.rglob("*.parquet") for one in pq.read_table(file, partitioning=None)["doc_id"].to_pylist()
+    }
