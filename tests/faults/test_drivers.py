@@ -1,0 +1,106 @@
+"""Drivers are killed, wherever they are; the same command again ends with every document once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ner_ray.errors import EXIT_LEASED
+from ner_ray.store.health import verify
+from ner_ray.store.run import RunDirectory
+
+from .conftest import drive, finish, rows_of, words, write_corpus
+
+pytestmark = pytest.mark.cluster
+
+COMMIT_STEPS = 12  # of `stepwise.py`; more find the commit over
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, address: str) -> tuple[Path, list[dict]]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    write_corpus(folder / "in", shards=COMMIT_STEPS + 2)
+    finish(words(folder / "in", folder / "run", "output.rows_per_wave=10000"), address)
+    rows = rows_of(folder / "run")
+    assert len(rows) == 60 * (COMMIT_STEPS + 2)
+    assert [entity["text"] for entity in rows[1]["entities"]] == ["Ada", "Bo", "Kiel"]
+    return folder / "in", rows
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.faults)])
+def test_a_driver_killed_at_random_moments_loses_and_doubles_nothing(
+    undisturbed: tuple[Path, list[dict]], tmp_path: Path, address: str, kills: int
+) -> None:
+    corpus, expected = undisturbed
+    moments = random.Random(kills)
+    tried = 0
+    for _ in range(kills):
+        process = drive(words(corpus, tmp_path / "run", "output.rows_per_wave=240"), address)
+        until = time.monotonic() + moments.uniform(0.5, 7)
+        while time.monotonic() < until and process.poll() is None:
+            time.sleep(0.02)
+        tried += process.poll() is None
+        kill(process)
+    finish(words(corpus, tmp_path / "run", "output.rows_per_wave=240"), address)
+
+    assert rows_of(tmp_path / "run") == expected
+    assert verify(str(tmp_path / "run")) == (len(expected), [])
+    print(f"kills tried: {tried}, rows lost: 0, rows doubled: 0")  # the long suite's report
+
+
+@pytest.mark.faults
+def test_a_driver_killed_at_every_step_of_a_commit_loses_and_doubles_nothing(
+    undisturbed: tuple[Path, list[dict]], tmp_path: Path, address: str
+) -> None:
+    corpus, expected = undisturbed
+    seen = []
+    for step in range(1, COMMIT_STEPS + 1):
+        script = Path(__file__).parent / "stepwise.py"
+        process = drive(
+            [str(step), *words(corpus, tmp_path / "run", "output.min_rows_per_file=60")], address, script=script
+        )
+        _, said = process.communicate(timeout=200)
+        assert process.returncode == -signal.SIGKILL, said
+        seen.append(len(RunDirectory(str(tmp_path / "run")).committed()))
+        rows = rows_of(tmp_path / "run") if seen[-1] else []
+        assert rows == [row for row in expected if row["row_id"] in {one["row_id"] for one in rows}]
+        assert len(rows) == 60 * seen[-1]
+    finish(words(corpus, tmp_path / "run"), address)
+
+    assert seen[0] == 0
+    assert seen == sorted(seen)
+    assert rows_of(tmp_path / "run") == expected
+    assert verify(str(tmp_path / "run")) == (len(expected), [])
+
+
+def test_a_second_driver_is_sent_away_and_the_first_goes_on(
+    undisturbed: tuple[Path, list[dict]], tmp_path: Path, address: str
+) -> None:
+    corpus, expected = undisturbed
+    settings = words(corpus, tmp_path / "run", "output.rows_per_wave=10000")
+    first = drive(settings, address)
+    while not (tmp_path / "run" / "lease.json").exists():
+        assert first.poll() is None
+        time.sleep(0.02)
+    os.kill(first.pid, signal.SIGSTOP)  # so that it is not done too soon; its lease stands still with it
+    second = drive(settings, address)
+    time.sleep(4)
+    os.kill(first.pid, signal.SIGCONT)
+    _, said = second.communicate(timeout=200)
+    first.communicate(timeout=200)
+
+    assert second.returncode == EXIT_LEASED, said
+    assert f"process {first.pid}" in said
+    assert first.returncode == 0
+    assert rows_of(tmp_path / "run") == expected

@@ -1,0 +1,56 @@
+"""Writes a wave and commits it, killing itself at the n-th step of the commit: run by test_kills.py."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ner_ray.store import run, wave_files
+from ner_ray.store.run import RunDirectory
+
+last = int(sys.argv[1])
+reached: list[int] = []
+
+
+def step() -> None:
+    reached.append(1)
+    if len(reached) == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def with_steps(work: Callable[..., Any]) -> Callable[..., Any]:
+    def stepping(*arguments: Any, **options: Any) -> Any:
+        step()
+        result = work(*arguments, **options)
+        step()
+        return result
+
+    return stepping
+
+
+directory = RunDirectory(sys.argv[2])
+(wave,) = directory.open_waves()
+written = directory.resume(wave)
+ids = wave.row_ids().tolist()
+folder = Path(directory.data_path(wave))
+folder.mkdir(parents=True, exist_ok=True)
+for number in range(0, len(ids) - written, 3):  # each life names its files anew, as Ray does
+    mine = sorted(set(ids) - {one for file in wave_files.tidy(directory.store, str(folder)) for one in file.ids})[:3]
+    table = pa.table({"row_id": pa.array(mine, pa.int64()), "mark": ["new"] * len(mine), "errors": [[]] * len(mine)})
+    pq.write_table(table, folder / f"{last}-{number}.parquet")
+
+for module, names in (
+    (run, ("tidy", "compact", "without", "count_errors", "put_json")),
+    (wave_files, ("write_rows", "read_ids", "_has_errors")),
+):
+    for name in names:
+        setattr(module, name, with_steps(getattr(module, name)))
+directory.commit(wave, {}, least_rows=6, most_rows=9)
+print("committed after", len(reached), "steps")
