@@ -229,8 +229,8 @@ def _questions(config: SynthConfig) -> AnnotateConfig:
     return AnnotateConfig.model_validate(
         {
             "input": {"path": join(config.output, "passages"), "id": "id", "keep": list(answers.KEPT)},
-            "labels": [_ANY_LABEL],
-            "family": {"name": "instruct", **teacher.question, "outside_labels": "keep"},
+            "labels": teacher.labels if teacher.family else [_ANY_LABEL],
+            "family": teacher.family or {"name": "instruct", **teacher.question, "outside_labels": "keep"},
             "engine": teacher.engine,
             "chunk": {"tokens": _WHOLE, "overlap": 0},
             "align": config.align.model_copy(update={"fuzzy": False}),
@@ -280,12 +280,12 @@ def _answered(config: SynthConfig) -> list[NumberedShard]:
 
 
 def _count_types(numbered: NumberedShard, config: SynthConfig) -> Counter[str]:
-    return answers.type_frequencies(_answer_rows(numbered, config), config.teacher.options)
+    return answers.type_frequencies(_answer_rows(numbered, config), config.teacher.asks)
 
 
 def _annotate_shard(numbered: NumberedShard, config: SynthConfig, filters: FilterOptions) -> Tally:
     rows = _answer_rows(numbered, config)
-    table, tally = answers.read(rows, config.teacher.options, filters, config.align)
+    table, tally = answers.read(rows, config.teacher.asks, filters, config.align)
     store, path = open_store(config.output)
     _put_table(store, join(path, "annotated", numbered.shard.uri.rsplit("/", 1)[-1]), table)
     return tally

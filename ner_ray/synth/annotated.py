@@ -10,6 +10,7 @@ from ner_ray.config import AlignConfig
 from ner_ray.families import instruct
 from ner_ray.synth import filters, teacher
 from ner_ray.synth.filters import FilterCounts, FilterOptions, Removed
+from ner_ray.synth.teacher import Answer
 from ner_ray.types import Entity, Mention, Problem, Verdict
 
 GROUND = "ground"
@@ -53,7 +54,11 @@ def annotate(
         options: which filters.
         align: how mentions are placed.
     """
-    answer = teacher.read(text, answers, question)
+    return settle(text, teacher.read(text, answers, question), options, align)
+
+
+def settle(text: str, answer: Answer, options: FilterOptions, align: AlignConfig = teacher.GROUNDING) -> Annotated:
+    """What is left of an answer that has been read: filtered, and with its places in the passage."""
     filtered = filters.apply(text, answer.mentions, options)
     placed = teacher.ground(text, filtered.kept, align)
     lost = Counter(placed.unaligned)

@@ -14,15 +14,19 @@ from ner_ray.config import AlignConfig
 from ner_ray.families import instruct
 from ner_ray.schema import Row
 from ner_ray.synth import statistics, teacher
-from ner_ray.synth.annotated import Annotated, annotate
+from ner_ray.synth.annotated import Annotated, settle
 from ner_ray.synth.filters import FilterCounts, FilterOptions
 from ner_ray.synth.statistics import Statistics
-from ner_ray.types import Verdict
+from ner_ray.synth.teacher import Answer
+from ner_ray.types import Mention, Verdict
 
 KEPT = ("document", "start", "end", "source")
 """Columns of a passage that travel through the annotation job."""
 
-COLUMNS = (schema.ROW_ID, "doc_id", "text", *KEPT, "chunks", "exchanges", "usage")
+COLUMNS = (
+    *(schema.ROW_ID, "doc_id", "text", *KEPT, "chunks", "exchanges"),
+    *("entities", "unaligned", "verdicts", "usage"),
+)
 """What is read of the annotation job's output."""
 
 Status = Literal["ok", "unanswered", "cut", "unreadable"]
@@ -79,41 +83,51 @@ def add_up(tallies: Iterable[Tally]) -> Tally:
     return Tally(statuses, usage, FilterCounts(**filters), Statistics(passages, empty, pairs))
 
 
-def type_frequencies(rows: Iterable[Row], question: instruct.Options) -> Counter[str]:
-    """How often each type is named, as the teacher spells it."""
-    counts: Counter[str] = Counter()
-    for row in rows:
-        status, answers = _answers(row)
-        if status == "ok":
-            counts.update(one.label for one in teacher.read(row["text"], answers, question).mentions)
-    return counts
+def type_frequencies(rows: Iterable[Row], question: instruct.Options | None) -> Counter[str]:
+    """How often each type is named, as the teacher spells it; `question` as for `read`."""
+    return Counter(mention.label for row in rows for mention in _answer(row, question)[1].mentions)
 
 
 def read(
-    rows: Iterable[Row], question: instruct.Options, filters: FilterOptions, align: AlignConfig
+    rows: Iterable[Row], question: instruct.Options | None, filters: FilterOptions, align: AlignConfig
 ) -> tuple[pa.Table, Tally]:
     """The annotated passages, in the order of the rows, and their sums.
 
     A passage without a usable answer is a row without entities, and `status` says why; training rows are made of those
     that are `ok`.
+
+    Args:
+        rows: of the annotation job.
+        question: the open one that was asked; None where a family asked for its labels, and has read the answers.
+        filters: which.
+        align: how mentions are placed.
     """
     lines, tallies = [], []
     for row in rows:
-        status, answers = _answers(row)
-        found = annotate(row["text"], answers, question, filters, align)
-        if status == "ok" and all(verdict is Verdict.UNPARSABLE for verdict in found.verdicts):
-            status = "unreadable"
+        status, answer = _answer(row, question)
+        found = settle(row["text"], answer, filters, align)
         lines.append(_line(row, status, found))
         tallies.append(_tally(row["usage"], status, found))
     return pa.Table.from_pylist(lines, SCHEMA), add_up(tallies)
 
 
-def _answers(row: Row) -> tuple[Status, list[str]]:
-    """Whether the teacher was asked about the whole passage and said something, and what, one answer a sample."""
-    if len(row["chunks"]) > 1:
-        return "cut", []
+def _answer(row: Row, question: instruct.Options | None) -> tuple[Status, Answer]:
+    """What the teacher said about the whole passage, and whether that can be used."""
     answers = [one["text"] for exchange in row["exchanges"] for one in exchange["completions"]]
-    return ("ok" if answers else "unanswered"), answers
+    if question and len(row["chunks"]) > 1:
+        return "cut", Answer(())
+    if not answers:
+        return "unanswered", Answer(())
+    answer = teacher.read(row["text"], answers, question) if question else _found(row)
+    unreadable = all(verdict is Verdict.UNPARSABLE for verdict in answer.verdicts)
+    return ("unreadable" if unreadable else "ok"), answer
+
+
+def _found(row: Row) -> Answer:
+    """What the annotation job found, each pair of surface and type once."""
+    pairs = {(one["text"], one["label"]): one["score"] for one in [*row["unaligned"], *row["entities"]]}
+    mentions = tuple(Mention(text, label, score) for (text, label), score in pairs.items())
+    return Answer(mentions, tuple(verdict for verdict in Verdict for _ in range(row["verdicts"][verdict.value])))
 
 
 def _line(row: Row, status: Status, found: Annotated) -> Row:

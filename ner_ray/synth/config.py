@@ -7,13 +7,13 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ner_ray import plugins
-from ner_ray.config import AlignConfig, DemosConfig, EngineConfig, ResourceConfig, Section, operational
+from ner_ray.config import AlignConfig, DemosConfig, EngineConfig, ResourceConfig, Section, fingerprint, operational
 from ner_ray.families import instruct
 from ner_ray.synth.duplicates import THRESHOLD
 from ner_ray.synth.dynamic import DynamicOptions
 from ner_ray.synth.filters import FilterOptions
 from ner_ray.synth.instances import InstanceOptions
-from ner_ray.synth.teacher import GROUNDING
+from ner_ray.synth.teacher import GROUNDING, prompt_hash
 
 
 class CorpusConfig(Section):
@@ -70,7 +70,15 @@ class TeacherConfig(Section):
         default_factory=dict,
         description="Options of the family `instruct` (language, returns, template); the prompt is the annotation one.",
     )
-    engine: EngineConfig
+    family: dict[str, Any] | None = Field(
+        default=None,
+        description="Ask for `labels` as another family does (`name`, and its options), instead of the open question: "
+        "to teach one model what another one does.",
+    )
+    labels: str | list[Any] | dict[str, Any] = Field(
+        default_factory=list, description="With `family`: the label set, or a file with one."
+    )
+    engine: EngineConfig | dict[str, EngineConfig] = Field(description="One, or one per role of the family.")
     rows_per_file: int = operational(
         32,
         ge=1,
@@ -92,10 +100,31 @@ class TeacherConfig(Section):
         """Settled, so that the record of a run holds a template's words and not the name of its file."""
         return instruct.Options.model_validate({"prompt": "annotation", **value}).model_dump(mode="json")
 
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _one_or_per_role(cls, value: object) -> object:
+        return EngineConfig.model_validate(value) if _is_one_engine(value) else value
+
     @property
-    def options(self) -> instruct.Options:
-        """The question, settled."""
-        return instruct.Options.model_validate(self.question)
+    def asks(self) -> instruct.Options | None:
+        """The open question; None where a family asks for labels."""
+        return None if self.family else instruct.Options.model_validate(self.question)
+
+    @property
+    def name(self) -> str:
+        """The model, or all models of all roles."""
+        engines = self.engine.values() if isinstance(self.engine, dict) else [self.engine]
+        return "+".join(dict.fromkeys(engine.adapter or engine.model for engine in engines))
+
+    @property
+    def prompt_hash(self) -> str:
+        """What tells one way of asking from another."""
+        asks = self.asks
+        return prompt_hash(asks) if asks else fingerprint({"family": self.family, "labels": self.labels})
+
+
+def _is_one_engine(value: object) -> bool:
+    return not isinstance(value, dict) or not value or bool(value.keys() & EngineConfig.model_fields.keys())
 
 
 class TypeConfig(Section):

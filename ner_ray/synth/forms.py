@@ -19,7 +19,6 @@ from ner_ray.synth.instances import Instance, instances, labels_to_ask
 from ner_ray.synth.negatives import TypePool
 from ner_ray.synth.questions import Question
 from ner_ray.synth.records import Lineage
-from ner_ray.synth.teacher import prompt_hash
 from ner_ray.types import Demonstration, Label, LabelSet
 
 CLASSIFIER = "classifier"
@@ -64,8 +63,8 @@ def origin(config: SynthConfig, form: FormConfig) -> Lineage:
         document="",
         start=0,
         end=0,
-        teacher=config.teacher.engine.model,
-        prompt_hash=prompt_hash(config.teacher.options),
+        teacher=config.teacher.name,
+        prompt_hash=config.teacher.prompt_hash,
         filters=(*config.filters.steps, GROUND),
         seed=form.seed,
     )

@@ -381,6 +381,23 @@ def test_a_count_is_drawn_evenly_over_sources(tmp_path: Path, teacher: Teacher) 
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("cluster")
+def test_a_family_with_labels_may_be_the_teacher(tmp_path: Path, teacher: Teacher) -> None:
+    """It reads its own answers: `Places` and `instrument`, which it was not asked for, are no entities."""
+    write_corpus(tmp_path, documents(8))
+    changed = plain(tmp_path, teacher, forms={"gner": FORMS["gner"]}, layouts=[])
+    changed["teacher"] |= {"family": {"name": "instruct", "prompt": "evaluation"}, "labels": ["person", "place"]}
+
+    result = synthesize(settings(tmp_path, teacher, **changed))
+
+    assert {one["label"] for row in rows(tmp_path, "annotated") for one in row["entities"]} == {"person", "place"}
+    assert result.rows["gner"] == result.annotated["ok"] > 5
+    hashes = {settings(tmp_path, teacher, **one).teacher.prompt_hash for one in ({}, changed)}
+    assert {row["prompt_hash"] for row in rows(tmp_path, "train/gner")} < hashes
+    assert len(hashes) == 2
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("cluster")
 def test_what_is_wrong_is_said_before_the_teacher_is_asked(tmp_path: Path, teacher: Teacher) -> None:
     write_corpus(tmp_path, documents(4))
     elsewhere = {"engine": {"name": "openai", "url": "http://127.0.0.1:9/v1", "model": "script"}}
@@ -415,6 +432,7 @@ def test_a_configuration_that_cannot_be_meant_is_refused(
 
 
 @pytest.mark.cluster
+@pytest.mark.usefixtures("cluster")
 def test_a_killed_run_goes_on_without_asking_again_what_is_written(tmp_path: Path, teacher: Teacher) -> None:
     """Asked twice is at most what was in flight or waiting for its file when the driver was killed."""
     write_corpus(tmp_path, documents(60))
@@ -436,17 +454,16 @@ def test_a_killed_run_goes_on_without_asking_again_what_is_written(tmp_path: Pat
     before = len(teacher.asked)
     teacher.seconds = 0.0
 
-    again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    again = synthesize(settings(tmp_path, teacher, **changed))
 
-    assert again.returncode == 0, again.stderr
     asked = Counter(teacher.asked)
     passages = rows(tmp_path, "passages")
     texts = {row["id"]: row["text"] for row in passages}
     assert 0 < len(written) < before < len(passages)
     assert asked.keys() == set(texts.values())
     assert {asked[texts[one]] for one in written} == {1}
-    assert json.loads(again.stdout)["asked"]["requests"] == len(passages) - len(written)
-    assert json.loads(again.stdout)["cost"]["requests"] == len(passages)
+    assert again.asked["requests"] == len(passages) - len(written)
+    assert again.cost["requests"] == len(passages)
 
 
 def written_ids(data: Path) -> set[str]:
