@@ -108,12 +108,13 @@ def synthesize(config: SynthConfig) -> Result:
     clock = _Clock()
     questions = _questions(config)
     made = {name: _form(config, form) for name, form in config.forms.items()}
-    check_engines(make_plan(questions))
+    if not _is_answered(questions):
+        check_engines(make_plan(questions))
     corpus.token_counter(config.passages.tokenizer)
     connect()
     drawn = _draw_passages(config)
     clock.lap("passages")
-    asked = annotate(questions)
+    asked = None if _is_answered(questions) else annotate(questions)
     clock.lap("teacher")
     tally = _read_answers(config)
     clock.lap("read")
@@ -246,6 +247,15 @@ def _questions(config: SynthConfig) -> AnnotateConfig:
     )
 
 
+def _is_answered(questions: AnnotateConfig) -> bool:
+    """Whether this very teacher has been asked all there is; it need not be there any more then."""
+    run = RunDirectory(questions.output.path)
+    record = run.record()
+    if record.get("fingerprint") != fingerprint(questions) or "last" not in record:
+        return False
+    return bool(run.waves()) and not run.open_waves()
+
+
 def _answers_uri(config: SynthConfig) -> str:
     return join(config.output, "answers")
 
@@ -276,7 +286,8 @@ def _answered(config: SynthConfig) -> list[NumberedShard]:
     """The files of passages that the teacher has answered, in order."""
     run = RunDirectory(_answers_uri(config))
     done = run.committed()
-    return [numbered for wave in run.waves() if wave.number in done for numbered in wave.shards]
+    shards = {numbered.ordinal: numbered for wave in run.waves() if wave.number in done for numbered in wave.shards}
+    return [shards[ordinal] for ordinal in sorted(shards)]
 
 
 def _count_types(numbered: NumberedShard, config: SynthConfig) -> Counter[str]:
@@ -387,21 +398,23 @@ _INFO = "dataset_info.json"
 def _result(
     config: SynthConfig,
     drawn: dict[str, int],
-    asked: Summary,
+    asked: Summary | None,
     tally: Tally,
     rows: dict[str, int],
     seconds: dict[str, float],
 ) -> Result:
+    counts = asked.counts if asked else {}
+    last = RunDirectory(_answers_uri(config)).record()["last"]
     return Result(
         output=config.output,
         passages=drawn,
-        asked={name: asked.counts.get(name, 0) for name in schema.USAGE.names},
+        asked={name: counts.get(name, 0) for name in schema.USAGE.names},
         cost={name: tally.usage[name] for name in schema.USAGE.names},
         annotated=dict(sorted(tally.statuses.items())),
         statistics=tally.statistics.summary(),
         rows=rows,
         seconds=seconds,
-        exit_status=asked.exit_status,
+        exit_status=asked.exit_status if asked else last["exit_status"],
     )
 
 

@@ -124,8 +124,9 @@ def _answer(row: Row, question: instruct.Options | None) -> tuple[Status, Answer
 
 
 def _found(row: Row) -> Answer:
-    """What the annotation job found, each pair of surface and type once."""
-    pairs = {(one["text"], one["label"]): one["score"] for one in [*row["unaligned"], *row["entities"]]}
+    """What the annotation job found, each pair of surface and type once; what has no type was only marked."""
+    listed = [one for one in [*row["unaligned"], *row["entities"]] if one["label"]]
+    pairs = {(one["text"], one["label"]): one["score"] for one in listed}
     mentions = tuple(Mention(text, label, score) for (text, label), score in pairs.items())
     return Answer(mentions, tuple(verdict for verdict in Verdict for _ in range(row["verdicts"][verdict.value])))
 

@@ -28,7 +28,7 @@ PUBLISHED_TYPES = frozenset(
 """Types without meaning, as the published code has them."""
 
 MEANINGLESS_TYPES = PUBLISHED_TYPES - {"entity typeentity"} | {
-    *("entity", "entity type", "entities", "other", "others", "miscellaneous", "n/a", "null", "unknown", "type"),
+    *("", "entity", "entity type", "entities", "other", "others", "miscellaneous", "n/a", "null", "unknown", "type"),
     *("实体类型", "其它", "未知", "类别", "类型"),
 }
 """The same with what that list means to hold, and its nearest relatives."""

@@ -82,7 +82,7 @@ def test_several_samples_are_joined_and_filtered_by_their_agreement() -> None:
 def test_what_a_family_has_read_is_taken_as_it_is_each_pair_once() -> None:
     place = {"score": 0.5, "status": "exact"}
     entities = [{"start": s, "end": s + 3, "text": "Ada", "label": "person", **place} for s in (0, 20)]
-    unaligned = [{"text": "Cy", "label": "person", "score": None}]
+    unaligned = [{"text": name, "label": label, "score": None} for name, label in (("Cy", "person"), ("Bo", ""))]
 
     table, tally = read([row("raw", entities=entities, unaligned=unaligned, chunks=2)], None, FILTERS, GROUNDING)
     (line,) = table.to_pylist()
