@@ -23,10 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ner_ray.compose import validate
+from ner_ray.compose import load, validate
 from ner_ray.errors import ConfigError, InputError, ModelError, RunError
 from ner_ray.pipeline.synth import Result, synthesize
 from ner_ray.synth.config import SynthConfig
+from ner_ray.synth.filters import PUBLISHED_TYPES
 from ner_ray.synth.records import from_table
 
 PEOPLE = ("Ada", "Bo", "Cy", "Di", "Ed", "Flo")
@@ -45,7 +46,7 @@ class _Teacher(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        passage = body["messages"][-1]["content"].partition("Passage: ")[2]
+        passage = re.split("Passage: |文本：", body["messages"][-1]["content"], maxsplit=1)[1]
         self.server.asked.append(passage)
         time.sleep(self.server.seconds)
         answer = self.server.answer(passage)
@@ -75,9 +76,12 @@ class Teacher(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Teacher)
         self.asked: list[str] = []
         self.seconds = 0.0
+        self.released: dict[str, str] = {}
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
     def answer(self, passage: str) -> str:
+        if passage in self.released:
+            return self.released[passage]
         if "barometer" in passage:
             return "I would rather not say."
         words = re.findall(r"\w+", passage)
@@ -382,6 +386,43 @@ def test_a_count_is_drawn_evenly_over_sources(tmp_path: Path, teacher: Teacher) 
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("cluster")
+def test_the_job_makes_of_released_answers_what_was_released(
+    tmp_path: Path, teacher: Teacher, reference_data: Path
+) -> None:
+    """Sky-NER's sample from its passages on, with GPT-3.5's answers, by the recipe that ships for it."""
+    sample = reference_data / "data" / "sky"
+    answered = [json.loads(line) for line in (sample / "5_gpt35_llm_response.jsonl").read_text().splitlines()]
+    teacher.released = {row["text"].strip(): row["response"] for row in answered}
+    pq.write_table(pa.table({"text": [row["text"] for row in answered]}), tmp_path / "in.parquet")
+    whole = ["passages.tokenizer=words", "passages.tokens=5000", "passages.rate=1", "types.unify=false"]
+    as_released = f"filters.invalid_types=[{','.join(sorted(PUBLISHED_TYPES))}]"
+    places = [f"input.path={tmp_path}/in.parquet", f"output={tmp_path}/out", f"teacher.engine.url={teacher.url}"]
+
+    result = synthesize(
+        load(SynthConfig, "synth/sky-zh", [*whole, *places, as_released, "teacher.engine.model=script"])
+    )
+
+    found = json.loads((tmp_path / "out" / "statistics.json").read_text())
+    released = (sample / "5_gpt35_llm_response_parsed_filtered.jsonl").read_text().splitlines()
+    pairs = [{tuple(*pair.items()) for pair in json.loads(line)["prediction"]} for line in released]
+    assert result.statistics == json.loads((sample / "5_gpt35_entity_statistics.json").read_text())
+    frequencies = {name.lower(): count for name, count in found["frequencies"].items()}
+    assert frequencies == json.loads((sample / "5_gpt35_type2freq.json").read_text())
+    assert [{(one["text"], one["label"]) for one in row["mentions"]} for row in rows(tmp_path, "annotated")] == pairs
+
+
+@pytest.mark.parametrize("name", ["sky-zh", "pile-en", "demo"])
+def test_the_recipes_that_ship_want_no_more_than_corpus_teacher_and_place(name: str) -> None:
+    given = {"input.path": "in", "teacher.engine.model": "m", "output": "out"}
+
+    config = load(SynthConfig, f"synth/{name}", [f"{key}={value}" for key, value in given.items()])
+
+    assert "conversations" in config.forms
+    assert config.teacher.name == "m"
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("cluster")
 def test_a_family_with_labels_may_be_the_teacher(tmp_path: Path, teacher: Teacher) -> None:
     """It reads its own answers: `Places` and `instrument`, which it was not asked for, are no entities."""
     write_corpus(tmp_path, documents(8))
@@ -438,7 +479,7 @@ def test_a_killed_run_goes_on_without_asking_again_what_is_written(tmp_path: Pat
     """Asked twice is at most what was in flight or waiting for its file when the driver was killed."""
     write_corpus(tmp_path, documents(60))
     job = tmp_path / "job.json"
-    changed = plain(tmp_path, teacher, forms={"gner": FORMS["gner"]}, layouts=[])
+    changed = plain(tmp_path, teacher, passages={"tokens": 24}, forms={"gner": FORMS["gner"]}, layouts=[])
     changed["teacher"]["engine"]["max_num_seqs"] = 4
     changed["teacher"] |= {"rows_per_file": 8, "resources": {"block_kib": 16, "blocks_in_flight": 1}}
     job.write_text(json.dumps(changed))
@@ -455,6 +496,7 @@ def test_a_killed_run_goes_on_without_asking_again_what_is_written(tmp_path: Pat
     before = len(teacher.asked)
     teacher.seconds = 0.0
 
+    changed["teacher"] |= {"rows_per_file": 1000, "resources": {}}
     again = synthesize(settings(tmp_path, teacher, **changed))
 
     asked = Counter(teacher.asked)
