@@ -118,9 +118,14 @@ def _status_of(verdicts: Sequence[Verdict]) -> DocumentStatus:
     return DocumentStatus.OK
 
 
+POISON = "poison"  # the code of a document that no engine survived: it was never answered
+
+
 def _status(findings: Sequence[Findings], problems: Sequence[Problem]) -> DocumentStatus:
     """A document fails when nothing of it is annotated, and is partial when something of it is missing."""
     statuses = [found.status for found in findings]
+    if any(problem.code == POISON for problem in problems):
+        return DocumentStatus.FAILED
     if all(status is DocumentStatus.FAILED for status in statuses) and (statuses or problems):
         return DocumentStatus.FAILED
     return DocumentStatus.PARTIAL if problems else _worst(statuses, DocumentStatus.PARTIAL)

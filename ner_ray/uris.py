@@ -56,7 +56,8 @@ def put_atomically(store: fs.FileSystem, path: str, content: bytes) -> None:
 
     An object store shows an object when its upload is complete; on a disk a new file takes the name at the end.
     """
-    store.create_dir(path.rsplit("/", 1)[0], recursive=True)
+    if not isinstance(store, fs.S3FileSystem):  # which has no folders
+        store.create_dir(path.rsplit("/", 1)[0], recursive=True)
     if not is_local(store):
         with store.open_output_stream(path) as stream:
             stream.write(content)

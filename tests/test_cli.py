@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ner_ray.store.run import RunDirectory
+from tests.replayed import write_corpus
 from tests.tiny_models import save_tiny_model
 
 QUICK = 20.0  # seconds, on a machine that is busy with other tests
@@ -176,3 +177,34 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
     assert again.returncode == 0, again.stderr
     assert sorted(ids) == list(range(rows))
     assert summary["counts"]["documents"] <= rows - written
+
+
+def test_a_run_is_planned_watched_checked_and_copied(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "in", shards=2, rows=20)
+    run = str(tmp_path / "run")
+    config = tmp_path / "job.yaml"
+    config.write_text("labels: [person, place]\nfamily: gner\nengine: {name: replay}\n")
+    words = [str(config), f"input.path={tmp_path / 'in'}", f"output.path={run}"]
+
+    planned = json.loads(ner_ray("plan", *words, "--json").stdout)
+    assert (planned["shards"], planned["rows"], planned["waves"]) == (2, 40, 1)
+    assert not Path(run).exists()
+    assert ner_ray("status", run).returncode == 2
+
+    assert ner_ray("annotate", *words).returncode == 0
+    found = json.loads(ner_ray("status", run, "--json").stdout)
+    assert (found["rows"], found["done"], found["committed"], found["driver"]) == (40, 40, 1, None)
+    assert "40 rows, 0 findings" in ner_ray("verify", run).stdout
+    assert ner_ray("retry", run, "--code", "poison").returncode == 2
+
+    assert "40 rows" in ner_ray("export", run, str(tmp_path / "all.jsonl"), "--format", "jsonl").stdout
+    assert "40 rows" in ner_ray("export", run, str(tmp_path / "all.parquet"), "--format", "parquet").stdout
+    lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    assert lines == pq.read_table(tmp_path / "all.parquet").to_pylist()
+
+    (Path(run) / found_file(run)).unlink()
+    assert ner_ray("verify", run).returncode == 1
+
+
+def found_file(run: str) -> str:
+    return RunDirectory(run).manifests()[0]["files"][0]["path"]

@@ -193,5 +193,5 @@ class GenerateStage:
 
 
 async def _condemned(row: Row, stage: str) -> tuple[list[Row], list[Row]]:
-    problem = Problem("poison", stage, "the engine died twice while this document was in it")
+    problem = Problem(passages.POISON, stage, "the engine died twice while this document was in it")
     return row[EXCHANGES], [*row[PROBLEMS], schema.problem_to_row(problem)]

@@ -48,6 +48,7 @@ def check_input(plan: Plan, shards: Sequence[Shard]) -> pa.Schema:
             f"none of the {len(shards)} files at {plan.config.input.path} can be read; "
             f"the first says: {shards[0].problem}"
         )
+    good = [shard for shard in good if shard.rows] or good[:1]  # writers give columns without rows any type
     columns = columns_of(plan)
     taken = {*schema.OUTPUT.names, schema.ROW_ID, DOC_ID} & set(plan.config.input.keep)
     if taken - {plan.config.input.id}:

@@ -82,7 +82,9 @@ class ReadStage:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         began = time.perf_counter()
-        rows = table.select([name for name in ROW if name in table.column_names]).to_pylist()
+        rows = [
+            _with_lists(row) for row in table.select([name for name in ROW if name in table.column_names]).to_pylist()
+        ]
         findings = [_guarded(self._read, row, None) for row in rows]
         table = self._finish(table, rows, findings) if self._last else self._pass_on(table, rows, findings)
         self._counts.add(seconds_read=time.perf_counter() - began)
@@ -134,6 +136,11 @@ class ReadStage:
             entities=sum(len(one.entities) for one in annotations),
             unaligned=sum(len(one.unaligned) for one in annotations),
         )
+
+
+def _with_lists(row: Row) -> Row:
+    """A replayed row may have no chunks and answers at all: its shard could not be decoded."""
+    return row | {name: row[name] or [] for name in (CHUNKS, EXCHANGES)}
 
 
 def read_chunk(plan: Plan, row: Row, number: int, chunk: Chunk, steps: Sequence[Step]) -> Findings:

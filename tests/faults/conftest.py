@@ -1,4 +1,4 @@
-"""A cluster that outlives its drivers, and a corpus whose answers are at hand: kills cost seconds, not models."""
+"""A cluster that outlives its drivers, and how to drive."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-
-from ner_ray import schema
-
-PLACES = ("Graz", "Kiel", "Oslo")
 
 
 @pytest.fixture(scope="module")
@@ -25,38 +19,6 @@ def address() -> Iterator[str]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
     yield cluster.address
     cluster.shutdown()
-
-
-def write_corpus(folder: Path, shards: int = 8, rows: int = 60) -> None:
-    """Texts with a tagger's answers, as a run with `output.completions` leaves them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for shard in range(shards):
-        write_shard(folder / f"{shard:03}.parquet", shard, rows)
-
-
-def write_shard(path: Path, shard: int, rows: int) -> None:
-    places = [PLACES[(shard + row) % 3] for row in range(rows)]
-    texts = [f"Ada {shard} met Bo {row} in {place} ." for row, place in enumerate(places)]
-    answers = [
-        f"Ada(B-person) {shard}(O) met(O) Bo(B-person) {row}(O) in(O) {place}(B-place) .(O)"
-        for row, place in enumerate(places)
-    ]
-    table = {
-        "text": texts,
-        "chunks": pa.array([[_chunk(text)] for text in texts], pa.list_(schema.CHUNK)),
-        "exchanges": pa.array([[_exchange(answer)] for answer in answers], pa.list_(schema.EXCHANGE)),
-    }
-    pq.write_table(pa.table(table), path)
-
-
-def _chunk(text: str) -> dict:
-    return {"start": 0, "end": len(text), "core_start": 0, "core_end": len(text)}
-
-
-def _exchange(answer: str) -> dict:
-    completion = {"text": answer, "finish_reason": "stop", "token_ends": [], "logprobs": [], "output_tokens": 9}
-    completion |= {"prompt_tokens": 5, "cached_tokens": 0}
-    return {"chunk": 0, "role": "tagger", "subject": "", "prompt": None, "completions": [completion]}
 
 
 def words(corpus: Path | str, run: Path | str, *more: str) -> list[str]:

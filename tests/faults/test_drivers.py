@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 
 from ner_ray.errors import EXIT_LEASED
 from ner_ray.store.health import verify
+from ner_ray.store.lease import Lease
 from ner_ray.store.run import RunDirectory
+from tests.replayed import write_corpus
 
-from .conftest import drive, finish, rows_of, words, write_corpus
+from .conftest import drive, finish, rows_of, words
 
 pytestmark = pytest.mark.cluster
 
@@ -84,23 +87,16 @@ def test_a_driver_killed_at_every_step_of_a_commit_loses_and_doubles_nothing(
     assert verify(str(tmp_path / "run")) == (len(expected), [])
 
 
-def test_a_second_driver_is_sent_away_and_the_first_goes_on(
-    undisturbed: tuple[Path, list[dict]], tmp_path: Path, address: str
-) -> None:
+def test_a_second_driver_is_sent_away(undisturbed: tuple[Path, list[dict]], tmp_path: Path, address: str) -> None:
     corpus, expected = undisturbed
-    settings = words(corpus, tmp_path / "run", "output.rows_per_wave=10000")
-    first = drive(settings, address)
-    while not (tmp_path / "run" / "lease.json").exists():
-        assert first.poll() is None
-        time.sleep(0.02)
-    os.kill(first.pid, signal.SIGSTOP)  # so that it is not done too soon; its lease stands still with it
-    second = drive(settings, address)
-    time.sleep(4)
-    os.kill(first.pid, signal.SIGCONT)
-    _, said = second.communicate(timeout=200)
-    first.communicate(timeout=200)
+    run = RunDirectory(str(tmp_path / "run"))
+    settings = words(corpus, run.path, "output.rows_per_wave=10000")
+    with Lease(run.store, run.path, period=0.5):
+        second = drive(settings, address)
+        _, said = second.communicate(timeout=200)
 
     assert second.returncode == EXIT_LEASED, said
-    assert f"process {first.pid}" in said
-    assert first.returncode == 0
-    assert rows_of(tmp_path / "run") == expected
+    assert f"the run is being written by {socket.gethostname()}, process {os.getpid()}" in said
+    assert run.waves() == []
+    finish(settings, address)
+    assert rows_of(run.path) == expected

@@ -1,0 +1,177 @@
+"""A document that kills engines, shards that are broken, a disk that is full: each costs itself, by name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ner_ray.config import AnnotateConfig
+from ner_ray.errors import EXIT_TOO_MANY_ERRORS, InputError, StoppedError
+from ner_ray.pipeline import graph
+from ner_ray.pipeline.annotate import annotate, retry
+from ner_ray.pipeline.generate import GenerateStage
+from ner_ray.store.health import status, verify
+from tests.replayed import write_corpus, write_shard
+from tests.tiny_models import save_tiny_model
+
+from .conftest import rows_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    import ray
+
+    from ner_ray.pipeline.cluster import connect
+
+    ray.shutdown()
+    connect()
+    yield
+    ray.shutdown()
+
+
+def replay(folder: Path, **changes: object) -> AnnotateConfig:
+    plain = {
+        "input": {"path": str(folder / "in")},
+        "labels": ["person", "place"],
+        "family": "gner",
+        "engine": {"name": "replay"},
+        "output": {"path": str(folder / "run")},
+        "max_error_rate": 1.0,
+    }
+    return AnnotateConfig.model_validate(plain | changes)
+
+
+class PoisonedStage(GenerateStage):
+    """Its process dies, without a word, while it answers a certain document."""
+
+    async def _row(self, row):
+        if "poison" in row["_text"]:
+            await super()._row({**row, "_text": "harmless"})
+            os._exit(1)
+        return await super()._row(row)
+
+
+@pytest.mark.engine
+def test_a_document_that_kills_engines_is_quarantined_by_name_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"Ada {number} met Bo." if number != 17 else "This is poison." for number in range(40)]
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"text": texts}), tmp_path / "in" / "a.parquet")
+    model = str(save_tiny_model(tmp_path / "model"))
+    engine = {"model": model, "max_model_len": 1024, "sampling": {"max_tokens": 4}}
+    config = replay(tmp_path, engine=engine)
+    monkeypatch.setattr(graph, "GenerateStage", PoisonedStage)
+
+    summary = annotate(config)
+
+    rows = rows_of(tmp_path / "run")
+    assert [row["row_id"] for row in rows] == list(range(40))
+    assert [row["doc_id"] for row in rows if "poison" in [error["code"] for error in row["errors"]]] == ["a:17"]
+    assert rows[17]["status"] == "failed"
+    assert summary.counts["engines"] == 3
+    assert status(str(tmp_path / "run")).errors["poison"] == 1
+
+    monkeypatch.undo()  # what was wrong is mended
+    again = retry(str(tmp_path / "run"), ["poison"])
+
+    assert again.counts["documents"] == 1
+    assert "poison" not in status_codes(tmp_path)
+    assert verify(str(tmp_path / "run")) == (40, [])
+
+
+def status_codes(folder: Path) -> set[str]:
+    return {error["code"] for row in rows_of(folder / "run") for error in row["errors"]}
+
+
+def test_broken_shards_are_named_and_the_others_done(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "in", shards=2, rows=30)
+    whole = (tmp_path / "in" / "001.parquet").read_bytes()
+    (tmp_path / "in" / "010-truncated.parquet").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "in" / "011-empty.parquet").write_bytes(b"")
+    (tmp_path / "in" / "012-noise.parquet").write_bytes(os.urandom(500))
+    write_shard(tmp_path / "in" / "013-zero.parquet", 0, 0)
+
+    summary = annotate(replay(tmp_path))
+
+    assert summary.exit_status == EXIT_TOO_MANY_ERRORS
+    assert sorted(Path(uri).name[:3] for uri in summary.quarantined) == ["010", "011", "012"]
+    assert len(rows_of(tmp_path / "run")) == 60
+    (tmp_path / "in" / "010-truncated.parquet").write_bytes(whole)  # mended: the next run takes it in
+    (tmp_path / "in" / "011-empty.parquet").unlink()
+    (tmp_path / "in" / "012-noise.parquet").unlink()
+    assert annotate(replay(tmp_path)).exit_status == 0
+    assert len(rows_of(tmp_path / "run")) == 90
+
+
+def test_a_shard_that_is_corrupt_inside_costs_the_rows_that_cannot_be_decoded(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "in", shards=1, rows=100)
+    file = tmp_path / "in" / "000.parquet"
+    pq.write_table(pq.read_table(file), file, row_group_size=20, compression="snappy", use_dictionary=False)
+    group = pq.read_metadata(file).row_group(2).column(0)
+    content = bytearray(file.read_bytes())
+    content[group.data_page_offset + 8 : group.data_page_offset + group.total_compressed_size] = os.urandom(
+        group.total_compressed_size - 8
+    )
+    file.write_bytes(content)
+
+    annotate(replay(tmp_path))
+
+    rows = rows_of(tmp_path / "run")
+    assert [row["doc_id"] for row in rows] == [f"000:{number}" for number in range(100)]
+    assert {row["row_id"] for row in rows if row["status"] == "failed"} == set(range(40, 60))
+    assert status_codes(tmp_path) == {"corrupt_shard"}
+
+
+def test_a_shard_without_the_columns_is_refused_by_name_before_anything_runs(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "in", shards=2, rows=5)
+    pq.write_table(pa.table({"body": ["x"]}), tmp_path / "in" / "001.parquet")
+
+    with pytest.raises(InputError, match=r"001\.parquet has no column 'text'"):
+        annotate(replay(tmp_path))
+
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_that_is_full_stops_the_run_and_room_lets_it_go_on(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "in", shards=2, rows=4000)
+    (tmp_path / "run").mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path / "run")], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        with pytest.raises((StoppedError, OSError), match=r"(?i)no space left"):
+            annotate(replay(tmp_path))
+        subprocess.run(["mount", "-o", "remount,size=64m", str(tmp_path / "run")], check=True)
+        annotate(replay(tmp_path))
+
+        assert len(rows_of(tmp_path / "run")) == 8000
+        assert verify(str(tmp_path / "run")) == (8000, [])
+    finally:
+        time.sleep(0.5)
+        subprocess.run(["umount", "-l", str(tmp_path / "run")], check=False)
+
+
+def test_a_changed_shard_follows_the_policy(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "in", shards=2, rows=10)
+    annotate(replay(tmp_path))
+    write_shard(tmp_path / "in" / "001.parquet", 1, 14)
+    with pytest.raises(InputError, match=r"001\.parquet has changed"):
+        annotate(replay(tmp_path))
+
+    path = {"path": str(tmp_path / "in"), "on_change": "reprocess"}
+    annotate(replay(tmp_path, input=path))
+
+    assert len(rows_of(tmp_path / "run")) == 24
+    assert verify(str(tmp_path / "run")) == (24, [])
