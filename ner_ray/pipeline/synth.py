@@ -58,6 +58,8 @@ _DOCUMENTS_PER_TASK = 10_000
 _PASSAGES_PER_FILE = 5_000
 _TASKS_IN_FLIGHT = 64
 _WHOLE = 10_000_000  # tokens of a chunk: passages are asked about in one piece
+_LAYOUTS = _LLAMA_FACTORY, _MS_SWIFT = "llama_factory", "ms_swift"
+_INFO = "dataset_info.json"
 _ANY_LABEL = "entity"  # the annotation job wants a label set, which an open question does not show
 
 _PASSAGE = pa.schema(
@@ -80,7 +82,8 @@ class Result:
         output: its directory.
         passages: documents, passages, what was left out by reason, and how many were `drawn`.
         asked: what the teacher was asked by this call: requests and tokens.
-        cost: the same of all answers that are there, whenever they were given.
+        cost: the same of all answers that are there, whenever they were given; what was under way when a run was
+            killed is not in it.
         annotated: passages by status.
         statistics: mentions, types, pairs.
         rows: of each form.
@@ -314,7 +317,8 @@ def _answer_rows(numbered: NumberedShard, config: SynthConfig) -> list[schema.Ro
 
 def _make_forms(config: SynthConfig, made: Mapping[str, Form], pool: TypePool) -> dict[str, int]:
     store, path = open_store(config.output)
-    _clear(store, join(path, "train"))
+    for folder in ("train", *_LAYOUTS):
+        _clear(store, join(path, folder))
     files = _files(store, join(path, "annotated"))
     rows = {}
     for name, form in made.items():
@@ -383,16 +387,13 @@ def _lay_out(config: SynthConfig, name: str) -> None:
     store, path = open_store(config.output)
     files = _files(store, join(path, "train", name))
     rows = [instance for file in files for instance, _ in records.from_table(pq.read_table(file, filesystem=store))]
-    if "llama_factory" in config.layouts:
-        folder = join(path, "llama_factory")
+    if _LLAMA_FACTORY in config.layouts:
+        folder = join(path, _LLAMA_FACTORY)
         put_atomically(store, join(folder, f"{name}.json"), layouts.sharegpt(rows).encode())
-        known = {key: one for key, one in (get_json(store, join(folder, _INFO)) or {}).items() if key in config.forms}
+        known = get_json(store, join(folder, _INFO)) or {}
         put_json(store, join(folder, _INFO), known | layouts.dataset_info(name, f"{name}.json"))
-    if "ms_swift" in config.layouts:
-        put_atomically(store, join(path, "ms_swift", f"{name}.jsonl"), layouts.swift(rows).encode())
-
-
-_INFO = "dataset_info.json"
+    if _MS_SWIFT in config.layouts:
+        put_atomically(store, join(path, _MS_SWIFT, f"{name}.jsonl"), layouts.swift(rows).encode())
 
 
 def _result(

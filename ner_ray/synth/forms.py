@@ -23,6 +23,8 @@ from ner_ray.types import Demonstration, Label, LabelSet
 
 CLASSIFIER = "classifier"
 
+_ORIGIN = ("id", "document", "start", "end")
+
 Record = tuple[Instance, Lineage]
 Shown = Sequence[tuple[Demonstration, ...]]
 
@@ -51,7 +53,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The classifier's questions about one passage, by entity, before they are varied."""
+    """The classifier's questions about one passage, by entity, before they are varied; `row` says where it is from."""
 
     row: Row
     groups: tuple[tuple[Question, ...], ...]
@@ -110,7 +112,7 @@ def ask(form: Form, rows: Iterable[Row], pool: TypePool) -> list[Asked]:
         labels = labels_to_ask(listable, pool, form.config, form.labels, rng)
         labels = tuple(label for label in labels if not _is_unlistable(label.name))
         groups = questions.ask(row["text"], listable, labels, options)
-        found.append(Asked({**row, "text": "", "entities": []}, tuple(map(tuple, groups))))
+        found.append(Asked({name: row[name] for name in _ORIGIN}, tuple(map(tuple, groups))))
     return found
 
 
