@@ -219,6 +219,11 @@ class AnnotateConfig(Section):
     vote: VoteConfig = Field(default_factory=VoteConfig)
     output: OutputConfig
     resources: ResourceConfig = Field(default_factory=ResourceConfig)
+    reuse: bool = operational(
+        False,
+        description="Take over the annotation of a text that this run has annotated before, by the text's hash; the "
+        "output then has a column `text_hash`.",
+    )
     max_error_rate: float = operational(
         0.05, ge=0, le=1, description="A run with a larger share of failed documents ends with status 3."
     )

@@ -1,4 +1,4 @@
-"""The Ray Data graph of a wave: read -> chunk -> demonstrate -> (generate -> read answers) for each pool -> write."""
+"""The Ray Data graph of a wave: read -> (reuse) -> chunk -> demonstrate -> (generate -> read answers) for each pool -> write."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ner_ray.pipeline.demonstrate import DemonstrateStage
 from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.pipeline.plan import Plan
 from ner_ray.pipeline.progress import Counts
+from ner_ray.pipeline.reuse import ReuseStage, known_annotations
 from ner_ray.pipeline.source import Columns, ShardSource
 from ner_ray.pipeline.stages import ChunkStage, ReadStage
 from ner_ray.schema import ROW_ID
@@ -50,7 +51,8 @@ def run_wave(
     output = plan.config.output
     _set_context(plan, run, wave)
     try:
-        build(plan, wave, schema, scoreboard, suspects).write_parquet(
+        known = known_annotations(run, wave, columns_of(plan), schema) if plan.config.reuse else None
+        build(plan, wave, schema, scoreboard, suspects, known).write_parquet(
             run.data_path(wave),
             filesystem=run.store,
             min_rows_per_file=output.min_rows_per_file,
@@ -65,13 +67,17 @@ def run_wave(
         DataContext.get_current().checkpoint_config = None
 
 
-def build(plan: Plan, wave: Wave, schema: pa.Schema, scoreboard: Any, suspects: Any = None) -> Dataset:
+def build(
+    plan: Plan, wave: Wave, schema: pa.Schema, scoreboard: Any, suspects: Any = None, known: Any = None
+) -> Dataset:
     """The graph up to the output rows; nothing runs yet."""
     counts = Counts(scoreboard)
     tasks = TaskPoolStrategy(plan.config.resources.cpu_tasks)
     rows = ray.data.read_datasource(ShardSource(wave.shards, columns_of(plan), schema))
     if plan.replays:
         return _on_cpus(rows, ReadStage(plan, plan.steps, counts), tasks)
+    if plan.config.reuse:
+        rows = _on_cpus(rows, ReuseStage(known, counts), tasks)
     rows = _on_cpus(rows, ChunkStage(plan, counts), tasks)
     if plan.config.demonstrations:
         rows = _on_cpus(rows, DemonstrateStage(plan.config.demonstrations, counts), tasks)

@@ -37,7 +37,8 @@ CHUNKS = "chunks"
 DEMONSTRATIONS = "_demonstrations"
 EXCHANGES = "exchanges"
 FINDINGS = "_findings"
-ROW = (TEXT, LABELS, PROBLEMS, CHUNKS, EXCHANGES, DEMONSTRATIONS, FINDINGS)  # what a stage reads of a row
+REUSED = "_reused"
+ROW = (TEXT, LABELS, PROBLEMS, CHUNKS, EXCHANGES, DEMONSTRATIONS, FINDINGS, REUSED)  # what a stage reads of a row
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class ChunkStage:
         return table
 
     def _chunk(self, row: Row) -> tuple[list[Row], list[Row]]:
+        if row.get(REUSED):
+            return [], []
         if not row[PROBLEMS] and not labels_of(self._plan, row):
             return [], [_NO_LABELS]
         counter = token_counter(self._plan.pools[0].engine)
@@ -113,7 +116,10 @@ class ReadStage:
     def _finish(self, table: pa.Table, rows: list[Row], findings: Sequence[list[Findings] | None]) -> pa.Table:
         annotations = [self._merge(row, found) for row, found in zip(rows, findings, strict=True)]
         self._count(annotations)
-        output = [schema.annotation_to_row(annotation) for annotation in annotations]
+        output = [
+            schema.annotation_to_row(annotation) | (row.get(REUSED) or {})
+            for row, annotation in zip(rows, annotations, strict=True)
+        ]
         config = self._plan.config
         kept = [
             schema.ROW_ID,
@@ -124,6 +130,8 @@ class ReadStage:
         columns |= {
             field.name: pa.array([row[field.name] for row in output], type=field.type) for field in schema.OUTPUT
         }
+        if "text_hash" in table.column_names:
+            columns["text_hash"] = table["text_hash"]
         if config.output.completions:
             columns |= {"text": table[TEXT], CHUNKS: table[CHUNKS], EXCHANGES: table[EXCHANGES]}
         return pa.table(columns)

@@ -1,0 +1,96 @@
+"""Texts that this run has annotated before are not annotated again: a corpus crawled anew costs only its new texts.
+
+Committed rows carry a hash of their text and label set. Before a wave runs, its own hashes are made and looked up
+among them; what was found travels through the graph beside its row, which then asks no engine. Rows with status `ok`
+are reused only, and only inside one run directory, where the configuration is the same by construction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+import ray
+
+from ner_ray import schema
+from ner_ray.pipeline.progress import Counts
+from ner_ray.pipeline.source import LABELS, TEXT, Columns, read_rows
+from ner_ray.pipeline.stages import REUSED
+from ner_ray.store.run import NumberedShard, RunDirectory, Wave
+
+_LOG = logging.getLogger(__name__)
+
+HASH = "text_hash"
+_HASH_TYPE = pa.binary(16)
+_CARRIED = [field for field in schema.OUTPUT if field.name != "usage"]
+
+
+class ReuseStage:
+    """Gives each row its hash, and the annotation of an earlier row with the same."""
+
+    def __init__(self, known: Any, counts: Counts) -> None:  # Ray's reference to a table, or None
+        self._known = known
+        self._counts = counts
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        hashes = hashes_of(table)
+        table = table.append_column(HASH, hashes)
+        known = ray.get(self._known) if self._known is not None else None
+        if known is None:
+            return table.append_column(REUSED, pa.nulls(len(table), pa.struct(_CARRIED)))
+        places = pc.index_in(hashes, known[HASH].combine_chunks())
+        found = pa.StructArray.from_arrays(
+            [known[field.name].combine_chunks().take(places) for field in _CARRIED],
+            fields=_CARRIED,
+            mask=pc.is_null(places),
+        )
+        self._counts.add(reused=len(table) - found.null_count)
+        return table.append_column(REUSED, found)
+
+
+def hashes_of(table: pa.Table) -> pa.Array:
+    """A hash of each row's text and own label set."""
+    sets = table[LABELS].to_pylist() if LABELS in table.column_names else [None] * len(table)
+    hashes = [_hash(text, labels) for text, labels in zip(table[TEXT].to_pylist(), sets, strict=True)]
+    return pa.array(hashes, _HASH_TYPE)
+
+
+def known_annotations(run: RunDirectory, wave: Wave, columns: Columns, kept: pa.Schema) -> Any:
+    """Ray's reference to a table of committed annotations of the wave's texts; None if there are none."""
+    files = run.files()
+    if not files:
+        return None
+    committed = pads.dataset(files, filesystem=run.store, format="parquet")
+    if HASH not in committed.schema.names:
+        return None
+    again = {shard.ordinal for shard in wave.shards if shard.chosen is not None}
+    if again:  # documents that are to be tried again
+        return None
+    task = ray.remote(num_cpus=1)(_wave_hashes)
+    mine = ray.get([task.remote(shard, columns, kept) for shard in wave.shards])
+    wanted = pa.array(np.unique(np.concatenate(mine)).tolist(), _HASH_TYPE)
+    names = [HASH, *(field.name for field in _CARRIED)]
+    found = committed.to_table(columns=names, filter=(pads.field("status") == "ok") & pads.field(HASH).isin(wanted))
+    if not len(found):
+        return None
+    _, first = np.unique(found[HASH].to_numpy(zero_copy_only=False), return_index=True)
+    _LOG.info("reuse.found wave=%d texts=%d", wave.number, len(first))
+    return ray.put(found.take(pa.array(first)))
+
+
+def _wave_hashes(shard: NumberedShard, columns: Columns, kept: pa.Schema) -> Any:
+    tables = read_rows(shard, 0, shard.shard.rows, columns, kept)
+    return np.concatenate([hashes_of(table).to_numpy(zero_copy_only=False) for table in tables])
+
+
+def _hash(text: str, labels: list[str] | None) -> bytes:
+    digest = hashlib.blake2b(text.encode(), digest_size=16)
+    if labels is not None:
+        digest.update(b"\0" + json.dumps(labels, ensure_ascii=False).encode())
+    return digest.digest()
