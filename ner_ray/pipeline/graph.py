@@ -1,4 +1,4 @@
-"""The Ray Data graph of a wave: read -> (reuse) -> chunk -> demonstrate -> (generate -> read answers) for each pool -> write."""
+"""The Ray Data graph of a wave: read -> chunk -> demonstrate -> (generate -> read answers) for each pool -> write."""
 
 from __future__ import annotations
 
