@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import time
@@ -51,24 +52,28 @@ def replay(folder: Path, **changes: object) -> AnnotateConfig:
 
 
 class PoisonedStage(GenerateStage):
-    """Its process dies, without a word, while it answers a certain document."""
+    """Its process dies, without a word, while it answers a certain document, and another is never answered."""
 
     async def _row(self, row):
         if "poison" in row["_text"]:
             await super()._row({**row, "_text": "harmless"})
             os._exit(1)
+        if "hang" in row["_text"]:
+            self._enter()
+            await asyncio.sleep(1e6)
         return await super()._row(row)
 
 
 @pytest.mark.engine
-def test_a_document_that_kills_engines_is_quarantined_by_name_and_the_rest_goes_on(
+def test_documents_that_kill_or_hang_engines_are_quarantined_by_name_and_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = [f"Ada {number} met Bo." if number != 17 else "This is poison." for number in range(40)]
+    texts = [f"Ada {number} met Bo." for number in range(40)]
+    texts[17], texts[23] = "This is poison.", "They hang on this."
     (tmp_path / "in").mkdir()
     pq.write_table(pa.table({"text": texts}), tmp_path / "in" / "a.parquet")
     model = str(save_tiny_model(tmp_path / "model"))
-    engine = {"model": model, "max_model_len": 1024, "sampling": {"max_tokens": 4}}
+    engine = {"model": model, "max_model_len": 1024, "stall_seconds": 6, "sampling": {"max_tokens": 4}}
     config = replay(tmp_path, engine=engine)
     monkeypatch.setattr(graph, "GenerateStage", PoisonedStage)
 
@@ -76,15 +81,15 @@ def test_a_document_that_kills_engines_is_quarantined_by_name_and_the_rest_goes_
 
     rows = rows_of(tmp_path / "run")
     assert [row["row_id"] for row in rows] == list(range(40))
-    assert [row["doc_id"] for row in rows if "poison" in [error["code"] for error in row["errors"]]] == ["a:17"]
-    assert rows[17]["status"] == "failed"
-    assert summary.counts["engines"] == 3
-    assert status(str(tmp_path / "run")).errors["poison"] == 1
+    poisoned = [row for row in rows if "poison" in [error["code"] for error in row["errors"]]]
+    assert [(row["doc_id"], row["status"]) for row in poisoned] == [("a:17", "failed"), ("a:23", "failed")]
+    assert summary.counts["engines"] == 4, "two die of the one, each of the two once more of the other"
+    assert status(str(tmp_path / "run")).errors["poison"] == 2
 
     monkeypatch.undo()  # what was wrong is mended
     again = retry(str(tmp_path / "run"), ["poison"])
 
-    assert again.counts["documents"] == 1
+    assert again.counts["documents"] == 2
     assert "poison" not in status_codes(tmp_path)
     assert verify(str(tmp_path / "run")) == (40, [])
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ray.cluster_utils import Cluster
 
 from ner_ray.errors import EXIT_LEASED
 from ner_ray.store.health import verify
@@ -100,3 +101,24 @@ def test_a_second_driver_is_sent_away(undisturbed: tuple[Path, list[dict]], tmp_
     assert run.waves() == []
     finish(settings, address)
     assert rows_of(run.path) == expected
+
+
+def test_a_node_that_goes_takes_no_document_with_it(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "in", shards=30, rows=1000)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    try:
+        node = cluster.add_node(num_cpus=2)
+        process = drive(words(tmp_path / "in", tmp_path / "run", "output.rows_per_wave=30000"), cluster.address)
+        data = tmp_path / "run" / "data" / "wave=00000"
+        while not (data.is_dir() and list(data.iterdir())):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        cluster.remove_node(node)
+        assert process.poll() is None, "the run was over before the node went"
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    finally:
+        cluster.shutdown()
+
+    assert [row["row_id"] & 0xFFFF for row in rows_of(tmp_path / "run")] == list(range(1000)) * 30
+    assert verify(str(tmp_path / "run")) == (30_000, [])
