@@ -138,7 +138,7 @@ def test_the_schema_describes_every_section(tmp_path: Path) -> None:
 @pytest.mark.engine
 @pytest.mark.cluster
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(tmp_path: Path, model: Path) -> None:
-    rows = 1200
+    rows = 700
     (tmp_path / "in").mkdir()
     filler = "and walked on " * 20  # makes many small blocks, which are written one after the other
     texts = [f"Ada {number} met Bo {filler}." for number in range(rows)]

@@ -53,14 +53,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(toy, tmp_path):
     import torch
     from safetensors.torch import load_file
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the killed one has: sums over other shares of a matrix round otherwise
-    train(_config(toy, tmp_path / "whole", *SMALL))
+    assert _train_apart(_config(toy, tmp_path / "whole", *SMALL)).wait() == 0
     config = _config(toy, tmp_path / "broken", *SMALL)
     _train_and_kill(config, tmp_path / "broken" / "checkpoints" / "checkpoint-16" / "trainer_state.json")
     assert not (tmp_path / "broken" / "metrics.json").exists()
-    train(config)
-    torch.set_num_threads(threads)
+    assert _train_apart(config).wait() == 0
     whole, resumed = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "broken"))
 
     assert _figures(tmp_path / "whole", "loss") == pytest.approx(_figures(tmp_path / "broken", "loss"))
@@ -68,14 +65,19 @@ def test_a_killed_run_goes_on_to_the_same_weights(toy, tmp_path):
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def _train_and_kill(config: TrainConfig, until: Path) -> None:
-    """Kills a training process without warning as soon as a file is there."""
+def _train_apart(config: TrainConfig) -> subprocess.Popen[bytes]:
+    """Trains in a process of its own, with one thread: more threads, or what a process did before, round otherwise."""
     code = (
         "import sys, torch; torch.set_num_threads(1)\n"
         "from ner_ray.train import TrainConfig, train\n"
         "train(TrainConfig.model_validate_json(sys.argv[1]))"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, config.model_dump_json()], start_new_session=True)
+    return subprocess.Popen([sys.executable, "-c", code, config.model_dump_json()], start_new_session=True)
+
+
+def _train_and_kill(config: TrainConfig, until: Path) -> None:
+    """Kills a training process without warning as soon as a file is there."""
+    process = _train_apart(config)
     while not until.exists():
         assert process.poll() is None, "training ended before it could be killed"
         time.sleep(0.01)
