@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -42,25 +41,20 @@ def ner_ray(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
 HEAVY = ("ray", "vllm", "torch", "transformers", "pyarrow", "pandas", "numpy", "omegaconf")
 
 
-def least_cpu_seconds(code: str) -> float:
-    """Of five runs: processor time, which other processes do not add to."""
-
-    def once() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    return min(once() for _ in range(5))
+def modules_after(code: str) -> list[str]:
+    """What a new interpreter has loaded when it has run some code."""
+    told = f"{code}\nimport sys; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True).stdout
+    return shown.splitlines()[-1].split()
 
 
 def test_the_package_and_the_help_come_without_anything_heavy() -> None:
-    loaded = f"\nprint([name for name in {HEAVY!r} if name in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", HELP + loaded], check=True, capture_output=True, text=True)
+    """Modules are counted, since seconds are the machine's: `tests/benchmarks/start.py` tells these."""
+    package, command = modules_after("import ner_ray"), modules_after(HELP)
 
-    assert found.stdout.splitlines()[-1] == "[]"
-    assert least_cpu_seconds("import ner_ray") < 0.3
-    assert least_cpu_seconds(HELP) < 0.5
+    assert not set(HEAVY) & {*package, *command}
+    assert len(package) < 100
+    assert len(command) < 450
 
 
 @pytest.fixture
