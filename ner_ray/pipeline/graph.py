@@ -15,6 +15,7 @@ from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.pipeline.plan import Plan
 from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.reuse import ReuseStage, known_annotations
+from ner_ray.pipeline.run_ahead import limit_run_ahead
 from ner_ray.pipeline.source import Columns, ShardSource
 from ner_ray.pipeline.stages import ChunkStage, ReadStage
 from ner_ray.schema import ROW_ID
@@ -113,10 +114,12 @@ def _generate(rows: Dataset, plan: Plan, pool: int, counts: Counts, suspects: An
 
 
 def _set_context(plan: Plan, run: RunDirectory, wave: Wave) -> None:
+    resources = plan.config.resources
     context = DataContext.get_current()
+    limit_run_ahead(context, (resources.max_replicas or resources.replicas) * resources.blocks_in_flight)
     context.enable_progress_bars = False
     context.issue_detectors_config.detectors = []  # their advice is about Ray's settings, which are ours to make
-    context.target_max_block_size = plan.config.resources.block_kib * 1024
+    context.target_max_block_size = resources.block_kib * 1024
     context.target_min_block_size = min(context.target_min_block_size, context.target_max_block_size)
     checkpoint = CheckpointConfig(
         id_column=ROW_ID,

@@ -1,5 +1,7 @@
 """Seconds until the package is imported and until the help is there, beside the bare interpreter's in the same run.
 
+Medians of several starts; the first of all finds the files on disk and is one of them.
+
     python tests/benchmarks/start.py
 """
 
