@@ -64,7 +64,7 @@ def _options(
         format="%(asctime)s %(levelname)s %(message)s",
         stream=sys.stderr,
     )
-    for chatty in ("urllib3", "asyncio", "filelock", "httpx", "httpcore", "jieba"):
+    for chatty in ("urllib3", "asyncio", "filelock", "httpx", "httpx2", "httpcore", "httpcore2", "jieba"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

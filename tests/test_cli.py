@@ -8,17 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ner_ray.cli import main
+from ner_ray.errors import EXIT_BAD_CONFIG_OR_INPUT
 from ner_ray.store.run import RunDirectory
+from tests.answering import MODEL, answering
 from tests.replayed import write_corpus
 from tests.tiny_models import save_tiny_model
 
-QUICK = 20.0  # seconds, on a machine that is busy with other tests
+QUICK = 60.0  # seconds, on a slow machine that is busy with other tests; 4 on a quiet one
 
 
 HELP = """
@@ -83,18 +87,19 @@ WRONG = [
     (["engine.name=vlm"], "no engine named 'vlm'; known: "),
     (["engine.model={folder}/model"], "no such model folder"),
     (["engine.model={folder}/in"], "has no config.json"),
-    (["engine.model=nobody/nothing"], "neither a folder here nor to be had from the hub"),
     (["chunk.token=9"], "chunk.token: no such setting; do you mean 'tokens'?"),
     (["engine.sampling.n=3"], "3 samples for the tagger at temperature 0 would all be the same"),
     (["engine.max_model_len=20"], "the prompt without text has"),
+]
+WRONG_AS_A_COMMAND = [
+    (["engine.model=nobody/nothing"], "neither a folder here nor to be had from the hub"),
     (["resources.gpus=4"], "1 engine needs 4 GPUs, the cluster has 0"),
 ]
 
 
-@pytest.mark.parametrize(("changes", "said"), WRONG, ids=[changes[0] for changes, _ in WRONG])
-def test_what_is_wrong_is_said_in_seconds_with_status_2(
-    corpus: Path, model: Path, changes: list[str], said: str
-) -> None:
+@pytest.fixture
+def job(corpus: Path, model: Path) -> Path:
+    """A configuration with which nothing is wrong."""
     config = corpus / "job.yaml"
     config.write_text(
         json.dumps(
@@ -109,18 +114,37 @@ def test_what_is_wrong_is_said_in_seconds_with_status_2(
         )
     )
     (corpus / "notes").mkdir()
+    return config
+
+
+@pytest.mark.parametrize(("changes", "said"), WRONG, ids=[changes[0] for changes, _ in WRONG])
+def test_what_is_wrong_is_said_with_status_2_before_anything_starts(
+    job: Path, changes: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     changes = [
-        change.format(folder=corpus / "notes" if change == "input.path={folder}" else corpus) for change in changes
+        change.format(folder=job.parent / ("notes" if change.endswith("={folder}") else ".")) for change in changes
     ]
+    monkeypatch.setattr(sys, "argv", ["ner-ray", "annotate", str(job), *changes])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == EXIT_BAD_CONFIG_OR_INPUT
+    assert said in capsys.readouterr().err
+    assert not (job.parent / "run" / "data").exists()
+
+
+@pytest.mark.parametrize(("changes", "said"), WRONG_AS_A_COMMAND, ids=[changes[0] for changes, _ in WRONG_AS_A_COMMAND])
+def test_a_command_says_what_is_wrong_and_ends_in_seconds(job: Path, changes: list[str], said: str) -> None:
     began = time.monotonic()
 
-    result = ner_ray("annotate", str(config), *changes)
+    result = ner_ray("annotate", str(job), *changes)
 
-    assert result.returncode == 2, result.stderr
+    assert result.returncode == EXIT_BAD_CONFIG_OR_INPUT, result.stderr
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert time.monotonic() - began < QUICK
-    assert not (corpus / "run" / "data").exists()
+    assert not (job.parent / "run" / "data").exists()
 
 
 def test_the_schema_describes_every_section(tmp_path: Path) -> None:
@@ -129,9 +153,25 @@ def test_the_schema_describes_every_section(tmp_path: Path) -> None:
     assert {"input", "labels", "family", "engine", "chunk", "output", "resources"} <= schema["properties"].keys()
 
 
-@pytest.mark.engine
+@pytest.fixture
+def known() -> Iterator[list[str]]:
+    """Settings for an engine of known answers, a twentieth of a second each."""
+    with answering(lambda text: text) as server:
+        server.seconds = 0.05
+        yield ["engine.name=openai", f"engine.url={server.url}", f"engine.model={MODEL}"]
+
+
+@pytest.fixture
+def real(model: Path) -> list[str]:
+    """Settings for vLLM with a model of random weights."""
+    return [f"engine.model={model}", "engine.sampling.max_tokens=48", "engine.sampling.tokens_per_prompt_token=null"]
+
+
 @pytest.mark.cluster
-def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(tmp_path: Path, model: Path) -> None:
+@pytest.mark.parametrize("engine", ["known", pytest.param("real", marks=[pytest.mark.faults, pytest.mark.engine])])
+def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
+    tmp_path: Path, request: pytest.FixtureRequest, engine: str
+) -> None:
     rows = 700
     (tmp_path / "in").mkdir()
     filler = "and walked on " * 20  # makes many small blocks, which are written one after the other
@@ -142,9 +182,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
         "annotate/cascade",
         f"input.path={tmp_path}/in",
         f"output.path={tmp_path}/run",
-        f"engine.model={model}",
-        "engine.sampling.max_tokens=48",
-        "engine.sampling.tokens_per_prompt_token=null",
+        *request.getfixturevalue(engine),
         "output.min_rows_per_file=100",
         "resources.block_kib=16",
         "max_error_rate=1",
@@ -160,7 +198,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
     _, said = process.communicate(timeout=100)
     written = sum(pq.read_metadata(file).num_rows for file in data.glob("*.parquet"))
 
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "Go on with: ner-ray annotate" in said
     assert 0 < written < rows
 

@@ -21,6 +21,8 @@ from ner_ray.pipeline.stages import ChunkStage, ReadStage
 from ner_ray.schema import ROW_ID
 from ner_ray.store.run import RunDirectory, Wave
 
+_LEAST_READERS = 4
+_CPUS_PER_READER = 8
 _CHECKPOINT_MEMORY = 256 * 1024**2
 # What a CPU task may take. It also keeps Ray from fusing CPU stages into the engines' actors, whose demands differ.
 _TASK_MEMORY = 512 * 1024**2
@@ -74,7 +76,11 @@ def build(
     """The graph up to the output rows; nothing runs yet."""
     counts = Counts(scoreboard)
     tasks = TaskPoolStrategy(plan.config.resources.cpu_tasks)
-    rows = ray.data.read_datasource(ShardSource(wave.shards, columns_of(plan), schema))
+    rows = ray.data.read_datasource(
+        ShardSource(wave.shards, columns_of(plan), schema),
+        concurrency=max(_LEAST_READERS, int(ray.cluster_resources().get("CPU", 0)) // _CPUS_PER_READER),
+        ray_remote_args={"num_cpus": 0},  # a reader that is paused must not keep a CPU from the stages it waits for
+    )
     if plan.replays:
         return _on_cpus(rows, ReadStage(plan, plan.steps, counts), tasks)
     if plan.config.reuse:

@@ -21,8 +21,9 @@ _LIMIT = "ner_ray.run_ahead"
 class RunAhead(BackpressurePolicy):  # type: ignore[misc]  # Ray has no types
     """Holds a stage back while enough blocks wait for the next.
 
-    The stage before the writer is never held back: the writer collects blocks until they make a file, however many
-    that takes. So something can always be done, and the job cannot come to rest.
+    It cannot bring a job to rest. A running task is paused only in the reader, whose tasks hold no CPU that a later
+    stage could wait for; other stages only start no more tasks. And the stage before the writer is never held back,
+    since the writer collects blocks until they make a file, however many that takes.
     """
 
     def can_add_input(self, op: Any) -> bool:
@@ -31,7 +32,8 @@ class RunAhead(BackpressurePolicy):  # type: ignore[misc]  # Ray has no types
 
     def max_task_output_bytes_to_read(self, op: Any) -> int | None:
         """Nothing more of what its running tasks make, or no limit."""
-        return 0 if self._enough_waits_after(op) else None
+        reads = not any(before.input_dependencies for before in op.input_dependencies)
+        return 0 if reads and self._enough_waits_after(op) else None
 
     def _enough_waits_after(self, op: Any) -> bool:
         limit = self._data_context.get_config(_LIMIT)

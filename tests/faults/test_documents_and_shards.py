@@ -19,6 +19,7 @@ from ner_ray.pipeline import graph
 from ner_ray.pipeline.annotate import annotate, retry
 from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.store.health import status, verify
+from tests.answering import answering
 from tests.replayed import write_corpus, write_shard
 from tests.tiny_models import save_tiny_model
 
@@ -64,17 +65,31 @@ class PoisonedStage(GenerateStage):
         return await super()._row(row)
 
 
-@pytest.mark.engine
+@pytest.fixture
+def known() -> Iterator[dict]:
+    """An engine of known answers."""
+    with answering(lambda _: "Ada(B-person) met(O) Bo(B-person) .(O)") as server:
+        yield server.engine(stall_seconds=6)
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> dict:
+    """VLLM with a model of random weights."""
+    model = str(save_tiny_model(tmp_path / "model"))
+    return {"model": model, "max_model_len": 1024, "stall_seconds": 6, "sampling": {"max_tokens": 4}}
+
+
+@pytest.mark.parametrize("engine", ["known", pytest.param("real", marks=[pytest.mark.faults, pytest.mark.engine])])
 def test_documents_that_kill_or_hang_engines_are_quarantined_by_name_and_the_rest_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, engine: str
 ) -> None:
     texts = [f"Ada {number} met Bo." for number in range(40)]
     texts[17], texts[23] = "This is poison.", "They hang on this."
     (tmp_path / "in").mkdir()
     pq.write_table(pa.table({"text": texts}), tmp_path / "in" / "a.parquet")
-    model = str(save_tiny_model(tmp_path / "model"))
-    engine = {"model": model, "max_model_len": 1024, "stall_seconds": 6, "sampling": {"max_tokens": 4}}
-    config = replay(tmp_path, engine=engine)
+    config = replay(tmp_path, engine=request.getfixturevalue(engine))
+    undisturbed = annotate(replay(tmp_path, engine=config.engine.model_dump(), output={"path": str(tmp_path / "calm")}))
+    expected = rows_of(undisturbed.run)
     monkeypatch.setattr(graph, "GenerateStage", PoisonedStage)
 
     summary = annotate(config)
@@ -83,6 +98,7 @@ def test_documents_that_kill_or_hang_engines_are_quarantined_by_name_and_the_res
     assert [row["row_id"] for row in rows] == list(range(40))
     poisoned = [row for row in rows if "poison" in [error["code"] for error in row["errors"]]]
     assert [(row["doc_id"], row["status"]) for row in poisoned] == [("a:17", "failed"), ("a:23", "failed")]
+    assert [row for row in rows if row not in poisoned] == [row for row in expected if row["row_id"] not in (17, 23)]
     assert summary.counts["engines"] == 4, "two die of the one, each of the two once more of the other"
     assert status(str(tmp_path / "run")).errors["poison"] == 2
 
@@ -90,7 +106,7 @@ def test_documents_that_kill_or_hang_engines_are_quarantined_by_name_and_the_res
     again = retry(str(tmp_path / "run"), ["poison"])
 
     assert again.counts["documents"] == 2
-    assert "poison" not in status_codes(tmp_path)
+    assert rows_of(tmp_path / "run") == expected
     assert verify(str(tmp_path / "run")) == (40, [])
 
 

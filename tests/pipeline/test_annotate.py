@@ -19,6 +19,7 @@ from ner_ray.pipeline import annotate as job
 from ner_ray.pipeline.annotate import Summary, annotate
 from ner_ray.pipeline.progress import start_scoreboard
 from ner_ray.store.run import RunDirectory
+from tests.answering import answering
 
 pytestmark = [pytest.mark.engine, pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
@@ -182,15 +183,17 @@ def test_two_roles_may_have_engines_of_their_own_and_labels_may_come_with_the_ro
     texts = ["Ada met Bo in Rome.", "Cy saw nothing.", "Di ran."]
     sets = [["person", "place"], [], None]
     pq.write_table(pa.table({"text": texts, "number": [0, 1, 2], "types": sets}), tmp_path / "in" / "a.parquet")
-    engine = {"model": str(tiny_model), "max_model_len": 512, "sampling": {"max_tokens": 8}}
-    config = settings(
-        tmp_path,
-        tiny_model,
-        labels="column:types",
-        engine={"extractor": engine, "classifier": {**engine, "max_num_seqs": 4}},
-    )
-
-    rows = rows_of(annotate(config).run)
+    with answering(lambda _: "person") as classifier:
+        config = settings(
+            tmp_path,
+            tiny_model,
+            labels="column:types",
+            engine={
+                "extractor": {"model": str(tiny_model), "max_model_len": 512, "sampling": {"max_tokens": 8}},
+                "classifier": classifier.engine(),
+            },
+        )
+        rows = rows_of(annotate(config).run)
 
     assert [row["text"] for row in rows] == texts
     assert {exchange["role"] for exchange in rows[0]["exchanges"]} >= {"extractor"}
@@ -200,15 +203,20 @@ def test_two_roles_may_have_engines_of_their_own_and_labels_may_come_with_the_ro
 def test_an_engine_that_is_killed_is_replaced_and_every_row_is_there_once(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_corpus(tmp_path, texts=[f"Ada {number} met Bo." for number in range(600)])
+    texts = [f"Ada {number} met Bo." for number in range(600)]
+    write_corpus(tmp_path, texts=texts)
     killed, scoreboards = threading.Event(), []
     monkeypatch.setattr(job, "start_scoreboard", lambda: scoreboards.append(start_scoreboard()) or scoreboards[0])
     threading.Thread(target=kill_engine_once, args=(scoreboards, killed), daemon=True).start()
 
-    summary = annotate(settings(tmp_path, tiny_model, resources={"block_kib": 16}))
+    with answering(lambda text: text) as server:
+        server.seconds = 0.05
+        summary = annotate(settings(tmp_path, tiny_model, engine=server.engine(), resources={"block_kib": 16}))
 
     assert killed.is_set()
-    assert [row["number"] for row in rows_of(summary.run)] == list(range(600))
+    rows = rows_of(summary.run)
+    assert [row["number"] for row in rows] == list(range(600))
+    assert {exchange["completions"][0]["text"] for row in rows for exchange in row["exchanges"]} == set(texts)
     assert summary.counts["engines"] == 2
 
 
@@ -216,6 +224,7 @@ def kill_engine_once(scoreboard: list, killed: threading.Event) -> None:
     """Kills the engine's actor when its first answers have been counted."""
     while not scoreboard or not ray.get(scoreboard[0].totals.remote()).get("requests"):
         time.sleep(0.05)
-    (engine,) = [process for process in psutil.process_iter() if "GenerateStage" in " ".join(process.cmdline())]
+    mine = psutil.Process().children(recursive=True)
+    (engine,) = [process for process in mine if "GenerateStage" in " ".join(process.cmdline())]
     engine.kill()
     killed.set()

@@ -14,8 +14,9 @@ from ner_ray.errors import RunError
 from ner_ray.pipeline.annotate import annotate
 from ner_ray.pipeline.index import index
 from ner_ray.store.run import RunDirectory
+from tests.answering import answering
 
-pytestmark = [pytest.mark.engine, pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
 POOL = [
     ("The ferry to Skye was late again.", "Skye", "place"),
@@ -42,13 +43,13 @@ def index_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder / "index")
 
 
-def config(folder: Path, model: Path, index_uri: str, **family: object) -> AnnotateConfig:
+def config(folder: Path, engine: dict, index_uri: str, **family: object) -> AnnotateConfig:
     return AnnotateConfig.model_validate(
         {
             "input": {"path": str(folder / "in")},
             "labels": ["person", "place"],
             "family": {"name": "instruct"} | family,
-            "engine": {"model": str(model), "max_model_len": 1024, "sampling": {"max_tokens": 8}},
+            "engine": engine,
             "chunk": {"tokens": 200},
             "demonstrations": {"index": index_uri, "k": 1},
             "output": {"path": str(folder / "run"), "completions": True, "prompts": True},
@@ -57,13 +58,12 @@ def config(folder: Path, model: Path, index_uri: str, **family: object) -> Annot
     )
 
 
-def test_prompts_show_the_nearest_examples_and_never_the_text_itself(
-    tmp_path: Path, tiny_model: Path, index_uri: str
-) -> None:
+def test_prompts_show_the_nearest_examples_and_never_the_text_itself(tmp_path: Path, index_uri: str) -> None:
     (tmp_path / "in").mkdir()
     pq.write_table(pa.table({"text": TEXTS}), tmp_path / "in" / "a.parquet")
 
-    summary = annotate(config(tmp_path, tiny_model, index_uri))
+    with answering(lambda _: "[]") as server:
+        summary = annotate(config(tmp_path, server.engine(), index_uri))
 
     rows = sorted(RunDirectory(summary.run).dataset().to_table().to_pylist(), key=lambda row: row["row_id"])
     prompts = [row["exchanges"][0]["prompt"] for row in rows]
@@ -77,11 +77,12 @@ def test_prompts_show_the_nearest_examples_and_never_the_text_itself(
     assert summary.counts["demonstrations_held_back"] == 1
 
 
-def test_an_index_that_has_changed_is_another_configuration(tmp_path: Path, tiny_model: Path, index_uri: str) -> None:
+def test_an_index_that_has_changed_is_another_configuration(tmp_path: Path, index_uri: str) -> None:
     (tmp_path / "in").mkdir()
     pq.write_table(pa.table({"text": ["x"]}), tmp_path / "in" / "a.parquet")
-    wanted = config(tmp_path, tiny_model, index_uri)
-    RunDirectory(wanted.output.path).write_record({"fingerprint": "of another index", "settings": {}})
+    with answering(lambda _: "[]") as server:
+        wanted = config(tmp_path, server.engine(), index_uri)
+        RunDirectory(wanted.output.path).write_record({"fingerprint": "of another index", "settings": {}})
 
-    with pytest.raises(RunError, match="demonstrations"):
-        annotate(wanted)
+        with pytest.raises(RunError, match="demonstrations"):
+            annotate(wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,15 +10,28 @@ import pyarrow.parquet as pq
 import pytest
 
 from ner_ray import open_run
-from ner_ray.compose import load
 from ner_ray.config import AnnotateConfig
 from ner_ray.pipeline.annotate import annotate
+from tests.answering import answering
 
-pytestmark = [pytest.mark.engine, pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
 WIDE, NARROW = ["person", "location", "organization"], ["location"]
 LONDON = "Maria Jones moved from London to Paris."
 BERLIN = "The mayor of Berlin met Peter Brown."
+MADRID = "A new text about Madrid."
+CITIES = {"London": LONDON, "Berlin": BERLIN, "Madrid": MADRID}
+
+
+def tags(prompt: str) -> str:
+    """A tagger that knows cities."""
+    words = re.findall(r"\w+|\.", text_of(prompt))
+    return " ".join(f"{word}(B-location)" if word in CITIES else f"{word}(O)" for word in words)
+
+
+def text_of(prompt: str) -> str:
+    """What the prompt asks about."""
+    return next(text for city, text in CITIES.items() if city in prompt)
 
 
 def write(folder: Path, name: str, rows: list[tuple[str | None, list[str]]]) -> None:
@@ -27,15 +41,25 @@ def write(folder: Path, name: str, rows: list[tuple[str | None, list[str]]]) -> 
 
 
 def test_a_corpus_that_comes_again_costs_only_its_new_texts(tmp_path: Path) -> None:
-    settings = [f"input.path={tmp_path / 'in'}", f"output.path={tmp_path / 'run'}", "labels=column:types", "reuse=true"]
-    (tmp_path / "starter.yaml").write_text("defaults: [families/cascade-starter]\n")
-    config = load(AnnotateConfig, str(tmp_path / "starter.yaml"), settings)
-    write(tmp_path, "monday", [(LONDON, WIDE), (BERLIN, WIDE), (None, WIDE)])
-    first = annotate(config)
-    write(tmp_path, "tuesday", [("A new text about Madrid.", WIDE), (BERLIN, WIDE), (BERLIN, NARROW), (None, WIDE)])
+    with answering(tags) as server:
+        config = AnnotateConfig.model_validate(
+            {
+                "input": {"path": str(tmp_path / "in")},
+                "labels": "column:types",
+                "family": "gner",
+                "engine": server.engine(),
+                "output": {"path": str(tmp_path / "run")},
+                "reuse": True,
+                "max_error_rate": 1.0,
+            }
+        )
+        write(tmp_path, "monday", [(LONDON, WIDE), (BERLIN, WIDE), (None, WIDE)])
+        first = annotate(config)
+        write(tmp_path, "tuesday", [(MADRID, WIDE), (BERLIN, WIDE), (BERLIN, NARROW), (None, WIDE)])
 
-    second = annotate(config)
+        second = annotate(config)
 
+    assert sorted(map(text_of, server.asked)) == sorted([LONDON, BERLIN, MADRID, BERLIN])
     rows = {row["doc_id"]: row for row in open_run(config.output.path).to_table().to_pylist()}
     monday, again = rows["monday:1"], rows["tuesday:1"]
     assert [rows[f"monday:{number}"]["status"] for number in range(3)] == ["ok", "ok", "failed"]

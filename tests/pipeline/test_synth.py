@@ -12,11 +12,9 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,57 +27,21 @@ from ner_ray.pipeline.synth import Result, synthesize
 from ner_ray.synth.config import SynthConfig
 from ner_ray.synth.filters import PUBLISHED_TYPES
 from ner_ray.synth.records import from_table
+from tests.answering import AnsweringServer, answering
 
 PEOPLE = ("Ada", "Bo", "Cy", "Di", "Ed", "Flo")
 PLACES = ("Rome", "Oslo", "Lima", "Bern")
 THINGS = ("lamp", "kettle", "ladder", "violin", "barometer")
 
 
-class _Teacher(BaseHTTPRequestHandler):
+class Script:
     """Answers with the names that the script knows, one type in the plural, one name that is not in the passage."""
 
-    server: Teacher
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self._reply({"data": [{"id": "script", "object": "model", "owned_by": "test", "created": 0}]})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        passage = re.split("Passage: |文本：", body["messages"][-1]["content"], maxsplit=1)[1]
-        self.server.asked.append(passage)
-        time.sleep(self.server.seconds)
-        answer = self.server.answer(passage)
-        choice = {"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
-        self._reply(
-            {"id": "1", "object": "chat.completion", "created": 0, "model": "script", "choices": [choice]}, usage
-        )
-
-    def _reply(self, answer: dict, usage: dict | None = None) -> None:
-        content = json.dumps(answer | ({"usage": usage} if usage else {})).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Stays silent."""
-
-
-class Teacher(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Teacher)
-        self.asked: list[str] = []
-        self.seconds = 0.0
         self.released: dict[str, str] = {}
-        self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
-    def answer(self, passage: str) -> str:
+    def __call__(self, prompt: str) -> str:
+        passage = passage_of(prompt)
         if passage in self.released:
             return self.released[passage]
         if "barometer" in passage:
@@ -91,19 +53,18 @@ class Teacher(ThreadingHTTPServer):
         return json.dumps([{name: kind} for name, kind in [*pairs, ("Nobody", "person")]])
 
 
+def passage_of(prompt: str) -> str:
+    return re.split("Passage: |文本：", prompt, maxsplit=1)[1]
+
+
 @pytest.fixture(scope="module")
-def teacher() -> Iterator[Teacher]:
-    server = Teacher()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def teacher() -> Iterator[AnsweringServer]:
+    with answering(Script()) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
-def _fresh(teacher: Teacher) -> None:
+def _fresh(teacher: AnsweringServer) -> None:
     teacher.asked.clear()
     teacher.seconds = 0.0
 
@@ -137,12 +98,12 @@ FORMS = {
 }
 
 
-def plain(folder: Path, server: Teacher, **changes: object) -> dict:
+def plain(folder: Path, server: AnsweringServer, **changes: object) -> dict:
     return {
         "input": {"path": str(folder / "in"), "text": "body", "source": "from"},
         "passages": {"tokens": 24, "duplicates": "exact", "languages": ["en"]},
         "teacher": {
-            "engine": {"name": "openai", "url": server.url, "model": "script", "sampling": {"logprobs": False}},
+            "engine": server.engine(),
             "rows_per_file": 8,
             "max_error_rate": 0.5,
         },
@@ -153,7 +114,7 @@ def plain(folder: Path, server: Teacher, **changes: object) -> dict:
     } | changes
 
 
-def settings(folder: Path, server: Teacher, **changes: object) -> SynthConfig:
+def settings(folder: Path, server: AnsweringServer, **changes: object) -> SynthConfig:
     return validate(SynthConfig, plain(folder, server, **changes), "test")
 
 
@@ -183,7 +144,7 @@ def made(folder: Path) -> dict[str, bytes]:
 @pytest.mark.usefixtures("cluster")
 class TestOneRun:
     @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory: pytest.TempPathFactory, teacher: Teacher) -> tuple[Path, Result, list[str]]:
+    def run(self, tmp_path_factory: pytest.TempPathFactory, teacher: AnsweringServer) -> tuple[Path, Result, list[str]]:
         folder = tmp_path_factory.mktemp("synth")
         texts = documents(40)
         write_corpus(
@@ -191,7 +152,7 @@ class TestOneRun:
         )
         teacher.asked.clear()
         result = synthesize(settings(folder, teacher))
-        return folder, result, list(teacher.asked)
+        return folder, result, [passage_of(prompt) for prompt in teacher.asked]
 
     def test_every_passage_is_asked_about_once_and_is_cut_from_its_document(
         self, run: tuple[Path, Result, list[str]]
@@ -328,7 +289,7 @@ class TestOneRun:
         assert lineage.filters[:2] == ("repetition", "normalize")
 
     def test_another_call_asks_nothing_and_makes_the_same_bytes_even_if_the_teacher_is_gone(
-        self, run: tuple[Path, Result, list[str]], teacher: Teacher
+        self, run: tuple[Path, Result, list[str]], teacher: AnsweringServer
     ) -> None:
         before = made(run[0])
         gone = plain(run[0], teacher)
@@ -341,7 +302,7 @@ class TestOneRun:
         assert made(run[0]) == before
 
     def test_a_run_of_its_own_with_the_same_seeds_makes_the_same_bytes(
-        self, run: tuple[Path, Result, list[str]], teacher: Teacher, tmp_path: Path
+        self, run: tuple[Path, Result, list[str]], teacher: AnsweringServer, tmp_path: Path
     ) -> None:
         (tmp_path / "in").symlink_to(run[0] / "in")
 
@@ -350,7 +311,7 @@ class TestOneRun:
         assert made(tmp_path) == made(run[0])
 
     def test_other_filters_are_applied_to_the_answers_that_are_there(
-        self, run: tuple[Path, Result, list[str]], teacher: Teacher
+        self, run: tuple[Path, Result, list[str]], teacher: AnsweringServer
     ) -> None:
         forms = {"gner": FORMS["gner"]}
         published = synthesize(settings(run[0], teacher, filters={"steps": ["in_text"]}, forms=forms, layouts=[]))
@@ -365,7 +326,7 @@ class TestOneRun:
         ("changes", "said"), [({"seed": 9}, "another seed"), ({"passages": {"tokens": 30}}, "another passages")]
     )
     def test_other_passages_are_refused_in_the_same_directory(
-        self, run: tuple[Path, Result, list[str]], teacher: Teacher, changes: dict, said: str
+        self, run: tuple[Path, Result, list[str]], teacher: AnsweringServer, changes: dict, said: str
     ) -> None:
         with pytest.raises(RunError, match=said):
             synthesize(settings(run[0], teacher, **changes))
@@ -373,7 +334,7 @@ class TestOneRun:
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("cluster")
-def test_a_count_is_drawn_evenly_over_sources(tmp_path: Path, teacher: Teacher) -> None:
+def test_a_count_is_drawn_evenly_over_sources(tmp_path: Path, teacher: AnsweringServer) -> None:
     write_corpus(tmp_path, documents(30))
     passages = {"tokens": 24, "count": 20, "spread": "even", "duplicates": "near", "similarity": 0.95}
 
@@ -387,12 +348,12 @@ def test_a_count_is_drawn_evenly_over_sources(tmp_path: Path, teacher: Teacher) 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("cluster")
 def test_the_job_makes_of_released_answers_what_was_released(
-    tmp_path: Path, teacher: Teacher, reference_data: Path
+    tmp_path: Path, teacher: AnsweringServer, reference_data: Path
 ) -> None:
     """Sky-NER's sample from its passages on, with GPT-3.5's answers, by the recipe that ships for it."""
     sample = reference_data / "data" / "sky"
     answered = [json.loads(line) for line in (sample / "5_gpt35_llm_response.jsonl").read_text().splitlines()]
-    teacher.released = {row["text"].strip(): row["response"] for row in answered}
+    teacher.answer.released = {row["text"].strip(): row["response"] for row in answered}
     pq.write_table(pa.table({"text": [row["text"] for row in answered]}), tmp_path / "in.parquet")
     whole = ["passages.tokenizer=words", "passages.tokens=5000", "passages.rate=1", "types.unify=false"]
     as_released = f"filters.invalid_types=[{','.join(sorted(PUBLISHED_TYPES))}]"
@@ -423,7 +384,7 @@ def test_the_recipes_that_ship_want_no_more_than_corpus_teacher_and_place(name: 
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("cluster")
-def test_a_family_with_labels_may_be_the_teacher(tmp_path: Path, teacher: Teacher) -> None:
+def test_a_family_with_labels_may_be_the_teacher(tmp_path: Path, teacher: AnsweringServer) -> None:
     """It reads its own answers: `Places` and `instrument`, which it was not asked for, are no entities."""
     write_corpus(tmp_path, documents(8))
     changed = plain(tmp_path, teacher, forms={"gner": FORMS["gner"]}, layouts=[])
@@ -440,7 +401,7 @@ def test_a_family_with_labels_may_be_the_teacher(tmp_path: Path, teacher: Teache
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("cluster")
-def test_what_is_wrong_is_said_before_the_teacher_is_asked(tmp_path: Path, teacher: Teacher) -> None:
+def test_what_is_wrong_is_said_before_the_teacher_is_asked(tmp_path: Path, teacher: AnsweringServer) -> None:
     write_corpus(tmp_path, documents(4))
     elsewhere = {"engine": {"name": "openai", "url": "http://127.0.0.1:9/v1", "model": "script"}}
 
@@ -465,7 +426,7 @@ def test_what_is_wrong_is_said_before_the_teacher_is_asked(tmp_path: Path, teach
     ],
 )
 def test_a_configuration_that_cannot_be_meant_is_refused(
-    tmp_path: Path, teacher: Teacher, changes: dict, said: str
+    tmp_path: Path, teacher: AnsweringServer, changes: dict, said: str
 ) -> None:
     with pytest.raises(ConfigError) as refused:
         settings(tmp_path, teacher, **changes)
@@ -475,7 +436,7 @@ def test_a_configuration_that_cannot_be_meant_is_refused(
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("cluster")
-def test_a_killed_run_goes_on_without_asking_again_what_is_written(tmp_path: Path, teacher: Teacher) -> None:
+def test_a_killed_run_goes_on_without_asking_again_what_is_written(tmp_path: Path, teacher: AnsweringServer) -> None:
     """Asked twice is at most what was in flight or waiting for its file when the driver was killed."""
     write_corpus(tmp_path, documents(60))
     job = tmp_path / "job.json"
@@ -499,7 +460,7 @@ def test_a_killed_run_goes_on_without_asking_again_what_is_written(tmp_path: Pat
     changed["teacher"] |= {"rows_per_file": 1000, "resources": {}}
     again = synthesize(settings(tmp_path, teacher, **changed))
 
-    asked = Counter(teacher.asked)
+    asked = Counter(map(passage_of, teacher.asked))
     passages = rows(tmp_path, "passages")
     texts = {row["id"]: row["text"] for row in passages}
     assert 0 < len(written) < before < len(passages)
