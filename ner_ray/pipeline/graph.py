@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pyarrow as pa
@@ -55,6 +56,9 @@ def run_wave(
     _set_context(plan, run, wave)
     try:
         known = known_annotations(run, wave, columns_of(plan), schema) if plan.config.reuse else None
+        warnings.filterwarnings(
+            "ignore", "The maximum number of concurrent tasks", UserWarning
+        )  # small waves need fewer
         build(plan, wave, schema, scoreboard, suspects, known).write_parquet(
             run.data_path(wave),
             filesystem=run.store,
@@ -79,7 +83,7 @@ def build(
     rows = ray.data.read_datasource(
         ShardSource(wave.shards, columns_of(plan), schema),
         concurrency=max(_LEAST_READERS, int(ray.cluster_resources().get("CPU", 0)) // _CPUS_PER_READER),
-        ray_remote_args={"num_cpus": 0},  # a reader that is paused must not keep a CPU from the stages it waits for
+        num_cpus=0,  # a reader that is paused must not keep a CPU from the stages it waits for
     )
     if plan.replays:
         return _on_cpus(rows, ReadStage(plan, plan.steps, counts), tasks)

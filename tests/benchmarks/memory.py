@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
 import tempfile
 import threading
@@ -22,6 +23,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
+from ray._private.internal_api import memory_summary  # nothing public tells it without delay
 
 from ner_ray import open_run
 from ner_ray.config import AnnotateConfig
@@ -56,10 +58,9 @@ class Watch:
 
 
 def store_mib() -> float:
-    total, free = (
-        found.get("object_store_memory", 0.0) for found in (ray.cluster_resources(), ray.available_resources())
-    )
-    return float(total - free) / 2**20
+    summary = memory_summary(address=ray.get_runtime_context().gcs_address, stats_only=True)
+    used = re.search(r"Plasma memory usage (\d+) MiB", summary)
+    return float(used.group(1)) if used else 0.0
 
 
 def texts_of(paths: list[str], characters: int) -> Iterator[str]:
@@ -103,7 +104,7 @@ def run(folder: Path, corpus: Path, documents: int, model: Path) -> tuple[float,
     rows = open_run(summary.run).count_rows()
     seconds = time.monotonic() - began
     print(
-        f"{documents:7} documents: rows out {rows}, driver {watch.driver:.0f} MiB, object store {watch.store:.2f} MiB, "
+        f"{documents:7} documents: rows out {rows}, driver {watch.driver:.0f} MiB, object store {watch.store:.0f} MiB, "
         f"{seconds:.0f} s"
     )
     if rows != documents:
