@@ -297,7 +297,7 @@ class IndexConfig(Section):
 class DemosConfig(Section):
     """Which demonstrations a document gets; k, candidates and bm25_threshold are RA-IT's by default."""
 
-    index: str = Field(description="The index directory, as a URI.")
+    index: str = operational(description="The index directory, as a URI; its content is part of the fingerprint.")
     retriever: str = Field(default="bm25", description="bm25, dense, hybrid, or an entry point's name.")
     options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="How retrievers search, by name: {dense: {device: cuda}}."
@@ -327,7 +327,10 @@ class DemosConfig(Section):
         description="as_chosen: nearest first under nn and bm25_rank, by chance where examples are drawn.",
     )
     token_budget: int | None = Field(
-        default=None, ge=0, description="Tokens for a document's examples; the last chosen are dropped."
+        default=None,
+        ge=0,
+        description="By how many tokens a chunk's examples may make its prompt longer; the "
+        "last chosen are dropped. Default: what text and answer leave of the engine's max_model_len.",
     )
     guard: bool = Field(
         default=True, description="Hold back examples that equal, contain or largely repeat the document."

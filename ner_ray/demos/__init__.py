@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ner_ray.demos.index import IndexReport, build_index, index_digest, open_index
-from ner_ray.demos.selection import Counts, Selector, estimate_tokens, open_selector, select
+from ner_ray.demos.selection import Counts, Measure, Selector, estimate_tokens, open_selector, select
 
 __all__ = [
     "Counts",
     "IndexReport",
+    "Measure",
     "Selector",
     "build_index",
     "estimate_tokens",

@@ -91,7 +91,7 @@ def build(
         rows = _on_cpus(rows, ReuseStage(known, counts), tasks)
     rows = _on_cpus(rows, ChunkStage(plan, counts), tasks)
     if plan.config.demonstrations:
-        rows = _on_cpus(rows, DemonstrateStage(plan.config.demonstrations, counts), tasks)
+        rows = _on_cpus(rows, DemonstrateStage(plan, plan.config.demonstrations, counts), tasks)
     for number, pool in enumerate(plan.pools):
         rows = _generate(rows, plan, number, counts, suspects)
         rows = _on_cpus(rows, ReadStage(plan, pool.steps, counts), tasks)

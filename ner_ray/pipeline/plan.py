@@ -50,6 +50,7 @@ class Plan:
         labels: one set for all rows, or None where each row brings its own.
         labels_column: the column with a set per row, or None.
         budget: the longest chunk, in tokens, for which there is room in the model beside the prompt.
+        demonstration_tokens: how much longer a chunk's examples may make its prompt; None: as long as they are.
     """
 
     config: AnnotateConfig
@@ -57,6 +58,7 @@ class Plan:
     labels_column: str | None
     pools: tuple[Pool, ...]
     budget: int
+    demonstration_tokens: int | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -81,6 +83,7 @@ def make_plan(config: AnnotateConfig) -> Plan:
         labels_column=column,
         pools=_pools(config, family_steps(config.family)),
         budget=config.chunk.tokens,
+        demonstration_tokens=config.demonstrations.token_budget if config.demonstrations else None,
     )
 
 

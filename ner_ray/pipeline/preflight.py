@@ -13,13 +13,12 @@ from ner_ray.errors import ConfigError, InputError
 from ner_ray.pipeline.graph import columns_of
 from ner_ray.pipeline.plan import Plan
 from ner_ray.pipeline.source import DOC_ID
-from ner_ray.pipeline.stages import token_counter
+from ner_ray.pipeline.stages import prompt_tokens
 from ner_ray.store.shards import Shard, schema_of
-from ner_ray.types import Passage
 
 _LOG = logging.getLogger(__name__)
 
-_PROBE = "x"
+_LEAST_TEXT = 8  # tokens
 
 
 def check_engines(plan: Plan) -> None:
@@ -60,7 +59,7 @@ def check_input(plan: Plan, shards: Sequence[Shard]) -> pa.Schema:
 
 
 def fit_budget(plan: Plan) -> Plan:
-    """The plan with chunks small enough that prompt and answer fit the model together.
+    """The plan with chunks, and a bound for their examples, so small that prompt and answer fit the model together.
 
     Raises:
         ConfigError: the instructions and labels alone leave no room for text.
@@ -68,25 +67,24 @@ def fit_budget(plan: Plan) -> Plan:
     engine = plan.pools[0].engine
     if not engine.max_model_len or not plan.labels:
         return plan
-    prompts = plan.steps[0].ask(Passage(_PROBE, plan.labels), ())
-    count = token_counter(engine)
-    overhead = max((sum(count(_strings(prompt.content))) for prompt in prompts), default=0)
-    room = engine.max_model_len - overhead
-    # An answer that copies its text is at least as long as it; a third of the room is left for the text.
-    fitting = room // 3 if plan.config.engine_for(plan.steps[0].role).sampling.max_tokens > room // 2 else room // 2
-    if fitting < 8:
+    overhead = prompt_tokens(plan)
+    room = engine.max_model_len - overhead - (plan.demonstration_tokens or 0)
+    # An answer that copies its text is at least as long as it; a third of the room is left for the text. Examples of
+    # any length get a share like the text's, and what text and answer leave.
+    shares = 3 if plan.config.engine_for(plan.steps[0].role).sampling.max_tokens > room // 2 else 2
+    unbounded = plan.config.demonstrations is not None and plan.demonstration_tokens is None
+    fitting = room // (shares + unbounded)
+    if fitting < _LEAST_TEXT:
         raise ConfigError(
             f"the prompt without text has {overhead} tokens, the model takes {engine.max_model_len}",
-            hint="fewer labels, shorter descriptions, or a larger engine.max_model_len",
+            hint="fewer labels, shorter descriptions, fewer tokens for examples, or a larger engine.max_model_len",
         )
-    if fitting >= plan.budget:
-        return plan
-    _LOG.warning("chunks are cut at %d tokens, not %d, so that prompt and answer fit", fitting, plan.budget)
-    return replace(plan, budget=fitting)
-
-
-def _strings(content: object) -> list[str]:
-    return [content] if isinstance(content, str) else [turn.content for turn in content]  # type: ignore[attr-defined]
+    if fitting < plan.budget:
+        _LOG.warning("chunks are cut at %d tokens, not %d, so that prompt and answer fit", fitting, plan.budget)
+    budget = min(fitting, plan.budget)
+    return replace(
+        plan, budget=budget, demonstration_tokens=room - shares * budget if unbounded else plan.demonstration_tokens
+    )
 
 
 def _check_columns(plan: Plan, shard: Shard, found: pa.Schema) -> None:

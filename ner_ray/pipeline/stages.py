@@ -26,9 +26,11 @@ from ner_ray.text.chunks import split
 from ner_ray.types import (
     Annotation,
     Chunk,
+    Demonstration,
     DocumentStatus,
     Findings,
     LabelSet,
+    Message,
     Passage,
     Problem,
 )
@@ -39,6 +41,8 @@ EXCHANGES = "exchanges"
 FINDINGS = "_findings"
 REUSED = "_reused"
 ROW = (TEXT, LABELS, PROBLEMS, CHUNKS, EXCHANGES, DEMONSTRATIONS, FINDINGS, REUSED)  # what a stage reads of a row
+
+_PROBE = "x"
 
 _LOG = logging.getLogger(__name__)
 
@@ -196,6 +200,17 @@ def token_counter(engine: EngineConfig) -> Callable[[Sequence[str]], list[int]]:
         return [len(ids) for ids in encoded["input_ids"]]
 
     return count
+
+
+def prompt_tokens(plan: Plan, shown: tuple[Demonstration, ...] = ()) -> int:
+    """Of the longest prompt of the first step, with examples and all but without a text; for a plan with labels."""
+    prompts = plan.steps[0].ask(Passage(_PROBE, plan.labels or LabelSet(()), shown), ())
+    count = token_counter(plan.pools[0].engine)
+    return max((sum(count(_strings(prompt.content))) for prompt in prompts), default=0)
+
+
+def _strings(content: str | tuple[Message, ...]) -> list[str]:
+    return [content] if isinstance(content, str) else [turn.content for turn in content]
 
 
 _NO_LABELS: Row = {"code": "no_labels", "stage": "chunk", "message": "the row's label set is empty or no list of names"}

@@ -35,9 +35,12 @@ NEAREST = [POOL[1][0], POOL[2][0], POOL[1][0], None]  # the third shares `the` w
 
 @pytest.fixture(scope="module")
 def index_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("demonstrations")
+    return index_of(tmp_path_factory.mktemp("demonstrations"), POOL)
+
+
+def index_of(folder: Path, examples: list[tuple[str, str, str]]) -> str:
     pool = folder / "pool.jsonl"
-    rows = [{"text": text, "entities": [{"text": name, "label": label}]} for text, name, label in POOL]
+    rows = [{"text": text, "entities": [{"text": name, "label": label}]} for text, name, label in examples]
     pool.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
     index(IndexConfig(pool=(str(pool),), output=str(folder / "index")))
     return str(folder / "index")
@@ -75,6 +78,28 @@ def test_prompts_show_the_nearest_examples_and_never_the_text_itself(tmp_path: P
     assert prompts[2].count(POOL[0][0]) == 1, "the text stands there as the question, not as its own example"
     assert summary.counts["demonstrations"] == 3
     assert summary.counts["demonstrations_held_back"] == 1
+
+
+@pytest.mark.parametrize("bound", ["of the model", "of the configuration"])
+def test_an_example_that_is_too_long_is_left_out_and_the_text_is_not(tmp_path: Path, bound: str) -> None:
+    longest = ("The organ of the church was repaired. " + "Nobody knew how. " * 300 + "Ask Bo.", "Bo", "person")
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"text": TEXTS[:1]}), tmp_path / "in" / "a.parquet")
+    with answering(lambda _: "[]") as server:
+        engine = server.engine(max_model_len=4096 if bound == "of the model" else None)
+        wanted = config(tmp_path, engine, index_of(tmp_path, [longest, *POOL]))
+        if bound == "of the configuration":
+            wanted.demonstrations.token_budget = 200
+        wanted.demonstrations.k = 2
+        wanted.demonstrations.order = "nearest_last"
+
+        summary = annotate(wanted)
+
+    (prompt,) = server.asked
+    assert TEXTS[0] in prompt
+    assert longest[0] not in prompt
+    assert summary.counts["failed"] == 0
+    assert summary.counts["demonstrations_over_budget"] > 0
 
 
 def test_an_index_that_has_changed_is_another_configuration(tmp_path: Path, index_uri: str) -> None:

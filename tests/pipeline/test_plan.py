@@ -62,6 +62,25 @@ def test_chunks_are_cut_smaller_where_prompt_and_answer_would_not_fit(tiny_model
     assert 8 <= fit_budget(narrow).budget < 300
 
 
+def test_examples_get_the_room_that_text_and_answer_leave_or_what_is_said(tiny_model: Path) -> None:
+    def fitted(length: int, **demonstrations: object) -> Plan:
+        engine = {"model": str(tiny_model), "max_model_len": length}
+        shown = {"index": "anywhere"} | demonstrations
+        return fit_budget(plan(engine, family="gner", chunk={"tokens": 300}, demonstrations=shown))
+
+    wide, narrow, said = fitted(4096), fitted(1000), fitted(1000, token_budget=200)
+
+    assert wide.budget == 300
+    assert wide.demonstration_tokens > 2000
+    assert (
+        8
+        <= narrow.budget
+        < fit_budget(plan(narrow.config.engine.model_dump(), family="gner", chunk={"tokens": 300})).budget
+    )
+    assert 0 < narrow.demonstration_tokens < 500
+    assert said.demonstration_tokens == 200
+
+
 def test_labels_that_leave_no_room_for_text_are_refused(tiny_model: Path) -> None:
     many = [f"label number {number}" for number in range(500)]
 
