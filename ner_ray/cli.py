@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,8 @@ from ner_ray import __version__
 from ner_ray.errors import NerRayError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from ner_ray.pipeline.annotate import Summary
 
 app = typer.Typer(
@@ -305,6 +309,18 @@ def train_prepare(config: Config, overrides: Overrides = None, as_json: AsJson =
     _print_fields(asdict(prepare(load(PrepareConfig, config, overrides or []))), as_json=as_json)
 
 
+@training.command("mixture")
+def train_mixture(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Draw training examples for a small cascade from several annotated sources, varied by swaps, case and noise.
+
+    For example: ner-ray train mixture train/data/starter folder=data output=starter.jsonl
+    """
+    from ner_ray.compose import load
+    from ner_ray.train import MixtureConfig, prepare_mixture
+
+    _print_fields(asdict(prepare_mixture(load(MixtureConfig, config, overrides or []))), as_json=as_json)
+
+
 @training.command("merge")
 def train_merge(
     adapter: Annotated[str, typer.Argument(help="The adapter's folder.")],
@@ -361,12 +377,41 @@ def export(
     typer.echo(export_run(run, form, out))
 
 
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of a configuration, for editors; every field with its meaning."""
-    from ner_ray.config import AnnotateConfig
+class Job(StrEnum):
+    """What has configurations."""
 
-    typer.echo(json.dumps(AnnotateConfig.model_json_schema(), indent=1, ensure_ascii=False))
+    ANNOTATE = "annotate"
+    INDEX = "index"
+    SYNTH = "synth"
+    TRAIN = "train"
+    PREPARE = "prepare"
+    MIXTURE = "mixture"
+    EVALUATE = "evaluate"
+
+
+@app.command()
+def schema(job: Annotated[Job, typer.Argument(help="Whose configuration.")] = Job.ANNOTATE) -> None:
+    """Print the JSON Schema of a job's configuration, for editors; every field with its meaning.
+
+    For example: ner-ray schema train > train.schema.json, and on top of a recipe:
+    # yaml-language-server: $schema=train.schema.json
+    """
+    model = _model_of(job)
+    typer.echo(json.dumps(model.model_json_schema(), indent=1, ensure_ascii=False))
+
+
+def _model_of(job: Job) -> type[BaseModel]:
+    module, name = {
+        Job.ANNOTATE: ("ner_ray.config", "AnnotateConfig"),
+        Job.INDEX: ("ner_ray.config", "IndexConfig"),
+        Job.SYNTH: ("ner_ray.synth.config", "SynthConfig"),
+        Job.TRAIN: ("ner_ray.train", "TrainConfig"),
+        Job.PREPARE: ("ner_ray.train", "PrepareConfig"),
+        Job.MIXTURE: ("ner_ray.train", "MixtureConfig"),
+        Job.EVALUATE: ("ner_ray.evaluate.plan", "Plan"),
+    }[job]
+    found: type[BaseModel] = getattr(import_module(module), name)
+    return found
 
 
 def _print_fields(fields: dict[str, Any], *, as_json: bool) -> None:

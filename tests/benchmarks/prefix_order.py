@@ -1,0 +1,101 @@
+"""Whether it helps the prefix cache to ask about texts with the same examples one after the other.
+
+Retrieved examples stand before the text, so that prompts with the same first examples share a prefix. The same prompts
+are sent to an engine with an empty cache, some blocks at once as the job does: in the order of their documents, and
+with each block's rows sorted by their examples. The engine tells what its cache gave.
+
+    python tests/benchmarks/prefix_order.py --pool annotated.parquet --texts corpus.parquet --model MODEL
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Sequence
+
+import pyarrow.parquet as pq
+
+from ner_ray.config import DemosConfig, EngineConfig, IndexConfig, SamplingConfig
+from ner_ray.demos import open_selector, select
+from ner_ray.engines import vllm
+from ner_ray.labels import parse
+from ner_ray.pipeline.index import index
+from ner_ray.pipeline.plan import family_steps
+from ner_ray.types import Passage, Prompt
+
+BLOCK_ROWS = 128
+BLOCKS_AT_ONCE = 4
+
+
+def texts_of(path: str, column: str, count: int) -> list[str]:
+    texts = pq.read_table(path, columns=[column])[column].to_pylist()
+    return [text[:600] for text in texts if text][:count]
+
+
+def prompts_of(
+    texts: Sequence[str], pool: str, k: int, order: str, family: str
+) -> list[tuple[tuple[str, ...], Prompt]]:
+    """Each text's examples, by their ids, and its first prompt."""
+    with tempfile.TemporaryDirectory() as folder:
+        index(IndexConfig(pool=(pool,), output=f"{folder}/index"))
+        selector = open_selector(DemosConfig(index=f"{folder}/index", k=k, order=order))
+        chosen, _ = select(selector, texts)
+    (step, *_) = family_steps({"name": family})
+    labels = parse(["person", "location", "organization"])
+    return [
+        (tuple(one.example_id for one in shown), step.ask(Passage(text, labels, shown), ())[0])
+        for text, shown in zip(texts, chosen, strict=True)
+    ]
+
+
+async def ask(engine: vllm.VllmEngine, blocks: Sequence[Sequence[Prompt]]) -> tuple[int, int]:
+    """Prompt tokens, and those of them that the cache held."""
+    sampling, places, counted = SamplingConfig(max_tokens=8, logprobs=False), asyncio.Semaphore(BLOCKS_AT_ONCE), [0, 0]
+
+    async def one(prompt: Prompt) -> None:
+        for completion in await engine.generate(prompt, sampling):
+            counted[0] += completion.prompt_tokens
+            counted[1] += completion.cached_tokens
+
+    async def block(prompts: Sequence[Prompt]) -> None:
+        async with places:
+            await asyncio.gather(*map(one, prompts))
+
+    await asyncio.gather(*map(block, blocks))
+    return counted[0], counted[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pool", required=True, help="annotated examples, as for `ner-ray index`")
+    parser.add_argument("--texts", required=True, help="a Parquet file of texts to annotate")
+    parser.add_argument("--column", default="text", help="of the texts")
+    parser.add_argument("--count", type=int, default=2000, help="texts")
+    parser.add_argument("--k", type=int, default=2, help="examples a text")
+    parser.add_argument("--order", default="nearest_first", help="of the examples in a prompt")
+    parser.add_argument("--family", default="instruct")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--memory-gib", type=float, nargs="*", default=[1.0, 0.02], help="of the engine's cache")
+    arguments = parser.parse_args()
+    texts = texts_of(arguments.texts, arguments.column, arguments.count)
+    asked = prompts_of(texts, arguments.pool, arguments.k, arguments.order, arguments.family)
+    blocks = [asked[start : start + BLOCK_ROWS] for start in range(0, len(asked), BLOCK_ROWS)]
+    arranged = {
+        "as they come": blocks,
+        "by their examples": [sorted(block, key=lambda row: row[0]) for block in blocks],
+    }
+    for memory in arguments.memory_gib:
+        for name, rows in arranged.items():
+            config = EngineConfig(model=arguments.model, max_model_len=4096, memory_gib=memory)
+            engine = vllm.create(config)
+            began = time.perf_counter()
+            tokens, cached = asyncio.run(ask(engine, [[prompt for _, prompt in block] for block in rows]))
+            seconds = time.perf_counter() - began
+            engine.close()
+            print(f"{memory:5} GiB, {name:17}: {cached / tokens:6.1%} of {tokens} tokens cached, {seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
