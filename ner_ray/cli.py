@@ -358,6 +358,22 @@ def synth(config: Config, overrides: Overrides = None, as_json: AsJson = False) 
 
 
 @app.command()
+def curate(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Make one data set of several annotated ones: find types that conflict, join names, balance and choose rows.
+
+    Run it without a taxonomy first, read report.md, write the names to use, run it again.
+
+    For example:
+
+        ner-ray curate synth/curate 'sources={news: news.parquet, web: web.jsonl}' taxonomy=names.yaml output=curated/
+    """
+    from ner_ray.compose import load
+    from ner_ray.synth.curation_files import CurateConfig, curate_files
+
+    _print_fields(asdict(curate_files(load(CurateConfig, config, overrides or []))), as_json=as_json)
+
+
+@app.command()
 def export(
     run: Annotated[str, typer.Argument(help="The run directory.")],
     out: Annotated[str, typer.Argument(help="The file to write.")],
@@ -386,6 +402,7 @@ class Job(StrEnum):
     TRAIN = "train"
     PREPARE = "prepare"
     MIXTURE = "mixture"
+    CURATE = "curate"
     EVALUATE = "evaluate"
 
 
@@ -408,6 +425,7 @@ def _model_of(job: Job) -> type[BaseModel]:
         Job.TRAIN: ("ner_ray.train", "TrainConfig"),
         Job.PREPARE: ("ner_ray.train", "PrepareConfig"),
         Job.MIXTURE: ("ner_ray.train", "MixtureConfig"),
+        Job.CURATE: ("ner_ray.synth.curation_files", "CurateConfig"),
         Job.EVALUATE: ("ner_ray.evaluate.plan", "Plan"),
     }[job]
     found: type[BaseModel] = getattr(import_module(module), name)

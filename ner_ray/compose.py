@@ -94,6 +94,11 @@ def label_source(source: Any, beside: Path | None = None) -> Any:  # whatever YA
     return _read(find(source, beside or Path.cwd()))
 
 
+def read_data(name: str) -> Any:  # whatever YAML holds
+    """What a YAML file holds, found as configurations are."""
+    return _read(find(name, Path.cwd()))
+
+
 def _compose(path: Path, above: tuple[Path, ...]) -> DictConfig:
     if path in above:
         raise ConfigError(f"{path} is among its own defaults: {' -> '.join(map(str, above))}")

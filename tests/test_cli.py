@@ -156,6 +156,7 @@ def test_a_command_says_what_is_wrong_and_ends_in_seconds(job: Path, changes: li
         ("train", {"data", "model", "output", "workers"}),
         ("prepare", {"family", "output"}),
         ("mixture", {"sources", "output", "examples"}),
+        ("curate", {"sources", "taxonomy", "options"}),
         ("evaluate", {"columns", "scorers"}),
     ],
 )
