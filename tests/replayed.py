@@ -19,8 +19,13 @@ def write_corpus(folder: Path, shards: int = 8, rows: int = 60) -> None:
         write_shard(folder / f"{shard:03}.parquet", shard, rows)
 
 
+def entities_of(shard: int, row: int) -> list[tuple[str, str]]:
+    """What stands in a row, in order: surfaces and labels."""
+    return [("Ada", "person"), ("Bo", "person"), (PLACES[(shard + row) % 3], "place")]
+
+
 def write_shard(path: Path, shard: int, rows: int) -> None:
-    places = [PLACES[(shard + row) % 3] for row in range(rows)]
+    places = [entities_of(shard, row)[-1][0] for row in range(rows)]
     texts = [f"Ada {shard} met Bo {row} in {place} ." for row, place in enumerate(places)]
     answers = [
         f"Ada(B-person) {shard}(O) met(O) Bo(B-person) {row}(O) in(O) {place}(B-place) .(O)"

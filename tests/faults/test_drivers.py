@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
@@ -17,13 +18,15 @@ from ner_ray.errors import EXIT_LEASED
 from ner_ray.store.health import verify
 from ner_ray.store.lease import Lease
 from ner_ray.store.run import RunDirectory
-from tests.replayed import write_corpus
+from tests.replayed import entities_of, write_corpus
 
 from .conftest import drive, finish, rows_of, words
 
 pytestmark = pytest.mark.cluster
 
 COMMIT_STEPS = 12  # of `stepwise.py`; more find the commit over
+SHARDS, ROWS = 24, 1000  # of the large corpus
+WORK = ("ray::ReadShardSource", "ray::MapBatches", "ray::Write")  # tasks; not actors, idle workers, Ray's own
 
 
 @pytest.fixture(scope="module")
@@ -103,16 +106,60 @@ def test_a_second_driver_is_sent_away(undisturbed: tuple[Path, list[dict]], tmp_
     assert rows_of(run.path) == expected
 
 
-def test_a_node_that_goes_takes_no_document_with_it(tmp_path: Path) -> None:
-    write_corpus(tmp_path / "in", shards=30, rows=1000)
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus that a run takes some seconds for."""
+    folder = tmp_path_factory.mktemp("large")
+    write_corpus(folder, shards=SHARDS, rows=ROWS)
+    return folder
+
+
+def wait_for_output(process: subprocess.Popen[str], run: Path) -> None:
+    data = run / "data" / "wave=00000"
+    while not (data.is_dir() and list(data.iterdir())):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def assert_as_undisturbed(run: Path) -> None:
+    """The rows of the large corpus are what is known of it, each once."""
+    rows = rows_of(run)
+    assert [[(one["text"], one["label"]) for one in row["entities"]] for row in rows] == [
+        entities_of(shard, row) for shard in range(SHARDS) for row in range(ROWS)
+    ]
+    assert [row["row_id"] & 0xFFFF for row in rows] == list(range(ROWS)) * SHARDS
+    assert {row["status"] for row in rows} == {"ok"}
+    assert verify(str(run)) == (SHARDS * ROWS, [])
+
+
+def test_workers_that_are_killed_take_no_document_with_them(large: Path, tmp_path: Path, address: str) -> None:
+    process = drive(words(large, tmp_path / "run", "output.rows_per_wave=100000"), address)
+    wait_for_output(process, tmp_path / "run")
+    killed = set()
+    while len(killed) < 3 and process.poll() is None:
+        for worker in psutil.process_iter(["name", "cmdline"]):
+            if " ".join(worker.info["cmdline"] or ()).startswith(WORK) and len(killed) < 3 and belongs(worker, address):
+                worker.kill()
+                killed.add(worker.pid)
+        time.sleep(0.3)
+    _, said = process.communicate(timeout=300)
+
+    assert process.returncode == 0, said
+    assert len(killed) == 3, "the run was over before three workers were killed"
+    assert_as_undisturbed(tmp_path / "run")
+
+
+def belongs(worker: psutil.Process, address: str) -> bool:
+    """Whether a worker process is one of the cluster's."""
+    return any(address in word for word in worker.parent().cmdline())
+
+
+def test_a_node_that_goes_takes_no_document_with_it(large: Path, tmp_path: Path) -> None:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
     try:
         node = cluster.add_node(num_cpus=2)
-        process = drive(words(tmp_path / "in", tmp_path / "run", "output.rows_per_wave=30000"), cluster.address)
-        data = tmp_path / "run" / "data" / "wave=00000"
-        while not (data.is_dir() and list(data.iterdir())):
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
+        process = drive(words(large, tmp_path / "run", "output.rows_per_wave=100000"), cluster.address)
+        wait_for_output(process, tmp_path / "run")
         cluster.remove_node(node)
         assert process.poll() is None, "the run was over before the node went"
         _, said = process.communicate(timeout=300)
@@ -120,5 +167,4 @@ def test_a_node_that_goes_takes_no_document_with_it(tmp_path: Path) -> None:
     finally:
         cluster.shutdown()
 
-    assert [row["row_id"] & 0xFFFF for row in rows_of(tmp_path / "run")] == list(range(1000)) * 30
-    assert verify(str(tmp_path / "run")) == (30_000, [])
+    assert_as_undisturbed(tmp_path / "run")
