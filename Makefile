@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TESTS ?= tests
+PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 
@@ -13,8 +14,8 @@ help: ## This list
 demo: $(INSTALLED) ## Annotate the sample corpus with the starter model on this machine's CPU
 	$(BIN)/ner-ray demo
 
-test: $(INSTALLED) ## All tests but the long fault suite; some of them: make test TESTS=tests/align
-	$(BIN)/pytest -m "not faults" $(TESTS)
+test: $(INSTALLED) ## All tests but the long ones; some of them: make test TESTS=tests/align
+	$(BIN)/pytest -m "not faults and not long" -n $(PROCESSES) --dist loadfile $(TESTS)
 
 check: lint types imports test ## What CI runs
 
@@ -30,6 +31,9 @@ imports: $(INSTALLED) ## Which module may import which
 
 faults: $(INSTALLED) ## The long fault suite: kills drivers, actors and nodes
 	$(BIN)/pytest -m faults $(TESTS)
+
+long: $(INSTALLED) ## Tests against a vLLM server of its own
+	$(BIN)/pytest -m long $(TESTS)
 
 sample: $(INSTALLED) ## Build the sample corpus's shards from its sources
 	$(BIN)/python -m ner_ray.sample.build
@@ -47,4 +51,4 @@ clean: ## Remove what can be made again; .venv stays
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find ner_ray tests jobs -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test check lint types imports faults sample lock install clean
+.PHONY: help demo test check lint types imports faults long sample lock install clean

@@ -189,7 +189,7 @@ def real(model: Path) -> list[str]:
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
     tmp_path: Path, request: pytest.FixtureRequest, engine: str
 ) -> None:
-    rows = 700
+    rows = 300
     (tmp_path / "in").mkdir()
     filler = "and walked on " * 20  # makes many small blocks, which are written one after the other
     texts = [f"Ada {number} met Bo {filler}." for number in range(rows)]
@@ -200,7 +200,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
         f"input.path={tmp_path}/in",
         f"output.path={tmp_path}/run",
         *request.getfixturevalue(engine),
-        "output.min_rows_per_file=100",
+        "output.min_rows_per_file=40",
         "resources.block_kib=16",
         "max_error_rate=1",
     ]

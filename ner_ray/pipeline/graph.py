@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import pyarrow as pa
@@ -56,9 +55,6 @@ def run_wave(
     _set_context(plan, run, wave)
     try:
         known = known_annotations(run, wave, columns_of(plan), schema) if plan.config.reuse else None
-        warnings.filterwarnings(
-            "ignore", "The maximum number of concurrent tasks", UserWarning
-        )  # small waves need fewer
         build(plan, wave, schema, scoreboard, suspects, known).write_parquet(
             run.data_path(wave),
             filesystem=run.store,
@@ -80,11 +76,7 @@ def build(
     """The graph up to the output rows; nothing runs yet."""
     counts = Counts(scoreboard)
     tasks = TaskPoolStrategy(plan.config.resources.cpu_tasks)
-    rows = ray.data.read_datasource(
-        ShardSource(wave.shards, columns_of(plan), schema),
-        concurrency=max(_LEAST_READERS, int(ray.cluster_resources().get("CPU", 0)) // _CPUS_PER_READER),
-        num_cpus=0,  # a reader that is paused must not keep a CPU from the stages it waits for
-    )
+    rows = _read(plan, wave, schema)
     if plan.replays:
         return _on_cpus(rows, ReadStage(plan, plan.steps, counts), tasks)
     if plan.config.reuse:
@@ -96,6 +88,23 @@ def build(
         rows = _generate(rows, plan, number, counts, suspects)
         rows = _on_cpus(rows, ReadStage(plan, pool.steps, counts), tasks)
     return rows
+
+
+def _read(plan: Plan, wave: Wave, schema: pa.Schema) -> Dataset:
+    cpus = int(ray.cluster_resources().get("CPU", 1))
+    source = ShardSource(wave.shards, columns_of(plan), schema, tasks=2 * max(cpus, _blocks_in_engines(plan)))
+    return ray.data.read_datasource(
+        source,
+        override_num_blocks=len(source),
+        concurrency=min(len(source), max(_LEAST_READERS, cpus // _CPUS_PER_READER)),
+        num_cpus=0,  # a reader that is paused must not keep a CPU from the stages it waits for
+    )
+
+
+def _blocks_in_engines(plan: Plan) -> int:
+    """Of a pool at its largest."""
+    resources = plan.config.resources
+    return (resources.max_replicas or resources.replicas) * resources.blocks_in_flight
 
 
 def _on_cpus(rows: Dataset, stage: Any, tasks: TaskPoolStrategy) -> Dataset:
@@ -126,7 +135,7 @@ def _generate(rows: Dataset, plan: Plan, pool: int, counts: Counts, suspects: An
 def _set_context(plan: Plan, run: RunDirectory, wave: Wave) -> None:
     resources = plan.config.resources
     context = DataContext.get_current()
-    limit_run_ahead(context, (resources.max_replicas or resources.replicas) * resources.blocks_in_flight)
+    limit_run_ahead(context, _blocks_in_engines(plan))
     context.enable_progress_bars = False
     context.issue_detectors_config.detectors = []  # their advice is about Ray's settings, which are ours to make
     context.target_max_block_size = resources.block_kib * 1024

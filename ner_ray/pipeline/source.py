@@ -26,7 +26,7 @@ PROBLEMS = "_problems"
 DOC_ID = "doc_id"
 
 _BATCH_ROWS = 256
-_LEAST_ROWS_PER_TASK = 1000
+_LEAST_ROWS_PER_TASK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,42 +46,53 @@ class Columns:
 
 
 class ShardSource(Datasource):  # type: ignore[misc]  # Ray has no types
-    """The rows of some shards."""
+    """The rows of some shards, in ranges that are read by a task each.
 
-    def __init__(self, shards: Sequence[NumberedShard], columns: Columns, schema: pa.Schema) -> None:
+    How many is settled here. Ray would split what too few tasks read, and split the parts again behind the filter of
+    a wave that goes on, down to blocks of one row.
+    """
+
+    def __init__(self, shards: Sequence[NumberedShard], columns: Columns, schema: pa.Schema, tasks: int) -> None:
         super().__init__()
-        self._shards = shards
         self._columns = columns
         self._schema = schema
+        total = sum(numbered.shard.rows for numbered in shards)
+        most = max(_LEAST_ROWS_PER_TASK, -(-total // tasks))
+        self._ranges = [
+            (numbered, first, min(first + most, numbered.shard.rows))
+            for numbered in shards
+            for first in range(0, numbered.shard.rows, most)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._ranges)
 
     def estimate_inmemory_data_size(self) -> int:
-        """About twice the size of the files."""
-        return 2 * sum(numbered.shard.size for numbered in self._shards)
+        """About twice the size of what is read of the files."""
+        return sum(_size(*one) for one in self._ranges)
 
     def get_read_tasks(
         self,
-        parallelism: int,
+        parallelism: int,  # noqa: ARG002  # Ray's signature
         per_task_row_limit: int | None = None,
         data_context: object = None,  # noqa: ARG002  # Ray's signature
     ) -> list[ReadTask]:
-        """Tasks over ranges of rows; a shard makes several where shards alone are fewer than `parallelism`."""
-        total = sum(numbered.shard.rows for numbered in self._shards)
-        most = max(_LEAST_ROWS_PER_TASK, -(-total // max(1, parallelism)))
-        return [
-            self._task(numbered, first, min(first + most, numbered.shard.rows), per_task_row_limit)
-            for numbered in self._shards
-            for first in range(0, numbered.shard.rows, most)
-        ]
+        """One for each range."""
+        return [self._task(*one, per_task_row_limit) for one in self._ranges]
 
     def _task(self, numbered: NumberedShard, first: int, stop: int, limit: int | None) -> ReadTask:
         columns, schema = self._columns, self._schema
         metadata = BlockMetadata(
             num_rows=stop - first,
-            size_bytes=2 * numbered.shard.size * (stop - first) // numbered.shard.rows,
+            size_bytes=_size(numbered, first, stop),
             input_files=[numbered.shard.uri],
             exec_stats=None,
         )
         return ReadTask(lambda: read_rows(numbered, first, stop, columns, schema), metadata, per_task_row_limit=limit)
+
+
+def _size(numbered: NumberedShard, first: int, stop: int) -> int:
+    return 2 * numbered.shard.size * (stop - first) // numbered.shard.rows
 
 
 def read_rows(

@@ -83,6 +83,7 @@ def asked(url: str, *prompts: Prompt | str, adapter: str | None = None, **sampli
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_text_and_turns_are_answered_with_their_counts(server: str) -> None:
     """Turns go through the server's chat template: what they cost is what the rendered text costs."""
     rendered = f"<|im_start|>system\nmi ka lo<|im_end|>\n<|im_start|>user\n{TEXT}<|im_end|>\n<|im_start|>assistant\n"
@@ -96,6 +97,7 @@ def test_text_and_turns_are_answered_with_their_counts(server: str) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_both_endpoints_tell_the_same_log_probabilities_and_token_ends(server: str) -> None:
     rendered = f"<|im_start|>user\n{TEXT}<|im_end|>\n<|im_start|>assistant\n"
 
@@ -110,6 +112,7 @@ def test_both_endpoints_tell_the_same_log_probabilities_and_token_ends(server: s
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_many_requests_at_once_are_all_answered_each_as_alone(server: str) -> None:
     together = texts(asked(server, *TEXTS, max_tokens=8))
 
@@ -117,6 +120,7 @@ def test_many_requests_at_once_are_all_answered_each_as_alone(server: str) -> No
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_samples_stops_and_seeds_reach_the_server(server: str) -> None:
     drawn = {"n": 3, "temperature": 1.0, "seed": 4, "max_tokens": 12}
     (samples,), (again,) = asked(server, TEXT, **drawn), asked(server, TEXT, **drawn)
@@ -131,6 +135,7 @@ def test_samples_stops_and_seeds_reach_the_server(server: str) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_a_vllm_server_holds_answers_to_choices(server: str) -> None:
     prompts = [Prompt(CHAT, choices=CHOICES), *(Prompt(text, choices=CHOICES) for text in TEXTS)]
 
@@ -141,11 +146,13 @@ def test_a_vllm_server_holds_answers_to_choices(server: str) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_an_adapter_is_a_model_of_that_name_on_the_server(server: str) -> None:
     assert texts(asked(server, TEXT, max_tokens=12)) != texts(asked(server, TEXT, max_tokens=12, adapter="adapted"))
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_what_the_servers_prefix_cache_held_is_counted(server: str) -> None:
     shared = "sen ra bu ne " * 60
     asked(server, shared + "ka", max_tokens=2)
@@ -156,6 +163,7 @@ def test_what_the_servers_prefix_cache_held_is_counted(server: str) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_prompts_the_server_refuses_are_request_errors_and_others_go_on(server: str) -> None:
     async def mixed(engine: OpenAIEngine) -> list[object]:
         prompts = [Prompt("ka " * 600), Prompt(TEXT), Prompt(""), Prompt((Message("user", "ka " * 600),))]
@@ -172,6 +180,7 @@ def test_prompts_the_server_refuses_are_request_errors_and_others_go_on(server: 
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_an_answer_gets_what_room_the_prompt_leaves(server: str) -> None:
     ((answer,),) = asked(server, "ka " * 200, max_tokens=500)
 
@@ -179,6 +188,7 @@ def test_an_answer_gets_what_room_the_prompt_leaves(server: str) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_a_model_that_the_server_does_not_serve_is_told_with_those_it_does(server: str) -> None:
     engine_module.check(EngineConfig(name="openai", url=server, model="tiny", adapter="adapted"))
     with pytest.raises(ModelError, match="it serves: adapted, tiny"):

@@ -151,7 +151,8 @@ def test_workers_that_are_killed_take_no_document_with_them(large: Path, tmp_pat
 
 def belongs(worker: psutil.Process, address: str) -> bool:
     """Whether a worker process is one of the cluster's."""
-    return any(address in word for word in worker.parent().cmdline())
+    raylet = worker.parent()
+    return raylet is not None and any(address in word for word in raylet.cmdline())
 
 
 def test_a_node_that_goes_takes_no_document_with_it(large: Path, tmp_path: Path) -> None:

@@ -46,15 +46,15 @@ def index_of(folder: Path, examples: list[tuple[str, str, str]]) -> str:
     return str(folder / "index")
 
 
-def config(folder: Path, engine: dict, index_uri: str, **family: object) -> AnnotateConfig:
+def config(folder: Path, engine: dict, index_uri: str, **demonstrations: object) -> AnnotateConfig:
     return AnnotateConfig.model_validate(
         {
             "input": {"path": str(folder / "in")},
             "labels": ["person", "place"],
-            "family": {"name": "instruct"} | family,
+            "family": "instruct",
             "engine": engine,
             "chunk": {"tokens": 200},
-            "demonstrations": {"index": index_uri, "k": 1},
+            "demonstrations": {"index": index_uri, "k": 1} | demonstrations,
             "output": {"path": str(folder / "run"), "completions": True, "prompts": True},
             "max_error_rate": 1.0,
         }
@@ -87,13 +87,10 @@ def test_an_example_that_is_too_long_is_left_out_and_the_text_is_not(tmp_path: P
     pq.write_table(pa.table({"text": TEXTS[:1]}), tmp_path / "in" / "a.parquet")
     with answering(lambda _: "[]") as server:
         engine = server.engine(max_model_len=4096 if bound == "of the model" else None)
-        wanted = config(tmp_path, engine, index_of(tmp_path, [longest, *POOL]))
-        if bound == "of the configuration":
-            wanted.demonstrations.token_budget = 200
-        wanted.demonstrations.k = 2
-        wanted.demonstrations.order = "nearest_last"
+        budget = None if bound == "of the model" else 200
+        pool = index_of(tmp_path, [longest, *POOL])
 
-        summary = annotate(wanted)
+        summary = annotate(config(tmp_path, engine, pool, k=2, order="nearest_last", token_budget=budget))
 
     (prompt,) = server.asked
     assert TEXTS[0] in prompt

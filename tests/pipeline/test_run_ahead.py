@@ -70,6 +70,7 @@ def test_what_waits_is_bounded_while_a_stage_loads_and_while_it_works(tmp_path: 
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
     with DataContext.current(context):
+        limit_run_ahead(context, 10 * BLOCKS)
         free = most_open(tmp_path / "free")
         limit_run_ahead(context, LIMIT)
         limited = most_open(tmp_path / "limited")
