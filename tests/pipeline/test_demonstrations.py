@@ -82,7 +82,7 @@ def test_prompts_show_the_nearest_examples_and_never_the_text_itself(tmp_path: P
 
 @pytest.mark.parametrize("bound", ["of the model", "of the configuration"])
 def test_an_example_that_is_too_long_is_left_out_and_the_text_is_not(tmp_path: Path, bound: str) -> None:
-    longest = ("The organ of the church was repaired. " + "Nobody knew how. " * 300 + "Ask Bo.", "Bo", "person")
+    longest = ("Bo plays any organ. " + "Each church has repaired one. " * 400, "Bo", "person")
     (tmp_path / "in").mkdir()
     pq.write_table(pa.table({"text": TEXTS[:1]}), tmp_path / "in" / "a.parquet")
     with answering(lambda _: "[]") as server:
@@ -90,11 +90,11 @@ def test_an_example_that_is_too_long_is_left_out_and_the_text_is_not(tmp_path: P
         budget = None if bound == "of the model" else 200
         pool = index_of(tmp_path, [longest, *POOL])
 
-        summary = annotate(config(tmp_path, engine, pool, k=2, order="nearest_last", token_budget=budget))
+        summary = annotate(config(tmp_path, engine, pool, k=6, order="nearest_last", token_budget=budget))
 
     (prompt,) = server.asked
     assert TEXTS[0] in prompt
-    assert longest[0] not in prompt
+    assert longest[0][:50] not in prompt
     assert summary.counts["failed"] == 0
     assert summary.counts["demonstrations_over_budget"] > 0
 
