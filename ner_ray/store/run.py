@@ -284,7 +284,10 @@ class RunDirectory:
         return {"path": self._relative(file.path), "size": file.size, "rows": len(file.ids)}
 
     def _documents(self, folder: str) -> list[dict[str, Any]]:
-        infos = self.store.get_file_info(fs.FileSelector(join(self.path, folder), allow_not_found=True))
+        try:
+            infos = self.store.get_file_info(fs.FileSelector(join(self.path, folder), allow_not_found=True))
+        except FileNotFoundError:  # all the same, if the folder is made between two looks of Arrow's
+            return []
         paths = sorted(info.path for info in infos if info.is_file and info.path.endswith(".json"))
         with ThreadPoolExecutor(_READERS) as threads:
             return list(threads.map(lambda path: get_json(self.store, path), paths))

@@ -225,6 +225,10 @@ def kill_engine_once(scoreboard: list, killed: threading.Event) -> None:
     while not scoreboard or not ray.get(scoreboard[0].totals.remote()).get("requests"):
         time.sleep(0.05)
     mine = psutil.Process().children(recursive=True)
-    (engine,) = [process for process in mine if "GenerateStage" in " ".join(process.cmdline())]
-    engine.kill()
+    engines = [
+        one for one in mine if one.status() != psutil.STATUS_ZOMBIE and "GenerateStage" in " ".join(one.cmdline())
+    ]
+    max(
+        engines, key=lambda process: process.create_time()
+    ).kill()  # those of earlier runs may still be on their way out
     killed.set()
