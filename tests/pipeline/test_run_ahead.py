@@ -39,10 +39,11 @@ class Slow:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        before = -1
-        while (made := ray.get(ledger.told.remote())[0]) != before:
+        made = before = 0
+        while not made or made != before:
             before = made
             time.sleep(3)
+            made = ray.get(ledger.told.remote())[0]
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         ray.get(self.ledger.add.remote(-1))
