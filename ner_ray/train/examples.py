@@ -6,14 +6,16 @@ A line of JSON is one of
     {"prompt": [{"role": "user", "content": "..."}], "answer": "..."}
     {"conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}, ...]}
 
-and may carry more keys. Chat turns are rendered with the model's own chat template, exactly as the engine renders them
-when the model is served. The loss is on answers alone: on the one answer, or on every turn of the assistant.
+and may carry more keys. One of them counts: `"weight": 3` makes the line's answers count three times in the loss. Chat
+turns are rendered with the model's own chat template, exactly as the engine renders them when the model is served. The
+loss is on answers alone: on the one answer, or on every turn of the assistant.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,14 +36,16 @@ class Example:
 
     prompt: Prompt
     answer: str
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Tokens, and of each token its label: itself in an answer, else `IGNORED`."""
+    """Tokens, and of each token its label: itself in an answer, else `IGNORED`; how much the answers count."""
 
     tokens: tuple[int, ...]
     labels: tuple[int, ...]
+    weight: float = 1.0
 
 
 def to_line(exchange: Exchange, **extra: Any) -> str:
@@ -69,10 +73,11 @@ def read_examples(paths: Iterable[str | Path]) -> Iterator[tuple[Example, ...]]:
 def _parse(line: str, place: str) -> tuple[Example, ...]:
     try:
         row = json.loads(line)
+        weight = _weight(row)
         if "conversations" in row:
             turns = tuple(Message(_SPEAKERS[turn["from"]], str(turn["value"])) for turn in row["conversations"])
-            return _answers(turns)
-        return (Example(Prompt(_content(row["prompt"])), str(row["answer"])),)
+            return _answers(turns, weight)
+        return (Example(Prompt(_content(row["prompt"])), str(row["answer"]), weight),)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{place}: no training example: {error!r}", hint="prompt and answer, or conversations"
@@ -85,9 +90,16 @@ def _content(prompt: Any) -> str | tuple[Message, ...]:
     return tuple(Message(turn["role"], turn["content"]) for turn in prompt)
 
 
-def _answers(turns: Sequence[Message]) -> tuple[Example, ...]:
+def _weight(row: Mapping[str, Any]) -> float:
+    weight = float(row["weight"]) if "weight" in row else 1.0
+    if not 0 < weight < math.inf:
+        raise ValueError(f"weight is {weight}; it must be above 0")
+    return weight
+
+
+def _answers(turns: Sequence[Message], weight: float) -> tuple[Example, ...]:
     return tuple(
-        Example(Prompt(tuple(turns[:at])), turn.content)
+        Example(Prompt(tuple(turns[:at])), turn.content, weight)
         for at, turn in enumerate(turns)
         if turn.role == "assistant" and at > 0
     )
@@ -114,7 +126,7 @@ def encode(line: Sequence[Example], tokenizer: Any) -> list[Encoded]:
         else:
             before, shared = Encoded((), ()), 0
         labels = (*before.labels, *[IGNORED] * (len(prompt) - shared), *answer)
-        done.append(Encoded((*prompt, *answer), labels))
+        done.append(Encoded((*prompt, *answer), labels, example.weight))
     return done
 
 
@@ -124,6 +136,7 @@ def encode_pair(line: Sequence[Example], tokenizer: Any) -> list[Encoded]:
         Encoded(
             tuple(render(tokenizer, example.prompt)),
             (*tokenizer.encode(example.answer, add_special_tokens=False), tokenizer.eos_token_id),
+            example.weight,
         )
         for example in line
     ]

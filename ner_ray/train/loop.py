@@ -117,6 +117,8 @@ def _collate(batch: Sequence[Mapping[str, Any]], pad: int, model: Any, *, pair: 
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=fill)
 
     made = {"input_ids": filled("input_ids", pad), "labels": filled("labels", IGNORED)}
+    if any(weight != 1.0 for row in batch for weight in row["weights"]):
+        made["weights"] = filled("weights", 0)
     if pair:
         made["attention_mask"] = (filled("ones", 0)).long()
         made["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=made["labels"])
@@ -126,11 +128,25 @@ def _collate(batch: Sequence[Mapping[str, Any]], pad: int, model: Any, *, pair: 
     return made
 
 
+class _Features:
+    """What the trainer sees of rows. Made when it looks: all at once they would take several times the memory."""
+
+    def __init__(self, rows: Sequence[tuple[Encoded, ...]]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, at: int) -> dict[str, Any]:
+        return _features(self._rows[at])
+
+
 def _features(row: tuple[Encoded, ...]) -> dict[str, Any]:
     return {
         "input_ids": [token for one in row for token in one.tokens],
         "labels": [label for one in row for label in one.labels],
         "position_ids": [at for one in row for at in range(len(one.tokens))],
+        "weights": [one.weight for one in row for _ in one.labels],
         "ones": [1 for one in row for _ in one.tokens],
         "parts": len(row),
     }
@@ -138,6 +154,8 @@ def _features(row: tuple[Encoded, ...]) -> dict[str, Any]:
 
 def answer_loss(model: Any, inputs: Mapping[str, Any], count: Any = None) -> tuple[Any, Any]:
     """The sum of the cross entropy over answer tokens, divided by `count` (default: their number), and the outputs.
+
+    Where examples have weights, their tokens' terms of the sum are multiplied by them.
 
     A decoder's logits are computed for positions before an answer token alone: with a vocabulary of any size
     they are most of a small model's work, and most of a batch is prompt.
@@ -147,11 +165,12 @@ def answer_loss(model: Any, inputs: Mapping[str, Any], count: Any = None) -> tup
     import torch
 
     inputs = dict(inputs)
-    labels = inputs.pop("labels")
+    labels, weights = inputs.pop("labels"), inputs.pop("weights", None)
     if "decoder_input_ids" not in inputs:
         labels = labels[:, 1:]
         columns = (labels != IGNORED).any(dim=0).nonzero().flatten()
         labels = labels[:, columns]
+        weights = None if weights is None else weights[:, 1:][:, columns]
         inner = getattr(model, "module", model)
         inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
         if "logits_to_keep" in inspect.signature(inner.forward).parameters:
@@ -163,9 +182,10 @@ def answer_loss(model: Any, inputs: Mapping[str, Any], count: Any = None) -> tup
     else:
         outputs = model(**inputs, use_cache=False)
         logits = outputs["logits"]
-    total = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+    terms = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"
     )
+    total = terms.sum() if weights is None else terms @ weights.flatten().to(terms.dtype)
     return total / ((labels != IGNORED).sum() if count is None else count), outputs
 
 
@@ -177,8 +197,8 @@ def _trainer(config: TrainConfig, model: Any, tokenizer: Any, rows: Rows, report
     trainer = _trainer_class()(
         model=model,
         args=_arguments(config, len(rows.train)),
-        train_dataset=[_features(row) for row in rows.train],
-        eval_dataset=[_features(row) for row in rows.held_out] or None,
+        train_dataset=_Features(rows.train),
+        eval_dataset=_Features(rows.held_out) if rows.held_out else None,
         data_collator=partial(_collate, pad=tokenizer.pad_token_id, model=model, pair=pair),
         # Not called, since compute_loss is overridden; it tells the trainer to count answer tokens over all workers.
         compute_loss_func=answer_loss,

@@ -3,8 +3,8 @@
 What varies a sentence: mentions are swapped for others of their type, the blanks that tokenised corpora put around
 punctuation are taken out, some sentences are in capitals, some lose their full stop, some stand together. Label lists
 for the classifier are shuffled and drawn anew for every question, with now and then another name for a type. A share
-of the lines is practice in copying alone: words in no order, few of them distinct, so that only their order tells what
-comes next.
+of the lines is practice in keeping one's place: words in no order, few of them distinct, and phrases and mentions that
+come again and again, so that only what stands further back tells what comes next.
 """
 
 from __future__ import annotations
@@ -72,7 +72,12 @@ class MixtureConfig(Section):
     )
     examples: int = Field(default=400_000, ge=1, description="Lines to write.")
     classifier_share: float = Field(default=0.28, ge=0, le=1)
-    copying_share: float = Field(default=0.07, ge=0, le=1, description="Practice in copying alone.")
+    classifier_weight: float = Field(
+        default=3.0,
+        gt=0,
+        description="Of a classifier's line in the loss: its answer is but a word.",
+    )
+    copying_share: float = Field(default=0.12, ge=0, le=1, description="Practice in keeping one's place.")
     swap: float = Field(default=0.2, ge=0, le=1, description="The chance of a mention to be swapped.")
     join: float = Field(default=0.12, ge=0, lt=1, description="The chance of a further sentence behind one.")
     max_characters: int = Field(default=420, ge=20)
@@ -118,18 +123,21 @@ class _Mixture:
             self.weights["grammar"] = config.grammar_weight
         self.mentions = self._mentions()
         self.words = sorted({word for pool in self.pools.values() for one in pool for word in one.text.split()})
+        self.plain = [word for word in self.words if word == word.lower() and "#" not in word] or ["and"]
 
     def draw(self, extractor: Step, classifier: Step) -> Iterator[tuple[str, str]]:
         """One line with its kind, or none where the sentence has nothing to ask about."""
         chance = self.rng.random()
         if chance < self.config.copying_share:
-            passage = Passage(self._scrambled(), ())
-            yield from (("copying", to_line(one)) for one in extractor.demonstrate(passage, ()))
+            practice = self._scrambled() if self.rng.random() < 0.5 else self._refrain()
+            passage = Passage(practice.text, ())
+            yield from (("copying", to_line(one)) for one in extractor.demonstrate(passage, practice.entities))
         elif chance < self.config.copying_share + self.config.classifier_share:
             sentence = self._sentence()
             if sentence.entities:
                 passage, entity = self._question(sentence)
-                yield from (("classifier", to_line(one)) for one in classifier.demonstrate(passage, (entity,)))
+                for exchange in classifier.demonstrate(passage, (entity,)):
+                    yield "classifier", to_line(exchange, weight=self.config.classifier_weight)
         else:
             sentence = self._joined()
             passage = Passage(sentence.text, ())
@@ -198,11 +206,31 @@ class _Mixture:
             sentence = Sentence(f"{sentence.text} {more.text}", (*sentence.entities, *moved))
         return sentence
 
-    def _scrambled(self) -> str:
+    def _scrambled(self) -> Sentence:
         """Between 2 and 40 words, mostly short lists, of which a quarter to all are distinct."""
         length = round(2 * 20 ** self.rng.random())
         known = self.rng.choices(self.words, k=max(2, round(length * self.rng.uniform(0.25, 1))))
-        return " ".join(self.rng.choices(known, k=length)).replace("#", "")
+        return Sentence(" ".join(self.rng.choices(known, k=length)).replace("#", ""), ())
+
+    def _refrain(self) -> Sentence:
+        """Between 2 and 14 pieces out of a few that come again: some words without capitals, or a mention."""
+        rng = self.rng
+        pieces = [self._piece() for _ in range(rng.randint(2, 5))]
+        text, entities = "", []
+        for piece, label in rng.choices(pieces, k=rng.randint(2, 14)):
+            if len(text) + len(piece) >= self.config.max_characters:
+                break
+            start = len(text) + bool(text)
+            text = f"{text} {piece}" if text else piece
+            if label:
+                entities.append(Entity(start, len(text), piece, label))
+        return Sentence(text, tuple(entities))
+
+    def _piece(self) -> tuple[str, str | None]:
+        if self.mentions and self.rng.random() < 0.3:
+            (_, label), surfaces = self.rng.choice(list(self.mentions.items()))
+            return self.rng.choice(surfaces), label
+        return " ".join(self.rng.choices(self.plain, k=self.rng.randint(1, 5))), None
 
     def _question(self, sentence: Sentence) -> tuple[Passage, Entity]:
         entity = self.rng.choice(sentence.entities)

@@ -61,6 +61,21 @@ def test_chat_turns_get_the_very_tokens_that_the_engine_sends(tmp_path, tokenize
     assert _answers(tokenizer, encoded) == ["##Bob## came.<|im_end|>"]
 
 
+def test_a_line_may_weigh_more(tmp_path, tokenizer):
+    heavy, plain = _read(
+        tmp_path, '{"prompt": "a", "answer": "b", "weight": 2.5}\n{"prompt": "a", "answer": "b", "role": "tagger"}'
+    )
+
+    assert [encode(line, tokenizer)[0].weight for line in (heavy, plain)] == [2.5, 1.0]
+    assert encode_pair(heavy, tokenizer)[0].weight == 2.5
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "NaN", '"much"'])
+def test_a_weight_that_is_none_is_refused(tmp_path, weight):
+    with pytest.raises(InputError, match=":1: no training example"):
+        _read(tmp_path, f'{{"prompt": "a", "answer": "b", "weight": {weight}}}')
+
+
 def test_every_turn_of_the_assistant_is_learnt_in_one_sequence_where_the_template_allows(tmp_path, tokenizer):
     # A template that puts nothing between an answer's end and the next turn, as FastChat's does.
     tokenizer.chat_template = (

@@ -85,6 +85,25 @@ def test_the_kinds_of_lines_have_their_shares(written):
     assert made.too_long == 1  # the row with marks of its own
 
 
+def test_practice_repeats_itself_and_marks_mentions_wherever_they_come_again(written):
+    _, lines = written(copying_share=1, max_characters=200)
+    marked = [line["answer"].split("##")[1::2] for line in lines]
+
+    assert all(0 < len(_asked(line)) <= 200 for line in lines)
+    assert {surface for surfaces in marked for surface in surfaces} == {
+        "Ada", "Bob", "Turin", "Vienna",
+    }, "all but the vague one"  # fmt: skip
+    assert any(len(surfaces) > len(set(surfaces)) for surfaces in marked)
+    assert any("met" in _asked(line) and not surfaces for line, surfaces in zip(lines, marked, strict=True))
+
+
+def test_a_classifiers_one_word_counts_more_than_a_word_of_a_copy(written):
+    _, lines = written(classifier_weight=2.5)
+
+    assert {line.get("weight") for line in lines if _asked(line).startswith("The ##")} == {2.5}
+    assert {line.get("weight") for line in lines if not _asked(line).startswith("The ##")} == {None}
+
+
 def test_mentions_are_swapped_for_others_of_their_type(written):
     _, lines = written(swap=0.5, classifier_share=0, copying_share=0, join=0)
     answers = {line["answer"] for line in lines}

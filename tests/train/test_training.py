@@ -153,6 +153,28 @@ def test_packed_examples_do_not_see_each_other(base):
     assert loss(tuple(examples[:2]), tuple(examples[2:])) == pytest.approx(apart, rel=1e-4)
 
 
+def test_an_example_of_weight_three_counts_as_three(base):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from ner_ray.train.examples import IGNORED, Encoded
+    from ner_ray.train.loop import _collate, _features, answer_loss
+
+    model = AutoModelForCausalLM.from_pretrained(base).eval()
+    tokens, labels = tuple(range(5, 12)), (IGNORED, IGNORED, *range(7, 12))
+    light, heavy = Encoded(tokens, labels), Encoded(tokens, labels, weight=3.0)
+    other = Encoded(tuple(range(20, 31)), (*[IGNORED] * 4, *range(24, 31)))
+
+    def loss(*rows):
+        batch = _collate([_features(row) for row in rows], 0, model, pair=False)
+        with torch.no_grad():
+            return float(answer_loss(model, batch, 1)[0])
+
+    expected = 3 * loss((light,)) + loss((other,))
+    assert loss((heavy,), (other,)) == pytest.approx(expected, rel=1e-4)
+    assert loss((heavy, other)) == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_loss_is_that_of_the_whole_model_on_answer_tokens(base):
     import torch
     from transformers import AutoModelForCausalLM
