@@ -95,8 +95,22 @@ class EngineConfig(Section):
     stall_seconds: float = operational(
         600, gt=0, description="An engine that has requests and finishes none for so long is taken for dead."
     )
+    journal: bool | None = operational(
+        None,
+        description="Write each answer down as it comes, until its wave is committed, so that a run that was killed "
+        "asks for none again; default: for engines behind a URL.",
+    )
     url: str | None = operational(None, description="Of an OpenAI-compatible server (engine `openai`).")
     extra: dict[str, Any] = Field(default_factory=dict, description="Passed on to the engine as it is.")
+    tuning: dict[str, Any] = operational(
+        default_factory=dict,
+        description="Passed on beside `extra`: what changes no answer, such as rate limits, and may change in a run.",
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is passed on to the engine."""
+        return {**self.extra, **self.tuning}
 
     def base(self) -> EngineConfig:
         """Without what may differ between roles that share one engine."""

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODEL = "script"
+PROMPT_TOKENS, OUTPUT_TOKENS = 7, 5  # what every answer is said to have cost
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -35,7 +36,11 @@ class _Handler(BaseHTTPRequestHandler):
         kind = "chat.completion" if turns else "text_completion"
         reply = {"id": "1", "object": kind, "created": 0, "model": MODEL}
         reply["choices"] = [{"index": 0, "finish_reason": "stop"} | said]
-        reply["usage"] = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+        reply["usage"] = {
+            "prompt_tokens": PROMPT_TOKENS,
+            "completion_tokens": OUTPUT_TOKENS,
+            "total_tokens": PROMPT_TOKENS + OUTPUT_TOKENS,
+        }
         self._reply(reply)
 
     def _reply(self, answer: dict) -> None:

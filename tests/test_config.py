@@ -114,6 +114,18 @@ def test_the_fingerprint_ignores_what_does_not_change_results(config_file: Path)
     assert fingerprint(semantic(plain)) != fingerprint(semantic(changed))
 
 
+def test_an_engine_is_passed_what_changes_answers_and_what_does_not_but_only_the_first_counts(
+    config_file: Path,
+) -> None:
+    plain, extra, tuned = (
+        compose.load(AnnotateConfig, config_file, settings)
+        for settings in ([], ["engine.extra={seed: 1}"], ["engine.tuning={retries: 3}"])
+    )
+
+    assert tuned.engine.options == {"retries": 3}
+    assert fingerprint(semantic(plain)) == fingerprint(semantic(tuned)) != fingerprint(semantic(extra))
+
+
 def test_the_semantic_settings_hold_no_operational_one(config_file: Path) -> None:
     settings = semantic(compose.load(AnnotateConfig, config_file))
 

@@ -1,6 +1,6 @@
 """Any server that speaks OpenAI's protocol: a teacher on the web, or a vLLM server on another machine.
 
-    engine: {name: openai, url: "https://host/v1", model: its-name-there, extra: {api_key_env: TEACHER_KEY}}
+    engine: {name: openai, url: "https://host/v1", model: its-name-there, tuning: {api_key_env: TEACHER_KEY}}
 
 The API key comes from the environment and goes nowhere but to the server. What is refused for being too much or too
 early (429), and what goes wrong on the server's side, is asked again with exponential back-off and jitter, or when
@@ -41,7 +41,7 @@ _KEY_REFUSED = (401, 403)
 
 
 class _Options(Section):
-    """What `engine.extra` may say."""
+    """What `engine.extra` and `engine.tuning` may say."""
 
     api_key_env: str | None = Field(
         default=None, description=f"The environment variable with the API key; default: {_DEFAULT_KEY}, if it is set."
@@ -183,7 +183,7 @@ def _served(config: EngineConfig) -> dict[str, str]:
         if error.status_code in _KEY_REFUSED:
             raise ModelError(
                 f"{config.url} refuses the API key (status {error.status_code})",
-                hint="engine.extra.api_key_env names the environment variable that holds it",
+                hint="engine.tuning.api_key_env names the environment variable that holds it",
             ) from None
         return {}
     except openai.APIConnectionError as error:
@@ -197,7 +197,7 @@ def _served(config: EngineConfig) -> dict[str, str]:
 
 
 def _options(config: EngineConfig) -> _Options:
-    return compose.validate(_Options, config.extra, "engine.extra of openai")
+    return compose.validate(_Options, config.options, "engine.extra or engine.tuning of openai")
 
 
 def _key(config: EngineConfig) -> str:
@@ -209,7 +209,9 @@ def _key(config: EngineConfig) -> str:
     if not config.url:
         raise ModelError("the engine openai needs a server", hint="engine.url=http://HOST:PORT/v1")
     if "@" in urlsplit(config.url).netloc:
-        raise ModelError("engine.url holds a password", hint="put it into an environment variable: extra.api_key_env")
+        raise ModelError(
+            "engine.url holds a password", hint="put it into an environment variable: engine.tuning.api_key_env"
+        )
     if not config.model:
         raise ModelError("the engine openai needs a model", hint="engine.model=NAME, as the server calls it")
     name = _options(config).api_key_env

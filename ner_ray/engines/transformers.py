@@ -64,7 +64,7 @@ def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: 
     if tensor_parallel > 1:
         raise ModelError(
             "the engine transformers knows no tensor parallelism",
-            hint="engine.extra.device_map=auto puts a large model's layers on several GPUs",
+            hint="engine.tuning.device_map=auto puts a large model's layers on several GPUs",
         )
     return TransformersEngine(config, adapters)
 
@@ -338,10 +338,10 @@ def _load(config: EngineConfig) -> Any:
     try:
         architecture = AutoConfig.from_pretrained(locate(config.model), **source)
         kind = AutoModelForSeq2SeqLM if architecture.is_encoder_decoder else AutoModelForCausalLM
-        model = kind.from_pretrained(locate(config.model), dtype=dtype, **source, **config.extra)
+        model = kind.from_pretrained(locate(config.model), dtype=dtype, **source, **config.options)
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise ModelError(f"transformers cannot load {config.model}: {error}") from error
-    return (model if "device_map" in config.extra else model.to(device)).eval()
+    return (model if "device_map" in config.options else model.to(device)).eval()
 
 
 def _with_adapters(model: Any, names: dict[str, str]) -> Any:

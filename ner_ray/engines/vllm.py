@@ -294,7 +294,7 @@ def _arguments(config: EngineConfig, adapters: Sequence[str], tensor_parallel: i
             "prompt_lookup_max": 3,
             "prompt_lookup_min": 2,
         }
-    return arguments | config.extra
+    return arguments | config.options
 
 
 def _parameters(prompt: Prompt, sampling: SamplingConfig, max_tokens: int) -> Any:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import ray
 
 from ner_ray import passages, plugins, schema
+from ner_ray.config import EngineConfig
 from ner_ray.engines.base import Engine
 from ner_ray.errors import EngineError, RequestError
 from ner_ray.families.base import Step
@@ -29,6 +30,7 @@ from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.source import PROBLEMS
 from ner_ray.pipeline.stages import CHUNKS, EXCHANGES, ROW, passage_of, read_chunk
 from ner_ray.schema import Row
+from ner_ray.store.journal import Journal, question_of
 from ner_ray.types import Chunk, Exchange, Passage, Problem, Prompt
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +49,14 @@ class _Case:
 class GenerateStage:
     """Serves the steps of one pool. An engine that dies or stalls takes its actor with it; Ray starts another."""
 
-    def __init__(self, plan: Plan, pool: int, counts: Counts, suspects: Any = None) -> None:  # Ray's handle
+    def __init__(
+        self,
+        plan: Plan,
+        pool: int,
+        counts: Counts,
+        suspects: Any = None,  # Ray's handle
+        journal: str | None = None,  # the URI of a folder
+    ) -> None:
         self._plan = plan
         self._number = pool
         self._pool = plan.pools[pool]
@@ -58,6 +67,7 @@ class GenerateStage:
         config = self._pool.engine
         parallel = plan.config.resources.tensor_parallel
         self._engine: Engine = plugins.load("engines", config.name).create(config, self._pool.adapters, parallel)
+        self._journal = Journal(journal) if journal and _is_journaled(config) else None
         self._places = asyncio.Semaphore(_REQUESTS_PER_SEQUENCE * config.max_num_seqs)
         self._in_flight = 0
         self._busy_since = time.monotonic()
@@ -145,6 +155,10 @@ class GenerateStage:
 
     def _asker(self, role: Role, problems: list[Problem]) -> Callable[[Prompt], Awaitable[Exchange]]:
         async def ask(prompt: Prompt) -> Exchange:
+            question = question_of(self._number, prompt, role.sampling, role.adapter) if self._journal else ""
+            if self._journal and (known := self._journal.recall(question)):
+                self._counts.gather(recalled=1)
+                return Exchange(prompt, known)
             async with self._places:
                 self._enter()
                 try:
@@ -154,6 +168,8 @@ class GenerateStage:
                     completions = ()
                 finally:
                     self._leave()
+            if self._journal and completions:
+                self._journal.record(question, completions)
             self._counts.gather(
                 requests=1,
                 prompt_tokens=sum(one.prompt_tokens for one in completions),
@@ -190,6 +206,10 @@ class GenerateStage:
         _LOG.error("engine.died pool=%s reason=%s", self._pool.name, reason)
         time.sleep(0.5)  # the message is on its way in another thread
         os._exit(_DEAD_ENGINE)
+
+
+def _is_journaled(config: EngineConfig) -> bool:
+    return config.url is not None if config.journal is None else config.journal
 
 
 async def _condemned(row: Row, stage: str) -> tuple[list[Row], list[Row]]:

@@ -55,7 +55,8 @@ def run_wave(
     _set_context(plan, run, wave)
     try:
         known = known_annotations(run, wave, columns_of(plan), schema) if plan.config.reuse else None
-        build(plan, wave, schema, scoreboard, suspects, known).write_parquet(
+        journal = run.journal_uri(wave)
+        build(plan, wave, schema, scoreboard, suspects, known, journal).write_parquet(
             run.data_path(wave),
             filesystem=run.store,
             min_rows_per_file=output.min_rows_per_file,
@@ -71,9 +72,15 @@ def run_wave(
 
 
 def build(
-    plan: Plan, wave: Wave, schema: pa.Schema, scoreboard: Any, suspects: Any = None, known: Any = None
+    plan: Plan,
+    wave: Wave,
+    schema: pa.Schema,
+    scoreboard: Any,
+    suspects: Any = None,
+    known: Any = None,
+    journal: str | None = None,
 ) -> Dataset:
-    """The graph up to the output rows; nothing runs yet."""
+    """The graph up to the output rows; nothing runs yet. See `run_wave`, `ReuseStage` and `Journal`."""
     counts = Counts(scoreboard)
     tasks = TaskPoolStrategy(plan.config.resources.cpu_tasks)
     rows = _read(plan, wave, schema)
@@ -85,7 +92,7 @@ def build(
     if plan.config.demonstrations:
         rows = _on_cpus(rows, DemonstrateStage(plan, plan.config.demonstrations, counts), tasks)
     for number, pool in enumerate(plan.pools):
-        rows = _generate(rows, plan, number, counts, suspects)
+        rows = _generate(rows, plan, number, counts, {"suspects": suspects, "journal": journal})
         rows = _on_cpus(rows, ReadStage(plan, pool.steps, counts), tasks)
     return rows
 
@@ -113,11 +120,11 @@ def _on_cpus(rows: Dataset, stage: Any, tasks: TaskPoolStrategy) -> Dataset:
     )
 
 
-def _generate(rows: Dataset, plan: Plan, pool: int, counts: Counts, suspects: Any) -> Dataset:
+def _generate(rows: Dataset, plan: Plan, pool: int, counts: Counts, books: dict[str, Any]) -> Dataset:
     resources = plan.config.resources
     return rows.map_batches(
         GenerateStage,
-        fn_constructor_kwargs={"plan": plan, "pool": pool, "counts": counts, "suspects": suspects},
+        fn_constructor_kwargs={"plan": plan, "pool": pool, "counts": counts, **books},
         batch_size=None,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(

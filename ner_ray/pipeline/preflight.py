@@ -80,7 +80,7 @@ def fit_budget(plan: Plan) -> Plan:
             hint="fewer labels, shorter descriptions, fewer tokens for examples, or a larger engine.max_model_len",
         )
     if fitting < plan.budget:
-        _LOG.warning("chunks are cut at %d tokens, not %d, so that prompt and answer fit", fitting, plan.budget)
+        _LOG.warning("chunks are cut at %d tokens, so that prompt and answer fit the model", fitting)
     budget = min(fitting, plan.budget)
     return replace(
         plan, budget=budget, demonstration_tokens=room - shares * budget if unbounded else plan.demonstration_tokens

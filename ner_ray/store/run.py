@@ -193,6 +193,10 @@ class RunDirectory:
         """Where Ray keeps the ids of rows already written, on the run's store."""
         return join(self.path, "checkpoint", f"{wave.number:05}")
 
+    def journal_uri(self, wave: Wave) -> str:
+        """Where a wave's answers are written down until its rows are."""
+        return join(self.uri, "journal", f"{wave.number:05}")
+
     def resume(self, wave: Wave) -> int:
         """Brings an open wave's files and checkpoint into order; returns how many of its rows are written."""
         files = tidy(self.store, self.data_path(wave))
@@ -206,8 +210,8 @@ class RunDirectory:
 
         Its output files are read for their row ids first: each input row must be there exactly once. Then small
         files are joined. The manifest is the last thing written; before it readers see nothing of the wave, after it
-        all of it. The checkpoint, which only an open wave needs, goes afterwards: a crash in between leaves a file
-        nobody reads.
+        all of it. The checkpoint and the journal, which only an open wave needs, go afterwards: a crash in between
+        leaves files nobody reads.
 
         Args:
             counts: what the wave's work came to, for the manifest.
@@ -237,9 +241,9 @@ class RunDirectory:
         if check:
             check()
         put_json(self.store, join(self.path, "manifest", f"{wave.number:05}.json"), manifest)
-        checkpoint = self.checkpoint_path(wave)
-        if self.store.get_file_info(checkpoint).type == fs.FileType.Directory:
-            self.store.delete_dir(checkpoint)
+        for folder in (self.checkpoint_path(wave), join(self.path, "journal", f"{wave.number:05}")):
+            if self.store.get_file_info(folder).type == fs.FileType.Directory:
+                self.store.delete_dir(folder)
 
     def _superseded(self, wave: Wave) -> tuple[list[str], list[OutputFile]]:
         """The committed files with rows that the wave takes the place of, and new files with their other rows."""

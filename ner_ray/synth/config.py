@@ -55,14 +55,6 @@ class PassageConfig(Section):
     )
 
 
-class TeacherResources(ResourceConfig):
-    """What the cluster gives to the teacher."""
-
-    block_kib: int = operational(
-        16, ge=16, description="Size of a block between stages, in KiB: small, as answers may have a price."
-    )
-
-
 class TeacherConfig(Section):
     """Who annotates the passages, and how it is asked."""
 
@@ -80,13 +72,13 @@ class TeacherConfig(Section):
     )
     engine: EngineConfig | dict[str, EngineConfig] = Field(description="One, or one per role of the family.")
     rows_per_file: int = operational(
-        32,
+        1_000,
         ge=1,
-        description="Passages whose answers are written together: about what a kill can cost in answers paid twice, "
-        "beside those that are being answered.",
+        description="Passages whose answers are in one file, at least. A kill does not cost them: what a server "
+        "has answered is written down at once (`engine.journal`).",
     )
     rows_per_wave: int = operational(100_000, ge=1, description="Passages that are committed together.")
-    resources: TeacherResources = Field(default_factory=TeacherResources)
+    resources: ResourceConfig = Field(default_factory=ResourceConfig)
     max_error_rate: float = operational(
         0.05,
         ge=0,

@@ -22,6 +22,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,7 +33,7 @@ from ner_ray.pipeline.cluster import connect
 from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.pipeline.plan import Plan, Pool, Role
 from ner_ray.pipeline.preflight import check_input
-from ner_ray.pipeline.progress import Counts, start_scoreboard
+from ner_ray.pipeline.progress import start_scoreboard
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import list_shards
 from ner_ray.types import Entity, Exchange, Label, Passage, Prompt, Reading, Transcript
@@ -71,8 +72,8 @@ class TimedStage(GenerateStage):
     first: float | None = None
     tokens = 0
 
-    def __init__(self, plan: Plan, pool: int, counts: Counts, suspects: object = None) -> None:
-        super().__init__(plan, pool, counts, suspects)
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
         asyncio.run_coroutine_threadsafe(self._warm_up(), self._loop).result()
 
     async def _warm_up(self) -> None:

@@ -27,6 +27,7 @@ from ner_ray.types import Passage, Prompt
 
 BLOCK_ROWS = 128
 BLOCKS_AT_ONCE = 4
+BLOCK_TOKENS = 16  # of the engine's cache
 
 
 def texts_of(path: str, column: str, count: int) -> list[str]:
@@ -77,7 +78,10 @@ def main() -> None:
     parser.add_argument("--order", default="nearest_first", help="of the examples in a prompt")
     parser.add_argument("--family", default="instruct")
     parser.add_argument("--model", required=True)
-    parser.add_argument("--memory-gib", type=float, nargs="*", default=[1.0, 0.02], help="of the engine's cache")
+    parser.add_argument("--max-model-len", type=int, default=2048)
+    parser.add_argument(
+        "--cache", type=int, nargs="*", default=[0, 100_000], help="its size in tokens; 0: the engine's"
+    )
     arguments = parser.parse_args()
     texts = texts_of(arguments.texts, arguments.column, arguments.count)
     asked = prompts_of(texts, arguments.pool, arguments.k, arguments.order, arguments.family)
@@ -86,15 +90,21 @@ def main() -> None:
         "as they come": blocks,
         "by their examples": [sorted(block, key=lambda row: row[0]) for block in blocks],
     }
-    for memory in arguments.memory_gib:
+    for size in arguments.cache:
+        held = {"num_gpu_blocks_override": size // BLOCK_TOKENS} if size else {}
         for name, rows in arranged.items():
-            config = EngineConfig(model=arguments.model, max_model_len=4096, memory_gib=memory)
+            extra = {"block_size": BLOCK_TOKENS, **held}
+            config = EngineConfig(model=arguments.model, max_model_len=arguments.max_model_len, extra=extra)
             engine = vllm.create(config)
             began = time.perf_counter()
             tokens, cached = asyncio.run(ask(engine, [[prompt for _, prompt in block] for block in rows]))
             seconds = time.perf_counter() - began
             engine.close()
-            print(f"{memory:5} GiB, {name:17}: {cached / tokens:6.1%} of {tokens} tokens cached, {seconds:.1f} s")
+            held_tokens = f"{size:,}" if size else "the engine's"
+            print(
+                f"cache {held_tokens}, {name:17}: {cached / tokens:6.1%} of {tokens} tokens cached, {seconds:.1f} s",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -323,7 +323,7 @@ def test_a_server_that_has_gone_is_dead(moody: _MoodyServer) -> None:
 def test_requests_are_spaced_as_the_rate_limit_says_repeated_ones_too(moody: _MoodyServer) -> None:
     moody.plan = [503]
 
-    with running(moody.url, model="m", extra={"requests_per_minute": 150}) as engine:
+    with running(moody.url, model="m", tuning={"requests_per_minute": 150}) as engine:
         answers = ask(engine, *(f"{number}" for number in range(4)))
 
     times = sorted(came for came, _, _ in moody.came)
@@ -370,7 +370,7 @@ def test_the_key_comes_from_the_environment_and_stays_out_of_settings_and_logs(
     moody: _MoodyServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("TEACHER_KEY", "k-very-secret")
-    config = EngineConfig(name="openai", url=moody.url, model="m", extra={"api_key_env": "TEACHER_KEY"})
+    config = EngineConfig(name="openai", url=moody.url, model="m", tuning={"api_key_env": "TEACHER_KEY"})
     caplog.set_level("DEBUG")
     moody.plan = [500]
     engine = engine_module.create(config)
@@ -401,7 +401,7 @@ def test_settings_that_cannot_work_are_told_before_anything_starts(monkeypatch: 
         ("needs a server", {}),
         ("needs a model", {"url": "http://127.0.0.1:9/v1", "model": ""}),
         ("password", {"url": "http://me:secret@127.0.0.1:9/v1"}),
-        ("TEACHER_KEY", {"url": "http://127.0.0.1:9/v1", "extra": {"api_key_env": "TEACHER_KEY"}}),
+        ("TEACHER_KEY", {"url": "http://127.0.0.1:9/v1", "tuning": {"api_key_env": "TEACHER_KEY"}}),
         ("nothing answers", {"url": f"http://127.0.0.1:{_free_port()}/v1"}),
     ):
         with pytest.raises(ModelError, match=said) as caught:

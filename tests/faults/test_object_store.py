@@ -16,10 +16,12 @@ import boto3
 import pytest
 
 from ner_ray.config import AnnotateConfig
-from ner_ray.pipeline.annotate import annotate
+from ner_ray.pipeline.annotate import annotate, retry
+from ner_ray.pipeline.forecast import forecast
 from ner_ray.store.health import status, verify
 from ner_ray.store.shards import list_shards
 from ner_ray.uris import open_store
+from tests.answering import OUTPUT_TOKENS, answering
 from tests.replayed import write_corpus
 
 from .conftest import rows_of
@@ -138,6 +140,45 @@ def test_a_run_on_a_store_that_refuses_some_requests(tmp_path: Path, bucket: str
     assert json.loads(record)["finished"]
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in record
     assert os.environ["AWS_ACCESS_KEY_ID"] not in record
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_run_on_an_object_store_is_foretold_and_its_failed_documents_are_done_again(
+    tmp_path: Path, bucket: str, s3_server: str
+) -> None:
+    mended = threading.Event()
+
+    def answer(asked: str) -> str:
+        return "I am afraid I cannot." if "Bo 7 " in asked and not mended.is_set() else "Ada(B-person) 0(O) met(O)"
+
+    write_corpus(tmp_path / "in", shards=2, rows=20)
+    upload(tmp_path / "in", bucket, s3_server)
+    with answering(answer) as server:
+        settings = {
+            "input": {"path": f"s3://{bucket}/in"},
+            "labels": ["person", "place"],
+            "family": "gner",
+            "engine": server.engine(),
+            "output": {"path": f"s3://{bucket}/runs/two", "rows_per_wave": 20},
+            "max_error_rate": 1.0,
+        }
+        config, run = AnnotateConfig.model_validate(settings), settings["output"]["path"]
+
+        foretold = forecast(config, measure=True)
+        annotate(config)
+        first = rows_of(run)
+        mended.set()
+        again = retry(run, [])
+
+    assert (foretold.shards, foretold.rows, foretold.waves) == (2, 40, 2)
+    assert foretold.output_tokens == 40 * OUTPUT_TOKENS
+    failed = [row["row_id"] for row in first if row["errors"]]
+    assert [row_id & 0xFFFF for row_id in failed] == [7, 7]
+    assert again.counts["documents"] == 2
+    rows = rows_of(run)
+    assert [row for row in rows if row["row_id"] not in failed] == [row for row in first if not row["errors"]]
+    assert [row["row_id"] for row in rows if row["status"] == "ok"] == [row["row_id"] for row in first]
+    assert verify(run) == (40, [])
 
 
 def test_a_thousand_shards_are_listed(bucket: str, s3_server: str, tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""Answers written down as they come, so that a run that was killed asks nobody the same again.
+
+Rows are in the output when their file is full; until then the answers to them are in memory, and go with the driver.
+Where answers cost money, each engine's actor therefore keeps a journal beside the run's data: a file of JSON lines
+that is its own. An actor that starts reads what all before it wrote, and what stands there it does not ask. The
+journal of a wave goes when the wave is committed.
+
+On a disk an answer is in its file before anything is made of it. An object store knows no appending: there the
+answers of some seconds become an object of their own, and so many seconds' answers are what a kill can cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+from pyarrow import fs
+
+from ner_ray.config import SamplingConfig
+from ner_ray.types import Completion, Prompt
+from ner_ray.uris import is_local, join, open_store, put_atomically
+
+_LOG = logging.getLogger(__name__)
+
+_SECONDS_AN_OBJECT = 5.0
+_READERS = 16
+
+
+class Journal:
+    """The answers of one wave: those of former actors, and a place for new ones.
+
+    Args:
+        uri: the folder of the wave's journal; it need not be there.
+    """
+
+    def __init__(self, uri: str) -> None:
+        store, folder = open_store(uri)
+        self._known = dict(_read(store, folder))
+        name = uuid.uuid4().hex
+        self._file: _File = _OnDisk(folder, name) if is_local(store) else _InObjects(store, folder, name)
+
+    def recall(self, question: str) -> tuple[Completion, ...] | None:
+        """What was answered to a question (`question_of`), if it was."""
+        line = self._known.get(question)
+        return None if line is None else tuple(_completion(one) for one in json.loads(line)["answer"])
+
+    def record(self, question: str, answer: tuple[Completion, ...]) -> None:
+        """Writes an answer down."""
+        self._file.write(json.dumps({"question": question, "answer": [asdict(one) for one in answer]}) + "\n")
+
+
+def question_of(pool: int, prompt: Prompt, sampling: SamplingConfig, adapter: str | None) -> str:
+    """A digest of everything that an answer may depend on within a run."""
+    asked = [pool, asdict(prompt), sampling.model_dump(mode="json"), adapter]
+    return hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+class _File(Protocol):
+    def write(self, line: str) -> None: ...
+
+
+class _OnDisk:
+    """Each line is the operating system's before `write` returns: it outlives the process."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self._file = Path(folder, f"{name}.jsonl").open("a", encoding="ascii")  # noqa: SIM115  # for as long as the actor lives
+
+    def write(self, line: str) -> None:
+        self._file.write(line)
+        self._file.flush()
+
+
+class _InObjects:
+    """An object every few seconds, of the lines since the last one."""
+
+    def __init__(self, store: fs.FileSystem, folder: str, name: str) -> None:
+        self._store, self._path, self._number = store, join(folder, name), 0
+        self._lines: list[str] = []
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        threading.Thread(target=self._run, name="journal", daemon=True).start()
+
+    def write(self, line: str) -> None:
+        with self._lock:
+            self._lines.append(line)
+        self._wake.set()
+
+    def _run(self) -> None:
+        while self._wake.wait():
+            threading.Event().wait(_SECONDS_AN_OBJECT)
+            self._wake.clear()
+            with self._lock:
+                lines, self._lines = self._lines, []
+            try:
+                put_atomically(self._store, f"{self._path}-{self._number:06}.jsonl", "".join(lines).encode())
+                self._number += 1
+            except OSError as error:
+                _LOG.warning("journal.failed error=%s; to be tried again", type(error).__name__)
+                with self._lock:
+                    self._lines = lines + self._lines
+                self._wake.set()
+
+
+def _read(store: fs.FileSystem, folder: str) -> Iterator[tuple[str, str]]:
+    """The questions with the lines that they stand in."""
+    try:
+        infos = store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+    except FileNotFoundError:  # all the same, if the folder is made between two looks of Arrow's
+        return
+    paths = [info.path for info in infos if info.is_file and info.path.endswith(".jsonl")]
+    with ThreadPoolExecutor(_READERS) as threads:
+        for content in threads.map(lambda path: _content(store, path), paths):
+            for line in content.splitlines():
+                try:
+                    yield json.loads(line)["question"], line
+                except ValueError:
+                    continue  # a kill came in the middle of the last line
+
+
+def _content(store: fs.FileSystem, path: str) -> str:
+    with store.open_input_stream(path) as stream:
+        text: str = stream.read().decode("ascii")
+        return text
+
+
+def _completion(row: dict[str, object]) -> Completion:
+    lists = {name: tuple(value) for name, value in row.items() if isinstance(value, list)}
+    return Completion(**{**row, **lists})  # type: ignore[arg-type]  # what `record` wrote
