@@ -45,9 +45,21 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+def tell(capsys: pytest.CaptureFixture[str], what: str, rows: list[dict], expected: list[dict]) -> None:
+    """What came of it, on the terminal."""
+    ids = [row["row_id"] for row in rows]
+    lost = {row["row_id"] for row in expected} - set(ids)
+    with capsys.disabled():
+        print(f" {what}, rows lost: {len(lost)}, rows doubled: {len(ids) - len(set(ids))} ", end="", flush=True)
+
+
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.faults)])
 def test_a_driver_killed_at_random_moments_loses_and_doubles_nothing(
-    undisturbed: tuple[Path, list[dict]], tmp_path: Path, address: str, kills: int
+    undisturbed: tuple[Path, list[dict]],
+    tmp_path: Path,
+    address: str,
+    kills: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     corpus, expected = undisturbed
     moments = random.Random(kills)
@@ -61,14 +73,14 @@ def test_a_driver_killed_at_random_moments_loses_and_doubles_nothing(
         kill(process)
     finish(words(corpus, tmp_path / "run", "output.rows_per_wave=240"), address)
 
+    tell(capsys, f"kills tried: {tried}", rows_of(tmp_path / "run"), expected)
     assert rows_of(tmp_path / "run") == expected
     assert verify(str(tmp_path / "run")) == (len(expected), [])
-    print(f"kills tried: {tried}, rows lost: 0, rows doubled: 0")  # the long suite's report
 
 
 @pytest.mark.faults
 def test_a_driver_killed_at_every_step_of_a_commit_loses_and_doubles_nothing(
-    undisturbed: tuple[Path, list[dict]], tmp_path: Path, address: str
+    undisturbed: tuple[Path, list[dict]], tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus, expected = undisturbed
     seen = []
@@ -87,6 +99,7 @@ def test_a_driver_killed_at_every_step_of_a_commit_loses_and_doubles_nothing(
 
     assert seen[0] == 0
     assert seen == sorted(seen)
+    tell(capsys, f"kills at steps of a commit: {len(seen)}", rows_of(tmp_path / "run"), expected)
     assert rows_of(tmp_path / "run") == expected
     assert verify(str(tmp_path / "run")) == (len(expected), [])
 
