@@ -222,8 +222,22 @@ def demonstration_to_row(demonstration: Demonstration) -> Row:
 
 
 def demonstration_from_row(row: Row) -> Demonstration:
-    mentions = (Mention(one["text"], one["label"], start=one["start"], end=one["end"]) for one in row["mentions"])
+    mentions = [Mention(one["text"], one["label"], start=one["start"], end=one["end"]) for one in row["mentions"]]
     return Demonstration(row["text"], tuple(mentions), row["score"], row["example_id"])
+
+
+def demonstrations_from_table(table: pa.Table) -> list[Demonstration]:
+    """Of a whole table, by columns: some times as fast as by rows."""
+    mentions = table["mentions"].combine_chunks()
+    flat = mentions.flatten()
+    fields = (flat.field(name).to_pylist() for name in ("text", "label", "start", "end"))
+    made = [Mention(text, label, start=start, end=end) for text, label, start, end in zip(*fields, strict=True)]
+    bounds = (mentions.offsets.to_numpy() - mentions.offsets[0].as_py()).tolist() if len(mentions) else [0]
+    columns = (table[name].to_pylist() for name in ("text", "score", "example_id"))
+    return [
+        Demonstration(text, tuple(made[begin:end]), score, example_id)
+        for text, score, example_id, begin, end in zip(*columns, bounds[:-1], bounds[1:], strict=True)
+    ]
 
 
 def annotation_to_row(annotation: Annotation) -> Row:

@@ -35,7 +35,7 @@ from ner_ray.demos._places import Place
 from ner_ray.demos.base import Builder, Retriever
 from ner_ray.demos.pool import Pool, read_pool
 from ner_ray.errors import ConfigError, InputError
-from ner_ray.schema import DEMONSTRATION, demonstration_from_row, demonstration_to_row
+from ner_ray.schema import DEMONSTRATION, demonstration_to_row, demonstrations_from_table
 from ner_ray.types import Demonstration
 
 KIND = "demos.retrievers"
@@ -83,8 +83,7 @@ class Index:
 
     def examples(self, positions: list[int]) -> list[Demonstration]:
         """The examples at these positions."""
-        rows = self.table.take(pa.array(positions, pa.int64())).to_pylist()
-        return [demonstration_from_row(row) for row in rows]
+        return demonstrations_from_table(self.table.take(pa.array(positions, pa.int64())))
 
 
 def build_index(config: IndexConfig, builders: Mapping[str, Builder] | None = None) -> IndexReport:

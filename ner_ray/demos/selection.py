@@ -213,7 +213,7 @@ def _hand_out(
     given: list[tuple[Demonstration, ...]] = []
     for neighbours, picks in zip(near, chosen, strict=True):
         scores = _by_position(neighbours)
-        shown = [replace(examples[pick], score=scores.get(pick, 0.0)) for pick in picks]
+        shown = [_scored(examples[pick], scores.get(pick, 0.0)) for pick in picks]
         fitting = _fitting(shown, selector.config.token_budget, measure)
         given.append(tuple(_ordered(fitting, selector.config.order)))
     demonstrations = sum(map(len, given))
@@ -223,6 +223,11 @@ def _hand_out(
         demonstrations=demonstrations,
         over_budget=sum(map(len, chosen)) - demonstrations,
     )
+
+
+def _scored(example: Demonstration, score: float) -> Demonstration:
+    # What `dataclasses.replace` does, at a third of its time: there are eight of them a document.
+    return Demonstration(example.text, example.mentions, score, example.example_id)
 
 
 def _fitting(shown: list[Demonstration], budget: int | None, measure: Measure) -> list[Demonstration]:

@@ -27,7 +27,7 @@ from ner_ray.types import Passage, Prompt
 
 BLOCK_ROWS = 128
 BLOCKS_AT_ONCE = 4
-BLOCK_TOKENS = 16  # of the engine's cache
+BLOCK_TOKENS = 32  # of the engine's cache
 
 
 def texts_of(path: str, column: str, count: int) -> list[str]:

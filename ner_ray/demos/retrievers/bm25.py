@@ -51,14 +51,18 @@ class SearchOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class Bm25:
-    """The matrix by rows of terms: row t is `offsets[t]:offsets[t + 1]` of `examples` and `impacts`."""
+    """What is looked up in.
+
+    Attributes:
+        size: how many examples there are.
+        terms: the hashes of all terms, in order.
+        matrix: terms by examples, a scipy matrix over the mapped arrays.
+    """
 
     tokenizer: Callable[[str], list[str]]
     size: int
     terms: Hashes
-    offsets: Integers
-    examples: NDArray[np.int32]
-    impacts: Floats
+    matrix: Any
     hasher: Hasher = field(default_factory=Hasher)
 
     def neighbours(self, texts: Sequence[str], k: int) -> list[Neighbours]:
@@ -84,20 +88,14 @@ class Bm25:
             yield self._product(texts[start : start + step])
 
     def _product(self, texts: Sequence[str]) -> _Product:
-        from scipy.sparse import csc_array
-
         owners, rows = self._known_terms(texts)
         used, column = np.unique(rows, return_inverse=True)
         weights = np.zeros((used.size, len(texts)))
         np.add.at(weights, (column, owners), 1.0)
-        rows_of_terms = list(zip(self.offsets[used].tolist(), self.offsets[used + 1].tolist(), strict=True))
-        impacts = _joined(self.impacts, rows_of_terms)
-        examples = _joined(self.examples, rows_of_terms)
-        bounds = np.concatenate(([0], np.cumsum(self.offsets[used + 1] - self.offsets[used])))
-        matrix = csc_array((impacts, examples, bounds.astype(np.int32)), shape=(self.size, used.size))
+        matrix = self.matrix[used].T
         return _Product(
             scores=matrix @ weights,
-            all_positive=bool(impacts.size == 0 or impacts.min() > 0),
+            all_positive=bool(matrix.nnz == 0 or matrix.data.min() > 0),
             matches=matrix,
             weights=weights,
         )
@@ -164,6 +162,8 @@ def load(folder: Path, identity: Identity, _options: SearchOptions, _parts: Mapp
     Raises:
         InputError: the tokenizer installed here is another one.
     """
+    from scipy.sparse import csr_array
+
     lines = (folder / _STOP_WORDS).read_text(encoding="utf-8").split("\n")
     wanted = identity["tokenizer"]
     tokenizer = Tokenizer.of(wanted["name"], parse_stop_words(lines))
@@ -173,14 +173,12 @@ def load(folder: Path, identity: Identity, _options: SearchOptions, _parts: Mapp
         raise InputError(
             f"the index was made with another tokenizer: {said}", hint="build it again, or install that one"
         )
-    return Bm25(
-        tokenizer=tokenizer,
-        size=identity["examples"],
-        terms=open_array(folder, "terms", np.uint64),
-        offsets=open_array(folder, "offsets", np.int64),
-        examples=open_array(folder, "examples", np.int32),
-        impacts=open_array(folder, "impacts", np.float64),
-    )
+    terms, size = open_array(folder, "terms", np.uint64), int(identity["examples"])
+    offsets, examples = open_array(folder, "offsets", np.int64), open_array(folder, "examples", np.int32)
+    if examples.size <= np.iinfo(np.int32).max:
+        offsets = offsets.astype(np.int32)  # of another width than the numbers of examples, scipy would copy those
+    impacts = open_array(folder, "impacts", np.float64)
+    return Bm25(tokenizer, size, terms, csr_array((impacts, examples, offsets), shape=(terms.size, size), copy=False))
 
 
 def _read_stop_words(uris: Sequence[str]) -> frozenset[str]:
@@ -225,11 +223,6 @@ def _impacts(
     saturated = frequency * (options.k1 + 1) / (frequency + options.k1 * norm[matrix.indices])
     matrix.data = np.repeat(idf, holding) * saturated
     return matrix, {"average_length": average_length, "average_idf": average_idf}
-
-
-def _joined(values: NDArray[Any], stretches: Sequence[tuple[int, int]]) -> NDArray[Any]:
-    """Stretches of an array, one after the other; copied whole, which is faster than value by value."""
-    return np.concatenate([values[:0], *(values[begin:end] for begin, end in stretches)])
 
 
 def _best_positive(scores: Floats, k: int) -> list[Neighbours]:
