@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import Field
@@ -20,6 +21,7 @@ from ner_ray.families._marks import delimitable, mark, unmark
 from ner_ray.families._template import render, template
 from ner_ray.families._transcript import flat, play, read_samples, settle, unparsable, worst
 from ner_ray.families.base import FamilyOptions, Step
+from ner_ray.text.sentences import spans
 from ner_ray.types import (
     Completion,
     Entity,
@@ -48,6 +50,11 @@ class Options(FamilyOptions):
         default="infer",
         description="The classifier's question: infer, as published; infer_lower, an older version of it; "
         "training, as in the published training data.",
+    )
+    context: Literal["passage", "sentence"] = Field(
+        default="passage",
+        description="What stands in the classifier's question: the whole passage, or the sentence where the entity "
+        "first stands, which takes several times fewer tokens where a passage has several.",
     )
     lower_labels: bool = Field(
         default=True, description="Show the classifier its list in lower case, as the published code does."
@@ -148,14 +155,19 @@ class _Classifier:
 
     def _question(self, passage: Passage, surface: str, walk: _Walk) -> Prompt:
         wording = self.options.wording
+        places = [(one.start, one.end) for one in passage.entities if one.text == surface]
+        begin, end = (
+            _sentence(passage.text, *places[0]) if self.options.context == "sentence" else (0, len(passage.text))
+        )
         shown = tuple(self._show(label.name) for label in walk.options)
         lower = wording == "infer_lower" or (wording == "infer" and walk.depth > 0)
-        marked = wording == "training"
-        places = [(one.start, one.end) for one in passage.entities if one.text == surface]
+        sentence = passage.text[begin:end]
+        if wording == "training":
+            sentence = mark(sentence, [(one - begin, two - begin) for one, two in places if begin <= one <= two <= end])
         text = render(
             template("cascade", "question", wording),
             entity=surface.lower() if lower else surface,
-            sentence=mark(passage.text, places) if marked else passage.text,
+            sentence=sentence,
             ordinal=_ordinal(walk.depth),
             labels=", ".join(shown),
         )
@@ -226,6 +238,18 @@ class _Walk:
     @property
     def depth(self) -> int:
         return len(self.path)
+
+
+def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where the sentence begins and ends that holds a place of the text; several, if the place is in several."""
+    touched = [(one, two) for one, two in _sentences(text) if one < end and two > start]
+    begin, stop = touched[0][0], touched[-1][1]
+    return begin, begin + len(text[begin:stop].rstrip())
+
+
+@lru_cache(1024)
+def _sentences(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple(spans(text))
 
 
 def _turns(options: Options, text: str) -> tuple[Message, ...]:

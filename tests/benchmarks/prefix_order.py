@@ -4,6 +4,10 @@ Retrieved examples stand before the text, so that prompts with the same first ex
 are sent to an engine with an empty cache, some blocks at once as the job does: in the order of their documents, and
 with each block's rows sorted by their examples. The engine tells what its cache gave.
 
+It does not help, so the job leaves the order as it is: with WikiGold's examples for 1,500 tweets the cache held 45.5 %
+of the prompt tokens as they came and 45.8 % sorted; of 60,000 tokens' size, 40.6 % and 39.4 %. What prompts share
+beyond their instructions is mostly there while the block is.
+
     python tests/benchmarks/prefix_order.py --pool annotated.parquet --texts corpus.parquet --model MODEL
 """
 

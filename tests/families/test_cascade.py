@@ -350,3 +350,24 @@ def test_an_entity_that_marks_cannot_delimit_is_left_out_of_the_ideal_answer() -
     gold = entities(text, ("C", "x"), ("tag", "x"), ("Bo ", "x"))
 
     assert extractor().demonstrate(Passage(text, ()), gold)[0].completions[0].text == "C# and #tag in ##Bo## "
+
+
+def test_a_question_may_hold_the_entitys_own_sentence_alone() -> None:
+    text = "Rex saw Ann in St. Gallen.  Ann was late!\nGhent is far."
+    passage = Passage(text, LABELS, entities=tuple(entities(text, ("Ann", ""), ("Ann", ""), ("Ghent", ""))))
+
+    ann, ghent = (question(prompt) for prompt in classifier(context="sentence").ask(passage, ()))
+    marked = question(classifier(context="sentence", wording="training").ask(passage, ())[0])
+
+    assert '"Rex saw Ann in St. Gallen."' in ann
+    assert '"Ghent is far."' in ghent
+    assert '"Rex saw ##Ann## in St. Gallen."' in marked
+
+
+@given(annotated())
+def test_whatever_the_sentences_are_a_question_holds_its_entity(case: tuple[str, list[Entity]]) -> None:
+    text, found = case
+    for prompt in classifier(context="sentence").ask(Passage(text, LABELS, entities=tuple(found)), ()):
+        sentence = question(prompt).split('in the sentence: "', 1)[1].rsplit('" belong to', 1)[0]
+        assert prompt.subject in sentence
+        assert sentence in text
