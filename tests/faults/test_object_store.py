@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -29,7 +30,6 @@ from .conftest import rows_of
 pytestmark = pytest.mark.cluster
 
 REFUSED = (500, 503)
-REFUSED_EVERY = 9
 
 
 class Unwell(BaseHTTPRequestHandler):
@@ -37,15 +37,16 @@ class Unwell(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     behind = ""
+    every = 9  # of so many requests one is refused
     numbers = itertools.count(1)
     refused = 0
 
     def answer(self) -> None:
         body = self._body()
         number = next(type(self).numbers)
-        if number % REFUSED_EVERY == 0:
+        if number % self.every == 0:
             type(self).refused += 1
-            self._send(REFUSED[number // REFUSED_EVERY % 2], {}, b"<Error><Code>SlowDown</Code></Error>")
+            self._send(REFUSED[type(self).refused % 2], {}, b"<Error><Code>SlowDown</Code></Error>")
             return
         store = HTTPConnection(type(self).behind, timeout=30)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "transfer-encoding"}
@@ -144,8 +145,9 @@ def test_a_run_on_a_store_that_refuses_some_requests(tmp_path: Path, bucket: str
 
 @pytest.mark.usefixtures("cluster")
 def test_a_run_on_an_object_store_is_foretold_and_its_failed_documents_are_done_again(
-    tmp_path: Path, bucket: str, s3_server: str
+    tmp_path: Path, bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Unwell, "every", sys.maxsize)  # the store is well
     mended = threading.Event()
 
     def answer(asked: str) -> str:

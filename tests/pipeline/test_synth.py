@@ -436,7 +436,7 @@ def test_a_configuration_that_cannot_be_meant_is_refused(
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("rows_per_file", [8, 1000])
+@pytest.mark.parametrize("rows_per_file", [1000, pytest.param(8, marks=pytest.mark.faults)])
 def test_a_killed_run_goes_on_without_asking_again_what_was_answered(
     tmp_path: Path, teacher: AnsweringServer, rows_per_file: int
 ) -> None:

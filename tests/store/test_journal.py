@@ -62,15 +62,16 @@ def test_an_object_store_has_the_answers_some_seconds_later(
     bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setattr("ner_ray.store.journal._SECONDS_AN_OBJECT", 0.3)
     uri = f"{scheme}://{bucket}/run/journal/00000"
     journal = Journal(uri)
     journal.record("one", ANSWER)
     deadline = time.monotonic() + 30
     while Journal(uri).recall("one") is None and time.monotonic() < deadline:
-        time.sleep(0.5)
+        time.sleep(0.1)
     journal.record("two", ANSWER)
     while Journal(uri).recall("two") is None and time.monotonic() < deadline:
-        time.sleep(0.5)
+        time.sleep(0.1)
 
     assert (Journal(uri).recall("one"), Journal(uri).recall("two")) == (ANSWER, ANSWER)
 
