@@ -114,7 +114,7 @@ def _read(store: fs.FileSystem, folder: str) -> Iterator[tuple[str, str]]:
     """The questions with the lines that they stand in."""
     try:
         infos = store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-    except FileNotFoundError:  # all the same, if the folder is made between two looks of Arrow's
+    except (FileNotFoundError, NotADirectoryError):  # the folder is made between two looks of Arrow's
         return
     paths = [info.path for info in infos if info.is_file and info.path.endswith(".jsonl")]
     with ThreadPoolExecutor(_READERS) as threads:

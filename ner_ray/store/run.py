@@ -290,7 +290,7 @@ class RunDirectory:
     def _documents(self, folder: str) -> list[dict[str, Any]]:
         try:
             infos = self.store.get_file_info(fs.FileSelector(join(self.path, folder), allow_not_found=True))
-        except FileNotFoundError:  # all the same, if the folder is made between two looks of Arrow's
+        except (FileNotFoundError, NotADirectoryError):  # the folder is made between two looks of Arrow's
             return []
         paths = sorted(info.path for info in infos if info.is_file and info.path.endswith(".json"))
         with ThreadPoolExecutor(_READERS) as threads:
