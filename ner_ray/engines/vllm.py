@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +35,8 @@ from ner_ray.types import Completion, Prompt
 _LOG = logging.getLogger(__name__)
 
 _CPU_KV_CACHE_GIB = 1.0
+_LABEL_SETS = 4096  # whose tokens are remembered
+_MOST_SCORED = 128  # tokens whose log-probabilities vLLM gives at most
 _MAX_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
@@ -71,6 +76,8 @@ class VllmEngine:
         self._tokenizer = self._core.tokenizer
         self._room = self._core.max_model_len
         self._adapters = {adapter: _lora(number, adapter) for number, adapter in enumerate(adapters, start=1)}
+        # Speculation samples by other code of vLLM's, which knows nothing of single tokens' log-probabilities.
+        self._first_tokens = lru_cache(_LABEL_SETS)(partial(_first_tokens, self._tokenizer, config.ngram_speculation))
         self._served = 0
 
     async def generate(
@@ -85,14 +92,17 @@ class VllmEngine:
             )
         if not tokens:
             raise RequestError("the prompt is empty")
+        told = self._first_tokens(prompt.choices)
         try:
-            parameters = _parameters(prompt, sampling, sampling.longest_answer(len(tokens), prompt.max_tokens, room))
+            parameters = _parameters(
+                prompt, sampling, sampling.longest_answer(len(tokens), prompt.max_tokens, room), told
+            )
         except _refusals() as error:
             raise RequestError(f"vLLM refuses the request: {error}") from error
         self._served += 1
         lora = self._adapters[adapter] if adapter else None
         output = await self._core.generate(str(self._served), tokens, parameters, lora)
-        return _completions(output)
+        return _completions(output, told)
 
     def encode(self, prompt: Prompt) -> list[int]:
         """The prompt's tokens: chat turns by the model's own template, text as it is, with one BOS where due."""
@@ -297,39 +307,80 @@ def _arguments(config: EngineConfig, adapters: Sequence[str], tensor_parallel: i
     return arguments | config.options
 
 
-def _parameters(prompt: Prompt, sampling: SamplingConfig, max_tokens: int) -> Any:
+def _first_tokens(tokenizer: Any, speculation: int, choices: tuple[str, ...]) -> dict[int, str]:
+    """Each choice by its first token, where that tells it from all others; else nothing.
+
+    What follows such a token is forced, so that one token of output is the whole answer. A grammar would give the same
+    answer after several tokens, and costs as much time again as a small model's arithmetic.
+    """
+    if speculation or not 0 < len(choices) <= _MOST_SCORED:
+        return {}
+    encoded = [tokenizer.encode(choice, add_special_tokens=False)[:1] for choice in choices]
+    told = {token: choice for tokens, choice in zip(encoded, choices, strict=True) for token in tokens}
+    # A tokenizer of SentencePiece's puts a blank before a text; whether the model does so here nobody can say.
+    blank = any(piece.startswith("\u2581") for piece in tokenizer.convert_ids_to_tokens(list(told)))
+    return told if len(told) == len(choices) and not blank else {}
+
+
+def _parameters(prompt: Prompt, sampling: SamplingConfig, max_tokens: int, told: Mapping[int, str]) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
+    if told:
+        held: dict[str, Any] = {"allowed_token_ids": list(told), "max_tokens": 1}
+        held |= {"logprobs": len(told), "logprob_token_ids": list(told)} if sampling.logprobs else {}
+    else:
+        held = {
+            "structured_outputs": StructuredOutputsParams(choice=list(prompt.choices)) if prompt.choices else None,
+            "max_tokens": max_tokens,
+            "stop": list(sampling.stop) or None,
+            "logprobs": 0 if sampling.logprobs else None,
+        }
     return SamplingParams(
         n=sampling.n,
         temperature=sampling.temperature,
         top_p=sampling.top_p,
-        max_tokens=max_tokens,
-        stop=list(sampling.stop) or None,
         seed=sampling.seed,
-        logprobs=0 if sampling.logprobs else None,
         flat_logprobs=sampling.logprobs,
-        structured_outputs=StructuredOutputsParams(choice=list(prompt.choices)) if prompt.choices else None,
         output_kind=RequestOutputKind.FINAL_ONLY,
         skip_clone=True,
+        **held,
     )
 
 
-def _completions(output: Any) -> tuple[Completion, ...]:
+def _completions(output: Any, told: Mapping[int, str]) -> tuple[Completion, ...]:
     """VLLM's request output; what the prompt cost is booked on the first sample."""
     return tuple(
-        Completion(
-            text=sample.text,
-            finish_reason=sample.finish_reason or "stop",
-            token_ends=_token_ends(sample),
-            logprobs=tuple(sample.logprobs.logprobs) if sample.logprobs else (),
+        replace(
+            _chosen(sample, told) if told else _written(sample),
             prompt_tokens=0 if number else len(output.prompt_token_ids),
             cached_tokens=0 if number else output.num_cached_tokens or 0,
             output_tokens=len(sample.token_ids),
         )
         for number, sample in enumerate(sorted(output.outputs, key=lambda sample: sample.index))
     )
+
+
+def _written(sample: Any) -> Completion:
+    return Completion(
+        text=sample.text,
+        finish_reason=sample.finish_reason or "stop",
+        token_ends=_token_ends(sample),
+        logprobs=tuple(sample.logprobs.logprobs) if sample.logprobs else (),
+    )
+
+
+def _chosen(sample: Any, told: Mapping[int, str]) -> Completion:
+    """The choice that the only token tells; its one log-probability is that among the choices."""
+    token = sample.token_ids[0]
+    if not sample.logprobs:
+        return Completion(told[token])
+    known = dict.fromkeys(told, -math.inf)
+    for one, chance in zip(sample.logprobs.token_ids, sample.logprobs.logprobs, strict=True):
+        if one in known:
+            known[one] = max(known[one], chance)
+    together = math.log(sum(math.exp(chance - known[token]) for chance in known.values()))
+    return Completion(told[token], token_ends=(len(told[token]),), logprobs=(-together,))
 
 
 def _token_ends(sample: Any) -> tuple[int, ...]:

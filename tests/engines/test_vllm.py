@@ -177,6 +177,29 @@ def test_a_choice_is_as_probable_as_it_often_comes(engine: VllmEngine) -> None:
         assert often == pytest.approx(share, abs=5 * math.sqrt(share * (1 - share) / 300))
 
 
+def test_choices_that_their_first_tokens_tell_apart_cost_one_token_each(
+    engine: VllmEngine, oracle: TransformersEngine
+) -> None:
+    """Beside answers at length in the same batch; the share is the first token's, by transformers' own logits."""
+    import torch
+
+    choices = ("ka", "lo ra", "mitan")
+    tokenizer, model = oracle._tokenizer, oracle._model
+    first = [tokenizer.encode(choice, add_special_tokens=False)[0] for choice in choices]
+    assert len(set(first)) == 3
+    prompts = [prompt for text in TEXTS for prompt in (Prompt(text, choices=choices), Prompt(text))]
+
+    answers = ask(engine, *prompts, max_tokens=12)
+
+    assert texts(answers[1::2]) == texts(ask(oracle, *TEXTS, max_tokens=12))
+    for text, (answer,) in zip(TEXTS, answers[::2], strict=True):
+        with torch.inference_mode(), model.disable_adapter():
+            shares = model(torch.tensor([tokenizer.encode(text)])).logits[0, -1, first].softmax(-1)
+        assert answer.text == choices[int(shares.argmax())]
+        assert answer.joint_probability() == pytest.approx(float(shares.max()), abs=1e-4)
+        assert (answer.output_tokens, answer.finish_reason) == (1, "stop")
+
+
 def test_what_prompts_share_is_computed_once(engine: VllmEngine) -> None:
     shared = "gra um ti pel " * 60
     ((first,),) = ask(engine, shared + "ka", max_tokens=2)
