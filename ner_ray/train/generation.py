@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ner_ray.engines._choices import likelihoods
 from ner_ray.engines._models import render
 from ner_ray.train.config import JudgeConfig
 from ner_ray.train.judge import Answer
@@ -67,18 +68,5 @@ def _generate(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], long
 
 
 def _choose(model: Any, tokenizer: Any, prompt: Sequence[int], choices: Sequence[str]) -> str:
-    """The choice with the greatest probability, its end included."""
-    import torch
-
-    ends = [[*tokenizer.encode(one, add_special_tokens=False), tokenizer.eos_token_id] for one in choices]
-    width = max(map(len, ends))
-    labels = torch.tensor([[*end, *[-100] * (width - len(end))] for end in ends], device=model.device)
-    written = labels.clamp(min=0)
-    asked = torch.tensor([list(prompt)] * len(ends), device=model.device)
-    if model.config.is_encoder_decoder:
-        starts = model.prepare_decoder_input_ids_from_labels(labels=labels)
-        logits = model(input_ids=asked, decoder_input_ids=starts).logits
-    else:
-        logits = model(input_ids=torch.cat([asked, written], dim=1)).logits[:, len(prompt) - 1 : -1]
-    chances = logits.float().log_softmax(-1).gather(2, written[:, :, None])[:, :, 0]
-    return choices[int((chances * (labels != -100)).sum(1).argmax())]
+    encoded = [tokenizer.encode(choice, add_special_tokens=False) for choice in choices]
+    return choices[int(likelihoods(model, prompt, encoded, rows=len(choices)).argmax())]
