@@ -97,6 +97,9 @@ class ScratchConfig(Section):
 
     vocabulary: int = Field(default=4096, ge=300, description="Tokens, at most.")
     spaced: int = Field(default=1100, ge=0, description="Of these, tokens that hold the blank before a word.")
+    phrases: list[str] = Field(
+        default_factory=list, description="Texts that are one token each: what every prompt says, so that it is short."
+    )
     hidden: int = Field(default=256, ge=32, description="Width.")
     layers: int = Field(default=4, ge=1)
     heads: int = Field(default=4, ge=1)

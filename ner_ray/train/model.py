@@ -22,7 +22,7 @@ def tokenizer_of(config: ModelConfig, texts: Iterable[str]) -> Any:  # transform
     """The base's tokenizer, or a new one learnt from `texts`."""
     if config.scratch:
         scratch = config.scratch
-        return build_tokenizer(texts, scratch.vocabulary, scratch.spaced, scratch.positions)
+        return build_tokenizer(texts, scratch.vocabulary, scratch.spaced, scratch.positions, scratch.phrases)
     assert config.base is not None
     source = EngineConfig(model=config.base, revision=config.revision, trust_remote_code=config.trust_remote_code)
     tokenizer = load_tokenizer(source)

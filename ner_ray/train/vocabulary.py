@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import regex
@@ -33,7 +33,7 @@ _BLANKS = "[\t\n\r\u00a0]"
 _MOST_OFTEN = 4000
 
 
-def build_tokenizer(texts: Iterable[str], size: int, spaced: int, positions: int) -> Any:
+def build_tokenizer(texts: Iterable[str], size: int, spaced: int, positions: int, phrases: Sequence[str] = ()) -> Any:
     """A transformers tokenizer.
 
     Args:
@@ -41,12 +41,15 @@ def build_tokenizer(texts: Iterable[str], size: int, spaced: int, positions: int
         size: tokens at most.
         spaced: tokens among them that hold the blank before a word, at most.
         positions: the longest sequence that its model takes.
+        phrases: texts that are one token each wherever they stand.
     """
+    from tokenizers import AddedToken
     from transformers import PreTrainedTokenizerFast
 
     words = Counter(word for text in texts for word in regex.findall(_WORDS, regex.sub(_BLANKS, " ", text)))
-    merges, alphabet = _learn(words, size - spaced - 4)
+    merges, alphabet = _learn(words, size - spaced - 4 - len(phrases))
     core = _assemble(words, merges, alphabet, spaced)
+    core.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         pad_token=PAD,

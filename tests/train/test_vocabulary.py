@@ -56,3 +56,13 @@ def test_the_same_texts_give_the_same_tokenizer(tokenizer):
     again = build_tokenizer(TEXTS, size=600, spaced=80, positions=512)
 
     assert again.backend_tokenizer.to_str() == tokenizer.backend_tokenizer.to_str()
+
+
+def test_a_phrase_is_one_token_wherever_it_stands():
+    phrase = '" belong to which entity'
+    tokenizer = build_tokenizer(TEXTS, size=600, spaced=80, positions=512, phrases=[phrase])
+    text = f"in Turin{phrase} in the engine"
+
+    assert tokenizer.tokenize(text).count(phrase) == 1
+    assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
+    assert len(tokenizer) <= 600
