@@ -72,7 +72,10 @@ class EngineConfig(Section):
     model: str = Field(default="", description="A folder, or a model id on a hub.")
     revision: str | None = Field(default=None, description="The model's revision on the hub.")
     adapter: str | None = Field(default=None, description="A LoRA adapter: a folder, or an id on a hub.")
-    dtype: str = Field(default="auto", description="auto, float32, bfloat16, float16.")
+    dtype: str = Field(
+        default="auto",
+        description="auto (the checkpoint's; on a CPU what it is fastest in), float32, bfloat16, float16.",
+    )
     quantization: str | None = Field(default=None, description="As the engine names it: awq, gptq, fp8, ...")
     max_model_len: int | None = Field(default=None, gt=0, description="Prompt and answer, in tokens; else the model's.")
     trust_remote_code: bool = Field(default=False, description="Run code that comes with the model. Off unless asked.")
@@ -299,6 +302,11 @@ class IndexConfig(Section):
         default_factory=_bm25_alone,
         min_length=1,
         description="The retrievers to lay out, each with its own options: bm25, dense.",
+    )
+    label_map: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="The pool's label -> the label that examples show; null leaves its entities out. Examples should "
+        "speak of the labels of the job, or the model learns others from them.",
     )
     guard_ngram: int = Field(
         default=8, ge=2, description="Words (in CJK: characters) of an n-gram of the leakage guard."

@@ -277,11 +277,11 @@ def _set_environment(config: EngineConfig, *, on_cpu: bool) -> None:
 
 
 def _arguments(config: EngineConfig, adapters: Sequence[str], tensor_parallel: int, *, on_cpu: bool) -> dict[str, Any]:
-    """VLLM's engine arguments; float32 on a CPU, where bfloat16 was measured to be 6 to 9 times slower."""
+    """VLLM's engine arguments."""
     arguments: dict[str, Any] = {
         "model": locate(config.model),
         "revision": config.revision,
-        "dtype": "float32" if on_cpu and config.dtype == "auto" else config.dtype,
+        "dtype": _dtype_on_cpu(config) if on_cpu and config.dtype == "auto" else config.dtype,
         "quantization": config.quantization,
         "max_model_len": config.max_model_len,
         "trust_remote_code": config.trust_remote_code,
@@ -305,6 +305,23 @@ def _arguments(config: EngineConfig, adapters: Sequence[str], tensor_parallel: i
             "prompt_lookup_min": 2,
         }
     return arguments | config.options
+
+
+def _dtype_on_cpu(config: EngineConfig) -> str:
+    """A checkpoint's bfloat16 where the CPU has instructions for it, else float32.
+
+    The starter takes 0.7 times as long in bfloat16 as in float32 with them; without, 6 to 9 times as long.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    native = {"avx512_bf16", "amx_bf16"}
+    if not any(has for name, has in torch.cpu.get_capabilities().items() if name in native):
+        return "float32"
+    model = AutoConfig.from_pretrained(
+        locate(config.model), revision=config.revision, trust_remote_code=config.trust_remote_code
+    )
+    return "bfloat16" if model.dtype == torch.bfloat16 else "float32"
 
 
 def _first_tokens(tokenizer: Any, speculation: int, choices: tuple[str, ...]) -> dict[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import multiprocessing
 import os
@@ -218,6 +219,27 @@ def test_two_adapters_in_one_engine_answer_each_in_its_own_way(
     assert len({tuple(plain), tuple(one), tuple(two)}) == 3
     assert one == texts(ask(oracle, *TEXTS, max_tokens=12, adapter=adapters[0]))
     assert two == texts(ask(oracle, *TEXTS, max_tokens=12, adapter=adapters[1]))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "cpu", "expected"),
+    [
+        ("bfloat16", {"avx2": True, "avx512_bf16": True}, "bfloat16"),
+        ("bfloat16", {"avx2": True, "avx512_bf16": False}, "float32"),
+        ("bfloat16", {"architecture": "aarch64"}, "float32"),
+        ("float32", {"amx_bf16": True}, "float32"),
+    ],
+)
+def test_a_cpu_serves_bfloat16_weights_as_such_where_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, cpu: dict[str, object], expected: str
+) -> None:
+    """The engine's argument is looked at: what serves it is the machine that the tests run on."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2", "dtype": dtype}), encoding="utf-8")
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: cpu)
+
+    arguments = engine_module._arguments(EngineConfig(model=str(tmp_path)), (), 1, on_cpu=True)
+
+    assert arguments["dtype"] == expected
 
 
 def test_plain_text_gets_one_bos_where_the_tokenizer_adds_one(tiny_model: Path, tmp_path: Path) -> None:
