@@ -17,9 +17,9 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,7 +36,7 @@ from ner_ray.demos.base import Builder, Retriever
 from ner_ray.demos.pool import Pool, read_pool
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.schema import DEMONSTRATION, demonstration_to_row, demonstrations_from_table
-from ner_ray.types import Demonstration
+from ner_ray.types import Demonstration, Mention
 
 KIND = "demos.retrievers"
 FORMAT = 1
@@ -94,7 +94,7 @@ def build_index(config: IndexConfig, builders: Mapping[str, Builder] | None = No
         builders: takes the place of a retriever's own `build`, by name: for embeddings made on a cluster.
 
     Raises:
-        ConfigError: an unknown retriever or option, or there is an index already.
+        ConfigError: an unknown retriever, option or label, or there is an index already.
         InputError: the pool cannot be read, or holds no example.
     """
     chosen = {name: (plugins.load(KIND, name), section) for name, section in config.retrievers.items()}
@@ -105,7 +105,7 @@ def build_index(config: IndexConfig, builders: Mapping[str, Builder] | None = No
     place = Place(config.output)
     if place.exists(MANIFEST) and not config.overwrite:
         raise ConfigError(f"there is an index at {config.output}", hint="give another output, or overwrite=true")
-    pool = read_pool(config.pool)
+    pool = _relabelled(read_pool(config.pool), config.label_map)
     own = {name: module.build for name, (module, _) in chosen.items()}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -194,6 +194,23 @@ def parse_options(model: type[BaseModel], section: Mapping[str, Any], where: str
         first = error.errors()[0]
         field = ".".join((where, *map(str, first["loc"])))
         raise ConfigError(f"{field}: {first['msg']} (given: {first['input']!r})") from error
+
+
+def _relabelled(pool: Pool, label_map: Mapping[str, str | None]) -> Pool:
+    known = {mention.label for example in pool.examples for mention in example.mentions}
+    if unknown := sorted(label_map.keys() - known):
+        raise ConfigError(
+            f"label_map: the pool has no label {', '.join(map(repr, unknown))}",
+            hint=f"it has {', '.join(sorted(known))}",
+        )
+
+    def relabelled(mentions: Sequence[Mention]) -> tuple[Mention, ...]:
+        renamed = ((mention, label_map.get(mention.label, mention.label)) for mention in mentions)
+        return tuple(replace(mention, label=label) for mention, label in renamed if label)
+
+    return replace(
+        pool, examples=tuple(replace(example, mentions=relabelled(example.mentions)) for example in pool.examples)
+    )
 
 
 def _lay_out(

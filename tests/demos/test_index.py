@@ -78,6 +78,18 @@ def test_the_report_counts_what_was_built_and_rejected(tmp_path: Path) -> None:
     ]
 
 
+def test_examples_show_the_labels_that_they_are_mapped_to(tmp_path: Path) -> None:
+    entities = [{"text": "Ada", "label": "PER"}, {"text": "Kiel", "label": "GPE"}, {"text": "May", "label": "DATE"}]
+    pool = write_pool(tmp_path / "pool.jsonl", [{"id": "a", "text": "Ada saw Kiel in May.", "entities": entities}])
+
+    _build(pool, tmp_path / "index", label_map={"PER": "person", "DATE": None})
+
+    (example,) = open_index(str(tmp_path / "index")).examples([0])
+    assert [(mention.text, mention.label) for mention in example.mentions] == [("Ada", "person"), ("Kiel", "GPE")]
+    with pytest.raises(ConfigError, match=r"(?s)no label 'PRE'.*DATE, GPE, PER"):
+        _build(pool, tmp_path / "other", label_map={"PRE": "person"})
+
+
 def test_the_same_pool_gives_the_same_index_and_another_pool_another(pool: str, tmp_path: Path) -> None:
     other = write_pool(tmp_path / "other.jsonl", rows(ENGLISH))
     for source, name in ((pool, "a"), (pool, "b"), (other, "c")):
