@@ -433,8 +433,12 @@ def _model_of(job: Job) -> type[BaseModel]:
 
 
 def _print_fields(fields: dict[str, Any], *, as_json: bool) -> None:
-    lines = "\n".join(f"{name}  {value}" for name, value in fields.items())
-    typer.echo(json.dumps(fields, default=str) if as_json else lines)
+    if as_json:
+        typer.echo(json.dumps(fields, default=str))
+        return
+    from ner_ray.report import fields_table
+
+    typer.echo(fields_table(fields))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ner_ray.store.health import Status
 
 _WIDTH = 110
+_UNBROKEN = 10_000  # characters: a path stays on its line, to be copied
 _BATCH_ROWS = 256
 _SORTED_ROWS = 10_000
 
@@ -44,8 +45,8 @@ def summary_table(summary: Summary) -> str:
         if stage in seconds:
             table.add_row(name, f"{seconds[stage]:.1f} s")
     for uri, problem in summary.quarantined.items():
-        table.add_row("not readable", f"{uri}: {problem}")
-    table.add_row("run", summary.run)
+        table.add_row("not readable", escape(f"{uri}: {problem}"))
+    table.add_row("run", escape(summary.run))
     return _text(table)
 
 
@@ -68,6 +69,24 @@ def status_table(status: Status) -> str:
     return _text(table)
 
 
+def fields_table(fields: Mapping[str, Any]) -> str:
+    """What a command found, a field a line, as text."""
+    table = Table(show_header=False, box=None)
+    for name, value in fields.items():
+        table.add_row(escape(name.replace("_", " ")), escape(_said(value)))
+    return _text(table)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{str(name).replace('_', ' ')} {_said(one)}" for name, one in value.items()) or "-"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_said, value)) or "-"
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
 def entity_table(run: str, rows: int = 48, per_document: int = 3) -> str:
     """The first entities of a run's documents, with their place in the text, as text."""
     table = Table("document", "place", "entity", "label", "score", "status", box=None)
@@ -77,7 +96,7 @@ def entity_table(run: str, rows: int = 48, per_document: int = 3) -> str:
         for entity in entities[: min(per_document, rows - table.row_count)]:
             _add_entity(table, doc_id, entity)
     more = total - table.row_count
-    return _text(table) + (f"… and {more} more\n" if more else "")
+    return _text(table, _WIDTH) + (f"… and {more} more\n" if more else "")
 
 
 def _entities(run: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -89,7 +108,7 @@ def _entities(run: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 def _add_entity(table: Table, doc_id: str, entity: Mapping[str, Any]) -> None:
     score = "" if entity["score"] is None else f"{entity['score']:.2f}"
     place = f"{entity['start']}:{entity['end']}"
-    table.add_row(doc_id, place, escape(entity["text"]), entity["label"], score, entity["status"])
+    table.add_row(escape(doc_id), place, escape(entity["text"]), escape(entity["label"]), score, entity["status"])
 
 
 def export_run(run: str, format_name: str, out: str) -> str:
@@ -141,10 +160,10 @@ def _documents(run: str, record: Mapping[str, Any]) -> Iterator[tuple[Document, 
             yield Document(row["doc_id"], row[column] or "", ()), schema.annotation_from_row(row)
 
 
-def _text(table: Table) -> str:
+def _text(table: Table, width: int = _UNBROKEN) -> str:
     buffer = io.StringIO()
-    Console(file=buffer, width=_WIDTH).print(table)
-    return buffer.getvalue()
+    Console(file=buffer, width=width).print(table)
+    return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
 
 
 _STAGES = {
