@@ -62,17 +62,6 @@ _LAYOUTS = _LLAMA_FACTORY, _MS_SWIFT = "llama_factory", "ms_swift"
 _INFO = "dataset_info.json"
 _ANY_LABEL = "entity"  # the annotation job wants a label set, which an open question does not show
 
-_PASSAGE = pa.schema(
-    [
-        ("id", pa.string()),
-        ("document", pa.string()),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("source", pa.string()),
-        ("text", pa.string()),
-    ]
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -223,8 +212,8 @@ def _look_at(part: tuple[NumberedShard, int, int], config: SynthConfig) -> Draw:
 
 
 def _passages(chosen: Sequence[Candidate]) -> pa.Table:
-    rows = [{name: getattr(one, name) for name in _PASSAGE.names[1:]} | {"id": one.passage_id} for one in chosen]
-    return pa.Table.from_pylist(rows, _PASSAGE)
+    rows = [{name: getattr(one, name) for name in answers.PASSAGE.names[1:]} | {"id": one.passage_id} for one in chosen]
+    return pa.Table.from_pylist(rows, answers.PASSAGE)
 
 
 def _questions(config: SynthConfig) -> AnnotateConfig:

@@ -20,6 +20,18 @@ from ner_ray.synth.statistics import Statistics
 from ner_ray.synth.teacher import Answer
 from ner_ray.types import Mention, Verdict
 
+PASSAGE = pa.schema(
+    [
+        ("id", pa.string()),
+        ("document", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("source", pa.string()),
+        ("text", pa.string()),
+    ]
+)
+"""A passage: its own name, its document and place there, its text."""
+
 KEPT = ("document", "start", "end", "source")
 """Columns of a passage that travel through the annotation job."""
 
@@ -34,12 +46,7 @@ Status = Literal["ok", "unanswered", "cut", "unreadable"]
 _REMOVED = pa.struct([("text", pa.string()), ("label", pa.string()), ("by", pa.string())])
 SCHEMA = pa.schema(
     [
-        ("id", pa.string()),
-        ("document", pa.string()),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("source", pa.string()),
-        ("text", pa.string()),
+        *PASSAGE,
         ("status", pa.string()),
         ("entities", pa.list_(schema.ENTITY)),
         ("mentions", pa.list_(schema.MENTION)),
