@@ -120,6 +120,34 @@ def plan(
 
 
 @app.command()
+def preview(
+    config: Config,
+    overrides: Overrides = None,
+    documents: Annotated[int, typer.Option(min=1, help="How many.")] = 3,
+    characters: Annotated[int, typer.Option(min=1, help="Of each text, from its beginning.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Another one draws other documents.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the model is asked about a few documents, what it answers, and the entities that are read from it.
+
+    What a job would do is done to documents from all over the input; nothing is kept. For example:
+
+        ner-ray preview annotate/cascade input.path=corpus/ output.path=runs/news labels=[person,ship]
+    """
+    from ner_ray.compose import load
+    from ner_ray.config import AnnotateConfig
+    from ner_ray.pipeline.preview import preview as look
+
+    rows = look(load(AnnotateConfig, config, overrides or []), documents, seed, characters)
+    if as_json:
+        typer.echo("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+        return
+    from ner_ray.report import preview_text
+
+    typer.echo("\n".join(map(preview_text, rows)))
+
+
+@app.command()
 def status(run: Run, as_json: AsJson = False) -> None:
     """Show how far a run is, from its directory alone: rows done and open, errors by code, rate, time left.
 

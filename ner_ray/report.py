@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _WIDTH = 110
 _UNBROKEN = 10_000  # characters: a path stays on its line, to be copied
+_SHOWN = 2  # exchanges of a role
+_CHARACTERS = 600  # of a text
+_ENTITIES = 30  # of a document
 _BATCH_ROWS = 256
 _SORTED_ROWS = 10_000
 
@@ -85,6 +89,53 @@ def _said(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def preview_text(row: Mapping[str, Any]) -> str:
+    """A document of a run that kept its prompts: its text, what was asked and answered, and what was found."""
+    text = row["text"] or ""
+    lines = [f"━━ {row['doc_id']}: {row['status']}, entities: {len(row['entities'])}", *_indented(_cut(text))]
+    by_role: dict[str, list[Mapping[str, Any]]] = {}
+    for exchange in row["exchanges"]:
+        by_role.setdefault(exchange["role"], []).append(exchange)
+    for role, exchanges in by_role.items():
+        for exchange in exchanges[:_SHOWN]:
+            lines += [f"── {role} is asked", *_indented(_prompt(exchange["prompt"]))]
+            for one in exchange["completions"]:
+                cut = "" if one["finish_reason"] == "stop" else f" (cut: {one['finish_reason']})"
+                lines += [f"── {role} answers{cut}", *_indented(one["text"])]
+        if len(exchanges) > _SHOWN:
+            lines.append(f"── … and {len(exchanges) - _SHOWN} more of {role}")
+    lines += [_found(entity) for entity in row["entities"][:_ENTITIES]]
+    if len(row["entities"]) > _ENTITIES:
+        lines.append(f"   … and {len(row['entities']) - _ENTITIES} more")
+    for name in ("unaligned", "dropped"):
+        lines += [f"   {name}: {one['text']} ({one['label']})" for one in row[name]]
+    lines += [f"   error {one['code']} in {one['stage']}: {one['message']}" for one in row["errors"]]
+    return "\n".join(lines) + "\n"
+
+
+def _prompt(prompt: str) -> str:
+    """As text; chat turns, which are kept as JSON, one below the other."""
+    try:
+        turns = json.loads(prompt)
+        return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
+    except (ValueError, TypeError, KeyError):
+        return prompt
+
+
+def _found(entity: Mapping[str, Any]) -> str:
+    score = "" if entity["score"] is None else f"  {entity['score']:.2f}"
+    return f"   {entity['start']}:{entity['end']}  {entity['text']}  {entity['label']}{score}  {entity['status']}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}… ({len(text):,} characters)"
+
+
+def _indented(text: str) -> list[str]:
+    """Lines of a text that nobody here wrote: what could steer a terminal is shown as a box."""
+    return ["   " + "".join(char if char.isprintable() else "\ufffd" for char in line) for line in text.splitlines()]
 
 
 def entity_table(run: str, rows: int = 48, per_document: int = 3) -> str:

@@ -228,6 +228,29 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
     assert summary["counts"]["documents"] <= rows - written
 
 
+@pytest.mark.cluster
+def test_a_preview_shows_prompts_answers_and_entities_and_leaves_nothing(tmp_path: Path) -> None:
+    text = "Ada met\x1b[2J Bo. " + "More was said. " * 200
+    pq.write_table(pa.table({"text": [text], "id": ["first"], "labels": [["person", "ship"]]}), tmp_path / "a.parquet")
+
+    with answering(lambda asked: asked.replace("Ada", "##Ada##") if asked.startswith("Ada") else "person") as server:
+        shown = ner_ray(
+            *("preview", "annotate/cascade", "engine.name=openai", f"engine.url={server.url}", f"engine.model={MODEL}"),
+            *(f"input.path={tmp_path}/a.parquet", "input.id=id", "labels=column:labels", f"output.path={tmp_path}/run"),
+            *("--characters", "100"),
+        )
+
+    assert shown.returncode == 0, shown.stderr
+    assert "first: ok, entities: 1" in shown.stdout
+    assert "extractor is asked" in shown.stdout
+    assert "##Ada## met" in shown.stdout
+    assert "in the first list: person, ship" in shown.stdout
+    assert "0:3  Ada  person" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    assert max(map(len, server.asked)) < 300
+    assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
+
+
 def test_a_run_is_planned_watched_checked_and_copied(tmp_path: Path) -> None:
     write_corpus(tmp_path / "in", shards=2, rows=20)
     run = str(tmp_path / "run")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,22 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ner_ray.config import AnnotateConfig
 from ner_ray.engines._models import load_tokenizer, render
-from ner_ray.pipeline.annotate import annotate
-from ner_ray.pipeline.graph import columns_of
-from ner_ray.pipeline.plan import Plan, make_plan
-from ner_ray.pipeline.preflight import check_engines, check_input, fit_budget
-from ner_ray.pipeline.source import LABELS, TEXT, read_rows
+from ner_ray.pipeline.plan import Plan
+from ner_ray.pipeline.source import TEXT
 from ner_ray.pipeline.stages import labels_of, token_counter
-from ner_ray.store.run import NumberedShard, RunDirectory, Wave
-from ner_ray.store.shards import list_shards
+from ner_ray.pipeline.trial import annotate_apart, draw, what_is_left
 from ner_ray.text.chunks import split
 from ner_ray.types import Passage
-
-_SPOTS = 16  # places of the input that a sample is taken from
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,49 +64,22 @@ def forecast(config: AnnotateConfig, sample: int = 256, *, measure: bool = False
     Raises:
         NerRayError: as `annotate` does.
     """
-    plan = make_plan(config)
-    check_engines(plan)
-    run = RunDirectory(config.output.path)
-    shards = list_shards(config.input.path, [one.shard for wave in run.waves() for one in wave.shards])
-    schema = check_input(plan, shards)
-    plan = fit_budget(plan)
-    waves = run.plan(shards, config.output.rows_per_wave, config.input.on_change, freeze=False)
-    rows = sum(wave.rows for wave in waves)
-    table = _sample(plan, waves, schema, sample, seed)
+    work = what_is_left(config)
+    rows = sum(wave.rows for wave in work.waves)
+    table = draw(work, sample, seed)
     scale = rows / max(1, table.num_rows)
-    chunks, prompt_tokens = _ask(plan, table.to_pylist())
+    chunks, prompt_tokens = _ask(work.plan, table.to_pylist())
     found = Forecast(
-        run=run.uri,
-        waves=len(waves),
-        shards=sum(len(wave.shards) for wave in waves),
+        run=work.run.uri,
+        waves=len(work.waves),
+        shards=sum(len(wave.shards) for wave in work.waves),
         rows=rows,
-        quarantined={shard.uri: shard.problem for shard in shards if shard.problem},
+        quarantined={shard.uri: shard.problem for shard in work.shards if shard.problem},
         sampled=table.num_rows,
         chunks=round(chunks * scale),
         prompt_tokens=None if prompt_tokens is None else round(prompt_tokens * scale),
     )
     return _measured(found, config, table, scale) if measure and table.num_rows else found
-
-
-def _sample(plan: Plan, waves: Sequence[Wave], schema: pa.Schema, size: int, seed: int) -> pa.Table:
-    """Documents from some places of the input, each a few in a row: cheap to read, and spread."""
-    shards = [shard for wave in waves for shard in wave.shards]
-    rng = random.Random(seed)  # noqa: S311  # a sample, no secret
-    spots = rng.choices(shards, weights=[shard.rows for shard in shards], k=_SPOTS) if shards else []
-    each = -(-size // _SPOTS)
-    begins: dict[int, set[int]] = {}
-    tables: list[pa.Table] = []
-    for shard in spots:
-        begin = rng.randrange(max(1, shard.shard.rows - each + 1))
-        if begin not in begins.setdefault(shard.ordinal, set()):
-            begins[shard.ordinal].add(begin)
-            tables += _read(shard, begin, begin + each, plan, schema)
-    return pa.concat_tables(tables).slice(0, size) if tables else pa.table({TEXT: pa.array([], pa.large_string())})
-
-
-def _read(shard: NumberedShard, first: int, stop: int, plan: Plan, schema: pa.Schema) -> list[pa.Table]:
-    whole = NumberedShard(shard.ordinal, shard.shard)
-    return list(read_rows(whole, first, min(stop, shard.shard.rows), columns_of(plan), schema))
 
 
 def _ask(plan: Plan, rows: Sequence[dict[str, Any]]) -> tuple[int, int | None]:
@@ -135,17 +100,7 @@ def _ask(plan: Plan, rows: Sequence[dict[str, Any]]) -> tuple[int, int | None]:
 
 def _measured(found: Forecast, config: AnnotateConfig, table: pa.Table, scale: float) -> Forecast:
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        columns = {config.input.text: table[TEXT]}
-        if LABELS in table.column_names:
-            columns[str(config.labels).removeprefix("column:")] = table[LABELS]
-        pq.write_table(pa.table(columns), folder / "sample.parquet")
-        changes = {
-            "input": config.input.model_copy(update={"path": str(folder / "sample.parquet"), "id": None, "keep": []}),
-            "output": config.output.model_copy(update={"path": str(folder / "run")}),
-            "resources": config.resources.model_copy(update={"replicas": 1, "max_replicas": 1}),
-        }
-        summary = annotate(config.model_copy(update=changes))
+        summary = annotate_apart(config, table, Path(name))
     seconds = summary.counts.get("documents", 0) / max(1e-9, summary.rates["documents"])
     gpus = config.resources.gpus * config.resources.tensor_parallel
     return replace(
