@@ -199,6 +199,9 @@ class TrainConfig(Section):
         description="Which checkpoint is the result: the least validation loss, the best span F1, the last.",
     )
     output: str = operational(description="A folder that all workers see.")
+    save_dtype: Literal["float32", "bfloat16", "float16"] | None = operational(
+        None, description="Of the result's weights; default: as they were trained."
+    )
     seed: int = Field(default=42)
     card: dict[str, str] = operational(
         default_factory=dict, description="What the model card says: name, licence, language, data, notes."

@@ -55,7 +55,7 @@ def run(config: TrainConfig, tokenizer: Any, report: Report | None = None) -> di
     trainer = _trainer(config, model, tokenizer, rows, report)
     trainer.train(resume_from_checkpoint=last_checkpoint(_checkpoints(config), trainer.args.max_steps))
     if trainer.is_world_process_zero():
-        models.save(trainer.model, tokenizer, Path(config.output) / "model")
+        models.save(trainer.model, tokenizer, Path(config.output) / "model", config.save_dtype)
     return _summary(trainer, rows)
 
 

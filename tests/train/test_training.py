@@ -37,7 +37,7 @@ def _figures(output: Path, name: str) -> dict[int, float]:
 
 
 def test_the_smoke_recipe_learns_the_toy_task_to_perfection(toy, tmp_path):
-    done = train(_config(toy, tmp_path / "run"))
+    done = train(_config(toy, tmp_path / "run", "save_dtype=bfloat16"))
     model = Path(done.model)
 
     assert done.best == 1.0
@@ -46,6 +46,7 @@ def test_the_smoke_recipe_learns_the_toy_task_to_perfection(toy, tmp_path):
     assert losses[-1] < 0.05
     assert "strict span F1 | 1.0000" in (model / "README.md").read_text(encoding="utf-8")
     assert (tmp_path / "run" / "curves.png").stat().st_size > 5000
+    assert json.loads((model / "config.json").read_text(encoding="utf-8"))["dtype"] == "bfloat16"
     assert {"model.safetensors", "tokenizer.json", "config.json"} <= {file.name for file in model.iterdir()}
 
 
