@@ -67,9 +67,9 @@ class VllmEngine:
     def __init__(self, config: EngineConfig, adapters: Sequence[str], tensor_parallel: int) -> None:
         on_cpu = _is_cpu_build()
         _set_environment(config, on_cpu=on_cpu)
-        arguments = _arguments(config, adapters, tensor_parallel, on_cpu=on_cpu)
         own_process = not on_cpu if config.own_process is None else config.own_process
         try:
+            arguments = _arguments(config, adapters, tensor_parallel, on_cpu=on_cpu)
             self._core: _Core = _OwnProcess(arguments) if own_process else _InProcess(arguments)
         except Exception as error:
             raise ModelError(f"vLLM cannot serve {config.model}: {error}") from error
@@ -327,8 +327,8 @@ def _dtype_on_cpu(config: EngineConfig) -> str:
 def _first_tokens(tokenizer: Any, speculation: int, choices: tuple[str, ...]) -> dict[int, str]:
     """Each choice by its first token, where that tells it from all others; else nothing.
 
-    What follows such a token is forced, so that one token of output is the whole answer. A grammar would give the same
-    answer after several tokens, and costs as much time again as a small model's arithmetic.
+    What follows such a token is forced, so that one token of output is the whole answer. A grammar gives the same
+    answer after several tokens, and has to be compiled and turned into a mask for every request.
     """
     if speculation or not 0 < len(choices) <= _MOST_SCORED:
         return {}
@@ -396,8 +396,9 @@ def _chosen(sample: Any, told: Mapping[int, str]) -> Completion:
     for one, chance in zip(sample.logprobs.token_ids, sample.logprobs.logprobs, strict=True):
         if one in known:
             known[one] = max(known[one], chance)
-    together = math.log(sum(math.exp(chance - known[token]) for chance in known.values()))
-    return Completion(told[token], token_ends=(len(told[token]),), logprobs=(-together,))
+    best = max(known.values())
+    together = best + math.log(sum(math.exp(chance - best) for chance in known.values()))
+    return Completion(told[token], token_ends=(len(told[token]),), logprobs=(known[token] - together,))
 
 
 def _token_ends(sample: Any) -> tuple[int, ...]:
