@@ -54,6 +54,7 @@ def save(model: Any, tokenizer: Any, folder: str | Path, dtype: str | None = Non
 
     if dtype:
         model = model.to(getattr(torch, dtype))
+    model.config.use_cache = True  # the trainer has switched it off, which would make its users wait
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     if type(tokenizer).__name__ == _PLAIN:

@@ -46,7 +46,8 @@ def test_the_smoke_recipe_learns_the_toy_task_to_perfection(toy, tmp_path):
     assert losses[-1] < 0.05
     assert "strict span F1 | 1.0000" in (model / "README.md").read_text(encoding="utf-8")
     assert (tmp_path / "run" / "curves.png").stat().st_size > 5000
-    assert json.loads((model / "config.json").read_text(encoding="utf-8"))["dtype"] == "bfloat16"
+    saved = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    assert (saved["dtype"], saved["use_cache"]) == ("bfloat16", True)
     assert {"model.safetensors", "tokenizer.json", "config.json"} <= {file.name for file in model.iterdir()}
 
 
