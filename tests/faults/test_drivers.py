@@ -53,7 +53,7 @@ def tell(capsys: pytest.CaptureFixture[str], what: str, rows: list[dict], expect
         print(f" {what}, rows lost: {len(lost)}, rows doubled: {len(ids) - len(set(ids))} ", end="", flush=True)
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.faults)])
 def test_a_driver_killed_at_random_moments_loses_and_doubles_nothing(
     undisturbed: tuple[Path, list[dict]],
     tmp_path: Path,
