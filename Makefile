@@ -15,7 +15,7 @@ demo: $(INSTALLED) ## Annotate the sample corpus with the starter model on this 
 	$(BIN)/ner-ray demo
 
 test: $(INSTALLED) ## All tests but the long ones; some of them: make test TESTS=tests/align
-	$(BIN)/pytest -m "not faults and not long" -n $(PROCESSES) --dist loadfile $(TESTS)
+	$(BIN)/pytest -m "not faults and not long" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: lint types imports test ## What CI runs
 

@@ -21,6 +21,13 @@ settings.load_profile("suite")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start clusters and engines come first, so that no process of the suite ends with minutes of them."""
+    slow = {item.path for item in items if item.get_closest_marker("cluster") or item.get_closest_marker("engine")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
     """The folder of reference data that is not part of the project; tests that need it skip without it."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,11 @@ from ner_ray.errors import InputError
 from ner_ray.evaluate import spans
 from ner_ray.evaluate.spans import SpanSums
 from ner_ray.train import model as models
-from ner_ray.train.config import OptimizerConfig, TrainConfig
+from ner_ray.train.config import DataConfig, OptimizerConfig, TrainConfig
 from ner_ray.train.examples import IGNORED, Encoded, Example, encode, encode_pair, pack, read_examples
 from ner_ray.train.generation import answer_with
 from ner_ray.train.judge import Gold, annotated, judge
-
-_LOG = logging.getLogger(__name__)
+from ner_ray.train.progress import teller, told
 
 _STATE = "trainer_state.json"
 
@@ -66,22 +64,31 @@ def load_rows(config: TrainConfig, tokenizer: Any, *, pair: bool) -> Rows:
         InputError: nothing is left to learn from.
     """
     data = config.data
-    lines = list(read_examples(data.files))
-    if data.validation:
-        held = list(read_examples(data.validation))
-    else:
-        # Every n-th line, so that a file's kinds of lines are held out alike.
-        every = math.ceil(1 / data.validation_share) if data.validation_share else len(lines) + 1
-        held = lines[every - 1 :: every]
-        lines = [line for at, line in enumerate(lines) if (at + 1) % every]
-    train, long = _encode(lines, tokenizer, data.max_length, pair=pair)
+    train: list[Encoded] = []
+    held_out: list[Encoded] = []
+    long = 0
+    for line, held in told(_lines(data), "lines of training files"):
+        for one in encode_pair(line, tokenizer) if pair else encode(line, tokenizer):
+            if max(len(one.tokens), len(one.labels)) > data.max_length:
+                long += 1
+            else:
+                (held_out if held else train).append(one)
     if not train:
         raise InputError(f"no example of at most {data.max_length} tokens in {', '.join(data.files)}")
     packed: list[tuple[Encoded, ...]] = [(one,) for one in train]
     if data.packing:
         packed = pack(train, data.max_length)
-    held_out, _ = _encode(held, tokenizer, data.max_length, pair=pair)
     return Rows(packed, [(one,) for one in held_out], long)
+
+
+def _lines(data: DataConfig) -> Iterator[tuple[tuple[Example, ...], bool]]:
+    """The lines of all files, and whether one is held out."""
+    # Every n-th line, so that a file's kinds of lines are held out alike.
+    every = 0 if data.validation or not data.validation_share else math.ceil(1 / data.validation_share)
+    for number, line in enumerate(read_examples(data.files), start=1):
+        yield line, every > 0 and number % every == 0
+    for line in read_examples(data.validation):
+        yield line, True
 
 
 def last_checkpoint(folder: Path, before: int) -> str | None:
@@ -97,15 +104,6 @@ def last_checkpoint(folder: Path, before: int) -> str | None:
 
 def _checkpoints(config: TrainConfig) -> Path:
     return Path(config.output) / "checkpoints"
-
-
-def _encode(
-    lines: Sequence[tuple[Example, ...]], tokenizer: Any, longest: int, *, pair: bool
-) -> tuple[list[Encoded], int]:
-    encoder = encode_pair if pair else encode
-    encoded = [one for line in lines for one in encoder(line, tokenizer)]
-    short = [one for one in encoded if max(len(one.tokens), len(one.labels)) <= longest]
-    return short, len(encoded) - len(short)
 
 
 def _collate(batch: Sequence[Mapping[str, Any]], pad: int, model: Any, *, pair: bool) -> dict[str, Any]:
@@ -192,6 +190,8 @@ def answer_loss(model: Any, inputs: Mapping[str, Any], count: Any = None) -> tup
 def _trainer(config: TrainConfig, model: Any, tokenizer: Any, rows: Rows, report: Report | None) -> Any:
     from functools import partial
 
+    from transformers import PrinterCallback
+
     pair = models.is_encoder_decoder(model)
     gold = _gold(config)
     trainer = _trainer_class()(
@@ -204,6 +204,8 @@ def _trainer(config: TrainConfig, model: Any, tokenizer: Any, rows: Rows, report
         compute_loss_func=answer_loss,
     )
     trainer.judged = (config, tokenizer, gold)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(teller())
     if report:
         trainer.add_callback(_reporter(report))
     return trainer

@@ -130,7 +130,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 @given(st.lists(st.integers(1, 30), max_size=60))
 def test_packing_keeps_every_example_once_and_fills_no_row_beyond_its_length(lengths):
-    examples = [Encoded(tuple([at] * size), tuple([at] * size)) for at, size in enumerate(lengths)]
+    examples = [Encoded.of(tuple([at] * size), tuple([at] * size)) for at, size in enumerate(lengths)]
     rows = pack(examples, 30)
 
     assert sorted(one.tokens for row in rows for one in row) == sorted(one.tokens for one in examples)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -102,6 +103,17 @@ def test_a_checkpoint_that_was_not_finished_is_passed_over(toy, tmp_path):
     assert last_checkpoint(tmp_path / "none", before=40) is None
 
 
+def test_the_log_tells_how_far_it_is(toy, tmp_path, caplog):
+    caplog.set_level("INFO", logger="ner_ray")
+    train(_config(toy, tmp_path / "run", *SMALL, "optimizer.steps=4", "log_every=2", "evaluate_every=4"))
+
+    reading, *steps = caplog.messages
+    assert re.fullmatch(r"lines of training files: [\d,]+", reading)
+    assert [said.split(",")[0].split(":")[0] for said in steps] == ["step 2 of 4", "step 4 of 4", "step 4 of 4"]
+    assert re.search(r": loss \d\S*, learning rate \S+, gradient \S+; [\d.]+ s a step, 0:\d\d:\d\d left$", steps[0])
+    assert "held-out loss" in steps[2]
+
+
 def test_another_configuration_does_not_go_on_in_a_folder(toy, tmp_path):
     config = _config(toy, tmp_path / "run", *SMALL, "optimizer.steps=1", "evaluate_every=1", "save_every=1")
     train(config)
@@ -142,7 +154,7 @@ def test_packed_examples_do_not_see_each_other(base):
     from ner_ray.train.loop import _collate, _features, answer_loss
 
     model = AutoModelForCausalLM.from_pretrained(base).eval()
-    examples = [Encoded(tuple(range(5, 5 + size)), (*[IGNORED] * 3, *range(8, 5 + size))) for size in (9, 14, 5)]
+    examples = [Encoded.of(tuple(range(5, 5 + size)), (*[IGNORED] * 3, *range(8, 5 + size))) for size in (9, 14, 5)]
 
     def loss(*rows):
         batch = _collate([_features(row) for row in rows], 0, model, pair=False)
@@ -164,8 +176,8 @@ def test_an_example_of_weight_three_counts_as_three(base):
 
     model = AutoModelForCausalLM.from_pretrained(base).eval()
     tokens, labels = tuple(range(5, 12)), (IGNORED, IGNORED, *range(7, 12))
-    light, heavy = Encoded(tokens, labels), Encoded(tokens, labels, weight=3.0)
-    other = Encoded(tuple(range(20, 31)), (*[IGNORED] * 4, *range(24, 31)))
+    light, heavy = Encoded.of(tokens, labels), Encoded.of(tokens, labels, weight=3.0)
+    other = Encoded.of(tuple(range(20, 31)), (*[IGNORED] * 4, *range(24, 31)))
 
     def loss(*rows):
         batch = _collate([_features(row) for row in rows], 0, model, pair=False)
