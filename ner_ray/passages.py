@@ -73,6 +73,11 @@ def follow(before: Findings, after: Findings) -> Findings:
     )
 
 
+def own(chunk: Chunk, entities: Sequence[Entity]) -> tuple[Entity, ...]:
+    """Those that start in the chunk's core, with offsets into the chunk's text; `merge` keeps no others."""
+    return tuple(one for one in entities if chunk.core_start <= chunk.start + one.start < chunk.core_end)
+
+
 def merge(
     text: str, chunks: Sequence[Chunk], findings: Sequence[Findings], problems: Sequence[Problem] = ()
 ) -> Annotation:
@@ -101,12 +106,8 @@ def merge(
 
 
 def _in_core(text: str, chunk: Chunk, entities: Sequence[Entity]) -> list[Entity]:
-    moved = (replace(entity, start=chunk.start + entity.start, end=chunk.start + entity.end) for entity in entities)
-    return [
-        replace(entity, text=text[entity.start : entity.end])
-        for entity in moved
-        if chunk.core_start <= entity.start < chunk.core_end
-    ]
+    places = [(one, chunk.start + one.start, chunk.start + one.end) for one in own(chunk, entities)]
+    return [replace(one, start=start, end=end, text=text[start:end]) for one, start, end in places]
 
 
 def _status_of(verdicts: Sequence[Verdict]) -> DocumentStatus:

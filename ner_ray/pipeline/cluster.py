@@ -19,6 +19,7 @@ from ner_ray.errors import ResourceError
 _LOG = logging.getLogger(__name__)
 
 _CPUS_BESIDE_ENGINES = 2  # logical: for reading and writing
+_LEAST_CPUS = 0.5  # of an engine
 _LOCAL_OBJECT_STORE = 1024**3
 
 
@@ -64,7 +65,8 @@ def _no_stderr() -> Iterator[None]:
 def engine_cpus(resources: ResourceConfig, pools: int) -> float:
     """The CPUs of one engine, as configured or, without a GPU, its even share of the smallest machine at hand.
 
-    Ray lets an actor have as many OpenMP threads as CPUs, and a CPU engine is as fast as its threads.
+    Ray lets an actor have as many OpenMP threads as CPUs (one where it has less than one), and a CPU engine is as fast
+    as its threads.
     """
     if resources.cpus is not None:
         return resources.cpus
@@ -72,7 +74,9 @@ def engine_cpus(resources: ResourceConfig, pools: int) -> float:
         return 1.0
     machines = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
     engines_a_machine = math.ceil(resources.replicas * pools / len(machines))
-    return float(max(1, (min(machines) - _CPUS_BESIDE_ENGINES) // engines_a_machine))
+    share = (min(machines) - _CPUS_BESIDE_ENGINES) // engines_a_machine
+    # Where there is no whole CPU for each, they share what leaves one for reading and writing.
+    return float(share) if share >= 1 else min(1.0, max(_LEAST_CPUS, (min(machines) - 1) / engines_a_machine))
 
 
 def check_resources(resources: ResourceConfig, pools: int) -> None:

@@ -35,7 +35,9 @@ from ner_ray.types import Chunk, Exchange, Passage, Problem, Prompt
 
 _LOG = logging.getLogger(__name__)
 
-_REQUESTS_PER_SEQUENCE = 4  # enough to keep the engine's own queue from running dry
+# Enough to keep the engine's own queue from running dry, and few enough that what was begun is soon done.
+_CHUNKS_PER_SEQUENCE = 2
+_REQUESTS_PER_SEQUENCE = 4
 _WATCH_SECONDS = 5.0
 _DEAD_ENGINE = 70  # the exit status of an actor whose engine has died
 
@@ -68,6 +70,7 @@ class GenerateStage:
         parallel = plan.config.resources.tensor_parallel
         self._engine: Engine = plugins.load("engines", config.name).create(config, self._pool.adapters, parallel)
         self._journal = Journal(journal) if journal and _is_journaled(config) else None
+        self._seats = asyncio.Semaphore(_CHUNKS_PER_SEQUENCE * config.max_num_seqs)
         self._places = asyncio.Semaphore(_REQUESTS_PER_SEQUENCE * config.max_num_seqs)
         self._in_flight = 0
         self._busy_since = time.monotonic()
@@ -126,10 +129,16 @@ class GenerateStage:
         results = await asyncio.gather(*(self._chunk(row, number, chunk) for number, chunk in enumerate(chunks)))
         exchanges = [exchange for found, _ in results for exchange in found]
         problems = [schema.problem_to_row(problem) for _, found in results for problem in found]
+        if self._pool is self._plan.pools[-1]:
+            self._counts.gather(answered=1)
         return [*row[EXCHANGES], *exchanges], [*row[PROBLEMS], *problems]
 
     async def _chunk(self, row: Row, number: int, chunk: Chunk) -> tuple[list[Row], list[Problem]]:
-        """What one chunk's steps were asked and answered. A bug in a step costs this chunk."""
+        """What one chunk's steps were asked and answered, once there is a seat. A bug in a step costs this chunk."""
+        async with self._seats:
+            return await self._converse(row, number, chunk)
+
+    async def _converse(self, row: Row, number: int, chunk: Chunk) -> tuple[list[Row], list[Problem]]:
         problems: list[Problem] = []
         seen = {**row, EXCHANGES: list(row[EXCHANGES])}
         for offset, role in enumerate(self._pool.roles):

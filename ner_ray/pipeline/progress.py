@@ -22,6 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 _POST_SECONDS = 0.5
 _LOG_SECONDS = 60.0
+_LOOK_SECONDS = 2.0  # between two looks that may go unsaid: the clock starts with the first request
 _SHOW_SECONDS = 0.5
 _LEAST_SECONDS = 1.0  # before a rate means something
 
@@ -127,8 +128,11 @@ class Progress:
                     live.update(_bar(self.figures(totals)))
 
     def _run_log(self) -> None:
-        while not self._stop.wait(_LOG_SECONDS):
-            if (totals := self._totals()) is not None:
+        said = time.monotonic()
+        while not self._stop.wait(_LOOK_SECONDS):
+            totals = self._totals()
+            if totals is not None and time.monotonic() - said >= _LOG_SECONDS:
+                said = time.monotonic()
                 _LOG.info("progress %s", " ".join(f"{name}={value}" for name, value in self.figures(totals).items()))
 
     def _totals(self) -> dict[str, float] | None:
@@ -146,11 +150,12 @@ class Progress:
 
     def figures(self, totals: Mapping[str, float]) -> dict[str, str]:
         """What to show, in order, ready to print."""
-        done = self._done_before + int(totals.get("documents", 0))
+        # Answers are read when there are enough for a file, which may be long after the last one came.
+        now = min(max(totals.get("documents", 0), totals.get("answered", 0)), self._total - self._done_before)
+        done = self._done_before + int(now)
         seconds = time.monotonic() - self._first if self._first else 0.0
         rate, tokens = (
-            (totals.get(name, 0) / seconds if seconds > _LEAST_SECONDS else 0.0)
-            for name in ("documents", "output_tokens")
+            (count / seconds if seconds > _LEAST_SECONDS else 0.0) for count in (now, totals.get("output_tokens", 0))
         )
         prompt, cached = totals.get("prompt_tokens", 0), totals.get("cached_tokens", 0)
         return {

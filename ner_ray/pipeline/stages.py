@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ner_ray import labels, passages, schema
 from ner_ray.config import EngineConfig
-from ner_ray.engines._models import load_tokenizer
+from ner_ray.engines import _models
 from ner_ray.errors import ConfigError
 from ner_ray.families.base import Step
 from ner_ray.pipeline.plan import Plan
@@ -166,6 +166,8 @@ def read_chunk(plan: Plan, row: Row, number: int, chunk: Chunk, steps: Sequence[
         seen = replace(passage, entities=found.entities)
         now = passages.read_step(step, seen, transcript, plan.config.align, plan.config.vote)
         found = passages.follow(found, now)
+        # What a chunk does not own is its neighbour's: no later step need be asked about it.
+        found = replace(found, entities=passages.own(chunk, found.entities))
     return found
 
 
@@ -193,13 +195,7 @@ def token_counter(engine: EngineConfig) -> Callable[[Sequence[str]], list[int]]:
     """How many tokens each of some texts has for the engine's model; one a character pair where that is elsewhere."""
     if not engine.model or engine.url:
         return lambda texts: [len(text) // 2 + 1 for text in texts]
-    tokenizer = load_tokenizer(engine)
-
-    def count(texts: Sequence[str]) -> list[int]:
-        encoded = tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)
-        return [len(ids) for ids in encoded["input_ids"]]
-
-    return count
+    return _models.token_counter(engine)
 
 
 def prompt_tokens(plan: Plan, shown: tuple[Demonstration, ...] = ()) -> int:

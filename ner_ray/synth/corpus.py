@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from ner_ray.config import EngineConfig
-from ner_ray.engines._models import load_tokenizer
+from ner_ray.engines import _models
 from ner_ray.errors import ConfigError
 from ner_ray.synth import duplicates
 from ner_ray.synth.config import PassageConfig
@@ -171,8 +171,7 @@ def token_counter(name: str) -> CountTokens:
     if name.startswith(_TIKTOKEN):
         encoding = _encoding(name.removeprefix(_TIKTOKEN))
         return lambda texts: [len(ids) for ids in encoding.encode_ordinary_batch(texts, num_threads=1)]
-    tokenizer = load_tokenizer(EngineConfig(model=name))
-    return lambda texts: [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    return _models.token_counter(EngineConfig(model=name))
 
 
 def _encoding(name: str) -> Any:  # tiktoken's Encoding
