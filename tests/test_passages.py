@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,12 +42,15 @@ def test_what_every_chunk_finds_at_every_name_is_kept_once_and_with_its_text(
 ) -> None:
     """Each chunk marks every `Ada` it sees; merging yields each of the document's exactly once."""
     chunks = split(text, words_as_tokens, budget, min(overlap, budget // 2))
-    findings = [Findings(entities=tuple(ada_in(text[chunk.start : chunk.end]))) for chunk in chunks]
+    adas = [tuple(ada_in(text[chunk.start : chunk.end])) for chunk in chunks]
+    findings = [Findings(entities=found) for found in adas]
 
     merged = passages.merge(text, chunks, findings)
 
     assert [entity.start for entity in merged.entities] == [entity.start for entity in ada_in(text)]
     assert all(text[entity.start : entity.end] == entity.text == "Ada" for entity in merged.entities)
+    owned = [replace(one, entities=passages.own(*pair)) for one, *pair in zip(findings, chunks, adas, strict=True)]
+    assert passages.merge(text, chunks, owned) == merged
 
 
 def ada_in(text: str) -> list[Entity]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from pathlib import Path
@@ -198,6 +199,25 @@ def test_two_roles_may_have_engines_of_their_own_and_labels_may_come_with_the_ro
     assert [row["text"] for row in rows] == texts
     assert {exchange["role"] for exchange in rows[0]["exchanges"]} >= {"extractor"}
     assert [[error["code"] for error in row["errors"]][:1] for row in rows[1:]] == [["no_labels"], ["no_labels"]]
+
+
+def test_names_in_an_overlap_are_asked_about_once(tmp_path: Path, tiny_model: Path) -> None:
+    names = [f"{first}{number}" for number in range(12) for first in ("Ada", "Bob")]
+    text = " ".join(f"{one} met {other}." for one, other in zip(names[::2], names[1::2], strict=True))
+    write_corpus(tmp_path, texts=[text])
+
+    def answer(asked: str) -> str:
+        return "person" if asked.startswith("The ##") else re.sub(r"(Ada|Bob)\d+", r"##\g<0>##", asked)
+
+    with answering(answer) as server:
+        chunk = {"tokens": 36, "overlap": 18}
+        [row] = rows_of(annotate(settings(tmp_path, tiny_model, engine=server.engine(), chunk=chunk)).run)
+
+    chunks = [asked for asked in server.asked if not asked.startswith("The ##")]
+    assert sum(map(len, chunks)) > 1.3 * len(text), "they overlap"
+    asked_about = [re.search("##(.+?)##", asked)[1] for asked in server.asked if asked.startswith("The ##")]
+    assert sorted(asked_about) == sorted(names)
+    assert [entity["text"] for entity in row["entities"]] == names
 
 
 def test_an_engine_that_is_killed_is_replaced_and_every_row_is_there_once(
