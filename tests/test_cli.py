@@ -184,6 +184,15 @@ def real(model: Path) -> list[str]:
     return [f"engine.model={model}", "engine.sampling.max_tokens=48", "engine.sampling.tokens_per_prompt_token=null"]
 
 
+# A shell has what it starts in the background ignore Ctrl-C, the tests as well, and children inherit that.
+HEARS_CTRL_C = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from ner_ray.cli import main
+main()
+"""
+
+
 @pytest.mark.cluster
 @pytest.mark.parametrize("engine", ["known", pytest.param("real", marks=[pytest.mark.faults, pytest.mark.engine])])
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
@@ -205,7 +214,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
         "max_error_rate=1",
     ]
     process = subprocess.Popen(
-        [sys.executable, "-m", "ner_ray.cli", *words], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", HEARS_CTRL_C, *words], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     data = tmp_path / "run" / "data" / "wave=00000"
     deadline = time.monotonic() + 200

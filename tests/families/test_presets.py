@@ -32,7 +32,7 @@ def test_a_preset_configures_its_family_and_an_engine_for_each_role(preset: dict
     roles = {step.role for step in steps}
     engines = _engines(preset)
 
-    assert preset.keys() <= {"family", "engine", "chunk", "vote"}
+    assert preset.keys() <= {"family", "engine", "chunk", "vote", "resources"}
     assert engines.keys() in ({""}, roles)
     assert not any(one.trust_remote_code for one in engines.values())
 
