@@ -344,7 +344,7 @@ def _parameters(prompt: Prompt, sampling: SamplingConfig, max_tokens: int, told:
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     if told:
-        held: dict[str, Any] = {"allowed_token_ids": list(told), "max_tokens": 1}
+        held: dict[str, Any] = {"allowed_token_ids": list(told), "max_tokens": 1, "detokenize": False}
         held |= {"logprobs": len(told), "logprob_token_ids": list(told)} if sampling.logprobs else {}
     else:
         held = {

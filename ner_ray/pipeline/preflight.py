@@ -9,7 +9,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from ner_ray import plugins, schema
-from ner_ray.errors import ConfigError, InputError
+from ner_ray.errors import ConfigError, InputError, ModelError
 from ner_ray.pipeline.graph import columns_of
 from ner_ray.pipeline.plan import Plan
 from ner_ray.pipeline.source import DOC_ID
@@ -30,8 +30,17 @@ def check_engines(plan: Plan) -> None:
                     f"{role.sampling.n} samples for the {role.step.role} at temperature 0 would all be the same",
                     hint="engine.sampling.temperature=0.7, or engine.sampling.n=1",
                 )
-            config = plan.config.engine_for(role.step.role)
-            plugins.load("engines", config.name).check(config)
+            _check_engine(plan, role.step.role)
+
+
+def _check_engine(plan: Plan, role: str) -> None:
+    config = plan.config.engine_for(role)
+    try:
+        plugins.load("engines", config.name).check(config)
+    except (ConfigError, ModelError) as error:
+        if isinstance(plan.config.engine, dict):
+            raise type(error)(f"engine.{role}: {error.message}", hint=error.hint) from error
+        raise
 
 
 def check_input(plan: Plan, shards: Sequence[Shard]) -> pa.Schema:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ner_ray.config import AnnotateConfig
-from ner_ray.errors import ConfigError
+from ner_ray.errors import ConfigError, ModelError
 from ner_ray.pipeline.plan import Plan, make_plan
-from ner_ray.pipeline.preflight import fit_budget
+from ner_ray.pipeline.preflight import check_engines, fit_budget
 
 
 def plan(engine: dict, **changes: object) -> Plan:
@@ -52,6 +52,17 @@ def test_two_models_are_two_pools_in_the_order_of_the_steps() -> None:
 def test_an_engine_for_a_role_that_the_family_has_not_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"engine is given for tagger, but the family's roles are extractor, classif"):
         plan({"tagger": {"model": "m"}})
+
+
+def test_an_engine_with_something_wrong_is_named_by_its_role(tiny_model: Path) -> None:
+    good = {"model": str(tiny_model)}
+
+    with pytest.raises(ModelError, match=r"^engine\.classifier: no such model folder: /no/such"):
+        check_engines(plan({"extractor": good, "classifier": {"model": "/no/such"}}))
+    with pytest.raises(ConfigError, match=r"^engine\.extractor: no engine named 'vlm'"):
+        check_engines(plan({"extractor": good | {"name": "vlm"}, "classifier": good}))
+    with pytest.raises(ModelError, match=r"^no such model folder"):
+        check_engines(plan({"model": "/no/such"}))
 
 
 def test_chunks_are_cut_smaller_where_prompt_and_answer_would_not_fit(tiny_model: Path) -> None:
