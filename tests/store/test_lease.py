@@ -15,6 +15,7 @@ from pyarrow import fs
 
 from ner_ray.errors import EXIT_LEASED, LeaseError
 from ner_ray.store.lease import Lease, holder_of
+from ner_ray.uris import put_json
 
 STORE = fs.LocalFileSystem()
 PERIOD = 0.1
@@ -27,7 +28,7 @@ def lease(folder: Path) -> Lease:
 def write_lease(folder: Path, **changes: object) -> None:
     """A lease of a driver on some other machine."""
     content = {"holder": "x", "host": "elsewhere", "boot": "?", "pid": 1, "started": 0.0, "beat": 7, "period": PERIOD}
-    (folder / "lease.json").write_text(json.dumps(content | changes))
+    put_json(STORE, str(folder / "lease.json"), content | changes)
 
 
 def test_a_lease_is_there_while_it_is_held_and_gone_afterwards(tmp_path: Path) -> None:
