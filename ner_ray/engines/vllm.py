@@ -8,7 +8,8 @@ The engine's core runs in one of two places, behind the same few lines:
 - *in its own process*, behind `AsyncLLM`: on GPUs, where tokenisation and detokenisation would keep the GPU waiting.
 
 Either way requests come and go one by one, the running batch is never drained, and a step takes in as many tokens as
-vLLM's own offline `LLM` would (`UsageContext.LLM_CLASS`: twice what a server takes, which minds each answer's wait).
+vLLM's own offline `LLM` would (`UsageContext.LLM_CLASS`: twice what a server takes, which minds each answer's wait),
+but on a CPU.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ner_ray.types import Completion, Prompt
 _LOG = logging.getLogger(__name__)
 
 _CPU_KV_CACHE_GIB = 1.0
+_CPU_STEP_TOKENS = 768  # what a step works on stays in a core's cache: the starter is 1.1 times as fast as with 4096
 _LABEL_SETS = 4096  # whose tokens are remembered
 _MOST_SCORED = 128  # tokens whose log-probabilities vLLM gives at most
 _MAX_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -293,7 +295,9 @@ def _arguments(config: EngineConfig, adapters: Sequence[str], tensor_parallel: i
         "use_tqdm_on_load": False,
         "seed": 0,
     }
-    if not on_cpu:
+    if on_cpu:
+        arguments["max_num_batched_tokens"] = max(_CPU_STEP_TOKENS, config.max_num_seqs)
+    else:
         arguments["gpu_memory_utilization"] = config.gpu_memory_utilization
     if adapters:
         arguments |= {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": _lora_rank(adapters)}
