@@ -451,11 +451,12 @@ def test_a_killed_run_goes_on_without_asking_again_what_was_answered(
     command = [sys.executable, "-m", "ner_ray.cli", "synth", str(job), "--json"]
     teacher.seconds = 0.2
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 300
     while len(teacher.asked) < 40 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    _, told = process.communicate()
+    assert process.returncode == -signal.SIGKILL, told
     before = 0
     while before < len(teacher.asked):  # the engine outlives its driver a little
         before = len(teacher.asked)

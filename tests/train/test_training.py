@@ -107,7 +107,7 @@ def test_the_log_tells_how_far_it_is(toy, tmp_path, caplog):
     caplog.set_level("INFO", logger="ner_ray")
     train(_config(toy, tmp_path / "run", *SMALL, "optimizer.steps=4", "log_every=2", "evaluate_every=4"))
 
-    reading, *steps = caplog.messages
+    reading, *steps = [record.message for record in caplog.records if record.name.startswith("ner_ray")]
     assert re.fullmatch(r"lines of training files: [\d,]+", reading)
     assert [said.split(",")[0].split(":")[0] for said in steps] == ["step 2 of 4", "step 4 of 4", "step 4 of 4"]
     assert re.search(r": loss \d\S*, learning rate \S+, gradient \S+; [\d.]+ s a step, 0:\d\d:\d\d left$", steps[0])
