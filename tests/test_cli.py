@@ -172,9 +172,9 @@ def test_the_schema_describes_every_section(
 
 @pytest.fixture
 def known() -> Iterator[list[str]]:
-    """Settings for an engine of known answers, about 25 a second: slow enough to be stopped on the way."""
+    """Settings for an engine of known answers, about 50 a second: slow enough to be stopped on the way."""
     with answering(lambda text: text) as server:
-        server.seconds = 0.3
+        server.seconds = 0.15
         yield ["engine.name=openai", f"engine.url={server.url}", f"engine.model={MODEL}", "engine.max_num_seqs=8"]
 
 

@@ -15,12 +15,14 @@ but on a CPU.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import math
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import accumulate
@@ -67,14 +69,8 @@ class VllmEngine:
     """See `ner_ray.engines.base.Engine`."""
 
     def __init__(self, config: EngineConfig, adapters: Sequence[str], tensor_parallel: int) -> None:
-        on_cpu = _is_cpu_build()
-        _set_environment(config, on_cpu=on_cpu)
-        own_process = not on_cpu if config.own_process is None else config.own_process
-        try:
-            arguments = _arguments(config, adapters, tensor_parallel, on_cpu=on_cpu)
-            self._core: _Core = _OwnProcess(arguments) if own_process else _InProcess(arguments)
-        except Exception as error:
-            raise ModelError(f"vLLM cannot serve {config.model}: {error}") from error
+        with _no_collector():
+            self._core: _Core = _start(config, adapters, tensor_parallel)
         self._tokenizer = self._core.tokenizer
         self._room = self._core.max_model_len
         self._adapters = {adapter: _lora(number, adapter) for number, adapter in enumerate(adapters, start=1)}
@@ -113,6 +109,29 @@ class VllmEngine:
     def close(self) -> None:
         """See `Engine.close`."""
         self._core.close()
+
+
+def _start(config: EngineConfig, adapters: Sequence[str], tensor_parallel: int) -> _Core:
+    on_cpu = _is_cpu_build()
+    _set_environment(config, on_cpu=on_cpu)
+    own_process = not on_cpu if config.own_process is None else config.own_process
+    try:
+        arguments = _arguments(config, adapters, tensor_parallel, on_cpu=on_cpu)
+        return _OwnProcess(arguments) if own_process else _InProcess(arguments)
+    except Exception as error:
+        raise ModelError(f"vLLM cannot serve {config.model}: {error}") from error
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Nothing that is imported for an engine is garbage; to look for some in it is a third of the time of a start."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class _Core(Protocol):
@@ -156,6 +175,7 @@ class _InProcess:
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.llm_engine import LLMEngine
 
+        gc.freeze()  # vLLM does so when it has started, and before that collects several times
         try:
             engine = LLMEngine.from_engine_args(EngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS)
         except BaseException as error:  # noqa: BLE001  # handed over to the thread that waits

@@ -146,7 +146,8 @@ def _run(job: _Job, lease: Lease, waves: list[Wave]) -> Summary:
 
 
 def _run_waves(job: _Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
-    scoreboard, suspects = start_scoreboard(), start_suspects()
+    scoreboard = start_scoreboard()
+    suspects = None if job.plan.replays else start_suspects()
     output = job.plan.config.output
     done = sum(job.run.resume(wave) for wave in waves)
     total = sum(wave.rows for wave in waves)

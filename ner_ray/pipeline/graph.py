@@ -21,8 +21,8 @@ from ner_ray.pipeline.stages import ChunkStage, ReadStage
 from ner_ray.schema import ROW_ID
 from ner_ray.store.run import RunDirectory, Wave
 
-_LEAST_READERS = 4
-_CPUS_PER_READER = 8
+_LEAST_READERS = 2
+_CPUS_PER_READER = 4
 _CHECKPOINT_MEMORY = 256 * 1024**2
 # What a CPU task may take. It also keeps Ray from fusing CPU stages into the engines' actors, whose demands differ.
 _TASK_MEMORY = 512 * 1024**2

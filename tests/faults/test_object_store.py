@@ -161,7 +161,7 @@ def test_a_run_on_an_object_store_is_foretold_and_its_failed_documents_are_done_
             "labels": ["person", "place"],
             "family": "gner",
             "engine": server.engine(),
-            "output": {"path": f"s3://{bucket}/runs/two", "rows_per_wave": 20},
+            "output": {"path": f"s3://{bucket}/runs/two"},
             "max_error_rate": 1.0,
         }
         config, run = AnnotateConfig.model_validate(settings), settings["output"]["path"]
@@ -172,7 +172,7 @@ def test_a_run_on_an_object_store_is_foretold_and_its_failed_documents_are_done_
         mended.set()
         again = retry(run, [])
 
-    assert (foretold.shards, foretold.rows, foretold.waves) == (2, 40, 2)
+    assert (foretold.shards, foretold.rows, foretold.waves) == (2, 40, 1)
     assert foretold.output_tokens == 40 * OUTPUT_TOKENS
     failed = [row["row_id"] for row in first if row["errors"]]
     assert [row_id & 0xFFFF for row_id in failed] == [7, 7]

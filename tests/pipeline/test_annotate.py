@@ -184,21 +184,16 @@ def test_two_roles_may_have_engines_of_their_own_and_labels_may_come_with_the_ro
     texts = ["Ada met Bo in Rome.", "Cy saw nothing.", "Di ran."]
     sets = [["person", "place"], [], None]
     pq.write_table(pa.table({"text": texts, "number": [0, 1, 2], "types": sets}), tmp_path / "in" / "a.parquet")
-    with answering(lambda _: "person") as classifier:
-        config = settings(
-            tmp_path,
-            tiny_model,
-            labels="column:types",
-            engine={
-                "extractor": {"model": str(tiny_model), "max_model_len": 512, "sampling": {"max_tokens": 8}},
-                "classifier": classifier.engine(),
-            },
-        )
-        rows = rows_of(annotate(config).run)
+    marked = answering(lambda text: text.replace("Ada", "##Ada##"))
+    with marked as extractor, answering(lambda _: "person") as classifier:
+        engines = {"extractor": extractor.engine(), "classifier": classifier.engine()}
+        rows = rows_of(annotate(settings(tmp_path, tiny_model, labels="column:types", engine=engines)).run)
 
     assert [row["text"] for row in rows] == texts
-    assert {exchange["role"] for exchange in rows[0]["exchanges"]} >= {"extractor"}
+    assert [(one["text"], one["label"]) for one in rows[0]["entities"]] == [("Ada", "person")]
     assert [[error["code"] for error in row["errors"]][:1] for row in rows[1:]] == [["no_labels"], ["no_labels"]]
+    assert (extractor.asked[0], len(extractor.asked)) == (texts[0], 1)
+    assert len(classifier.asked) == 1
 
 
 def test_names_in_an_overlap_are_asked_about_once(tmp_path: Path, tiny_model: Path) -> None:
