@@ -218,7 +218,8 @@ def test_names_in_an_overlap_are_asked_about_once(tmp_path: Path, tiny_model: Pa
 def test_an_engine_that_is_killed_is_replaced_and_every_row_is_there_once(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = [f"Ada {number} met Bo." for number in range(600)]
+    filler = "and walked on " * 14  # a block holds few: what was in the dead engine is asked about one at a time
+    texts = [f"Ada {number} met Bo {filler}." for number in range(200)]
     write_corpus(tmp_path, texts=texts)
     killed, scoreboards = threading.Event(), []
     monkeypatch.setattr(job, "start_scoreboard", lambda: scoreboards.append(start_scoreboard()) or scoreboards[0])
@@ -226,11 +227,12 @@ def test_an_engine_that_is_killed_is_replaced_and_every_row_is_there_once(
 
     with answering(lambda text: text) as server:
         server.seconds = 0.05
-        summary = annotate(settings(tmp_path, tiny_model, engine=server.engine(), resources={"block_kib": 16}))
+        changes = {"engine": server.engine(max_num_seqs=8), "resources": {"block_kib": 16}, "chunk": {"tokens": 400}}
+        summary = annotate(settings(tmp_path, tiny_model, **changes))
 
     assert killed.is_set()
     rows = rows_of(summary.run)
-    assert [row["number"] for row in rows] == list(range(600))
+    assert [row["number"] for row in rows] == list(range(200))
     assert {exchange["completions"][0]["text"] for row in rows for exchange in row["exchanges"]} == set(texts)
     assert summary.counts["engines"] == 2
 
