@@ -14,6 +14,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Threads of OpenMP's wait for each other spinning: with several a process, processes side by side keep the cores busy
+# with waiting, and all of them take up to four times as long.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No deadlines: the time of an example says more about the machine than about the code.
 settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("suite")

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -42,10 +42,7 @@ _WATCH_SECONDS = 5.0
 _DEAD_ENGINE = 70  # the exit status of an actor whose engine has died
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    row: Row
-    row_id: int
+_Answered = tuple[list[Row], list[Row]]  # a row's exchanges and problems
 
 
 class GenerateStage:
@@ -63,7 +60,7 @@ class GenerateStage:
         self._number = pool
         self._pool = plan.pools[pool]
         self._suspects = suspects
-        self._one_suspect = asyncio.Lock()
+        self._one_trial = asyncio.Lock()
         self._counts = counts
         began = time.perf_counter()
         config = self._pool.engine
@@ -83,48 +80,52 @@ class GenerateStage:
         """The rows with their exchanges, and with problems where a request was refused. Ray calls from threads."""
         rows = table.select([name for name in ROW if name in table.column_names]).to_pylist()
         ids = table[schema.ROW_ID].to_pylist()
-        suspects, convicted = self._book("enter", ids) or ((), ())
-        work = self._rows([_Case(row, row_id) for row, row_id in zip(rows, ids, strict=True)], suspects, convicted)
+        trials, convicted = self._book("enter", ids) or ((), ())
+        work = self._rows(dict(zip(ids, rows, strict=True)), trials, convicted)
         answered = asyncio.run_coroutine_threadsafe(work, self._loop).result()
         self._book("leave", ids)
         exchanges, problems = zip(*answered, strict=True) if answered else ((), ())
         table = schema.with_column(table, EXCHANGES, pa.list_(schema.EXCHANGE), exchanges)
         return schema.with_column(table, PROBLEMS, pa.list_(schema.PROBLEM), problems)
 
-    def _book(self, what: str, row: object) -> Any:
+    def _book(self, what: str, ids: list[int]) -> Any:
         """Tells the books of suspects something, and waits until it stands there."""
         if self._suspects is None:
             return None
-        return ray.get(getattr(self._suspects, what).remote(self._number, row))
+        return ray.get(getattr(self._suspects, what).remote(self._number, ids))
 
     async def _rows(
-        self, cases: list[_Case], suspects: Collection[int], convicted: Collection[int]
-    ) -> list[tuple[list[Row], list[Row]]]:
+        self, rows: dict[int, Row], trials: Sequence[list[int]], convicted: Collection[int]
+    ) -> list[_Answered]:
+        """Of rows by their ids, in their order."""
         for row_id in convicted:
-            self._counts.say(f"document.quarantined row_id={row_id} reason=engine died twice on it")
+            self._counts.say(f"document.quarantined row_id={row_id} reason=an engine died when it had this one alone")
+        answers = {
+            row_id: _condemned(row, self._pool.name) if row_id in convicted else self._row(row)
+            for row_id, row in rows.items()
+        }
+        suspects = {row_id for trial in trials for row_id in trial}
+        free = [row_id for row_id in rows if row_id not in suspects]
         try:
-            answered = await asyncio.gather(
-                *(
-                    _condemned(case.row, self._pool.name)
-                    if case.row_id in convicted
-                    else (self._alone(case) if case.row_id in suspects else self._row(case.row))
-                    for case in cases
-                )
+            found = await asyncio.gather(
+                _each({row_id: answers[row_id] for row_id in free}),
+                *(self._try({row_id: answers[row_id] for row_id in trial}) for trial in trials),
             )
         except EngineError as error:
             self._die(str(error))
         self._counts.post()  # here, where all counting is done: two threads would post the same counts twice
-        return answered
+        answered = {row_id: answer for some in found for row_id, answer in some.items()}
+        return [answered[row_id] for row_id in rows]
 
-    async def _alone(self, case: _Case) -> tuple[list[Row], list[Row]]:
-        """One that was in an engine that died: with no other such one beside it, so that a second death tells."""
-        async with self._one_suspect:
-            await self._suspects.alone.remote(self._number, case.row_id)
-            answered = await self._row(case.row)
-            await self._suspects.cleared.remote(self._number, case.row_id)
+    async def _try(self, answers: dict[int, Awaitable[_Answered]]) -> dict[int, _Answered]:
+        """Some that were in an engine that died: with no other such ones beside them, so that another death tells."""
+        async with self._one_trial:
+            await self._suspects.tried.remote(self._number, list(answers))
+            answered = await _each(answers)
+            await self._suspects.cleared.remote(self._number, list(answers))
             return answered
 
-    async def _row(self, row: Row) -> tuple[list[Row], list[Row]]:
+    async def _row(self, row: Row) -> _Answered:
         chunks = [schema.chunk_from_row(chunk) for chunk in row[CHUNKS]]
         results = await asyncio.gather(*(self._chunk(row, number, chunk) for number, chunk in enumerate(chunks)))
         exchanges = [exchange for found, _ in results for exchange in found]
@@ -221,6 +222,11 @@ def _is_journaled(config: EngineConfig) -> bool:
     return config.url is not None if config.journal is None else config.journal
 
 
-async def _condemned(row: Row, stage: str) -> tuple[list[Row], list[Row]]:
-    problem = Problem(passages.POISON, stage, "the engine died twice while this document was in it")
+async def _each(answers: dict[int, Awaitable[_Answered]]) -> dict[int, _Answered]:
+    """All at once."""
+    return dict(zip(answers, await asyncio.gather(*answers.values()), strict=True))
+
+
+async def _condemned(row: Row, stage: str) -> _Answered:
+    problem = Problem(passages.POISON, stage, "an engine died with this document among others, another with it alone")
     return row[EXCHANGES], [*row[PROBLEMS], schema.problem_to_row(problem)]

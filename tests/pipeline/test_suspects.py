@@ -1,0 +1,60 @@
+"""The books that find out which documents kill engines, without the engines."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ner_ray.pipeline.suspects import TRIED_TOGETHER, Suspects
+
+
+def life(books: Suspects, blocks: list[list[int]], deadly: set[int], answered: set[int]) -> tuple[bool, set[int]]:
+    """One engine, block after block: whether it lived, and who was convicted by then."""
+    entered = [(block, *books.enter(0, block)) for block in blocks]
+    convicted = {row for _, _, some in entered for row in some}
+    on_trial = {row for _, trials, _ in entered for trial in trials for row in trial}
+    if any(row in deadly for block in blocks for row in block if row not in on_trial | convicted):
+        return False, convicted
+    for block, trials, _ in entered:
+        for trial in trials:
+            books.tried(0, trial)
+            if deadly & set(trial):
+                return False, convicted
+            books.cleared(0, trial)
+        books.leave(0, block)
+        answered |= set(block) - convicted
+    return True, convicted
+
+
+@given(
+    sizes=st.lists(st.integers(1, 60), min_size=1, max_size=4),
+    deadly=st.sets(st.integers(0, 239), max_size=4),
+)
+def test_those_that_kill_engines_are_convicted_and_nobody_else(sizes: list[int], deadly: set[int]) -> None:
+    """Whatever the blocks that are in an engine at once."""
+    blocks = [list(range(sum(sizes[:number]), sum(sizes[: number + 1]))) for number in range(len(sizes))]
+    rows = {row for block in blocks for row in block}
+    deadly &= rows
+    books, answered, deaths, convicted = Suspects(), set[int](), 0, set[int]()
+    lived = False
+    while not lived:
+        waiting = [block for block in blocks if not set(block) <= answered | convicted]
+        lived, found = life(books, waiting, deadly, answered)
+        convicted |= found
+        deaths += not lived
+        assert deaths <= 1 + 2 * len(deadly), "each costs one more engine in a group, and one alone"
+
+    assert convicted == deadly
+    assert answered == rows - deadly
+
+
+def test_many_suspects_are_tried_a_few_at_a_time_and_few_alone() -> None:
+    books = Suspects()
+    many, few = list(range(100)), list(range(100, 110))
+    assert books.enter(0, many) == books.enter(0, few) == ([], [])
+
+    trials, _ = books.enter(0, many)
+    assert sorted(row for trial in trials for row in trial) == many
+    assert max(map(len, trials)) == TRIED_TOGETHER
+    assert books.enter(0, few) == ([[row] for row in few], [])
+    assert books.enter(1, many) == ([], []), "another pool's engine has not died"
