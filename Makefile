@@ -6,6 +6,9 @@ INSTALLED := $(VENV)/.installed
 TESTS ?= tests
 PROCESSES ?= 2
 
+# Nothing is compiled at installation. Were it never written down, each process would compile vLLM, torch and Ray anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 help: ## This list
