@@ -166,7 +166,7 @@ class Progress:
             "tokens_per_s": f"{tokens:.0f}",
             "cache_hits": f"{cached / prompt:.0%}" if prompt else "-",
             "in_flight": f"{int(totals.get('in_flight', 0))}",
-            "eta": _clock((self._total - done) / rate) if rate else "-",
+            "eta": _clock((self._total - done) / rate) if rate else ("-" if totals else "starting"),
         }
 
 
