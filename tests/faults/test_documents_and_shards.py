@@ -18,7 +18,6 @@ from ner_ray.errors import EXIT_TOO_MANY_ERRORS, InputError, StoppedError
 from ner_ray.pipeline import graph
 from ner_ray.pipeline.annotate import annotate, retry
 from ner_ray.pipeline.generate import GenerateStage
-from ner_ray.pipeline.suspects import TRIED_TOGETHER
 from ner_ray.store.health import status, verify
 from tests.answering import answering
 from tests.replayed import write_corpus, write_shard
@@ -81,12 +80,18 @@ def real(tmp_path: Path) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("engine", "count"), [("known", 14), pytest.param("real", 40, marks=[pytest.mark.faults, pytest.mark.engine])]
+    ("engine", "count", "engines"),
+    [("known", 14, 4), pytest.param("real", 400, 5, marks=[pytest.mark.faults, pytest.mark.engine])],
 )
 def test_documents_that_kill_or_hang_engines_are_quarantined_by_name_and_the_rest_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, engine: str, count: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    engine: str,
+    count: int,
+    engines: int,
 ) -> None:
-    """Of few suspects each is tried alone, of many a few at a time: these cost one engine more."""
+    """Of few suspects in a block each is tried alone, of many a few at a time: these cost one engine more."""
     texts = [f"Ada {number} met Bo." for number in range(count)]
     texts[7], texts[9] = "This is poison.", "They hang on this."
     (tmp_path / "in").mkdir()
@@ -103,7 +108,7 @@ def test_documents_that_kill_or_hang_engines_are_quarantined_by_name_and_the_res
     poisoned = [row for row in rows if "poison" in [error["code"] for error in row["errors"]]]
     assert [(row["doc_id"], row["status"]) for row in poisoned] == [("a:7", "failed"), ("a:9", "failed")]
     assert [row for row in rows if row not in poisoned] == [row for row in expected if row["row_id"] not in (7, 9)]
-    assert summary.counts["engines"] == 4 + (count > TRIED_TOGETHER), "all at once, some at once, each of the two alone"
+    assert summary.counts["engines"] == engines, "they die of all, of a few if these are many, of each of the two alone"
     assert status(str(tmp_path / "run")).errors["poison"] == 2
 
     monkeypatch.undo()  # what was wrong is mended
