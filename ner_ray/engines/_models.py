@@ -120,6 +120,31 @@ def render(tokenizer: Any, prompt: Prompt) -> list[int]:  # transformers' tokeni
     return templated
 
 
+def unrender(core: Any, prompt: Sequence[int], answer: Sequence[int]) -> tuple[str, tuple[int, ...]]:
+    """The text of an answer's tokens, and where in it each of them ends.
+
+    Some decoders treat a text's beginning otherwise than its middle (they leave out a blank), so an answer is decoded
+    as what follows its prompt. A token within a split character ends where the character begins; special
+    tokens have no text, nor has the first half of a character whose other half is missing.
+
+    Args:
+        core: a `tokenizers.Tokenizer`.
+    """
+    from tokenizers.decoders import DecodeStream
+
+    stream = DecodeStream(list(prompt), skip_special_tokens=True)
+    text, ends = "", []
+    for token in answer:
+        try:
+            piece = stream.step(core, token)
+        except Exception:  # noqa: BLE001  # the library raises no other where bytes of no character come together
+            stream = DecodeStream(skip_special_tokens=True)
+            piece = stream.step(core, token)
+        text += piece or ""
+        ends.append(len(text))
+    return text, tuple(ends)
+
+
 def _check_files(name: str, revision: str | None, file: str, what: str) -> None:
     folder = Path(name)
     if folder.is_dir():

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ner_ray.config import EngineConfig, SamplingConfig
-from ner_ray.engines._models import check_model, locate, render
+from ner_ray.engines._models import check_model, locate, render, unrender
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.types import Completion, Prompt
@@ -72,6 +72,9 @@ class VllmEngine:
         with _no_collector():
             self._core: _Core = _start(config, adapters, tensor_parallel)
         self._tokenizer = self._core.tokenizer
+        # vLLM decodes at every step, for log-probabilities each token once more: a tenth of a small model's time. So it
+        # is left to the library beneath, once an answer is whole; some tokenizers have none.
+        self._decoder = getattr(self._tokenizer, "backend_tokenizer", None)
         self._room = self._core.max_model_len
         self._adapters = {adapter: _lora(number, adapter) for number, adapter in enumerate(adapters, start=1)}
         # Speculation samples by other code of vLLM's, which knows nothing of single tokens' log-probabilities.
@@ -91,16 +94,16 @@ class VllmEngine:
         if not tokens:
             raise RequestError("the prompt is empty")
         told = self._first_tokens(prompt.choices)
+        decoder = None if sampling.stop else self._decoder  # vLLM looks for stops in text
+        max_tokens = sampling.longest_answer(len(tokens), prompt.max_tokens, room)
         try:
-            parameters = _parameters(
-                prompt, sampling, sampling.longest_answer(len(tokens), prompt.max_tokens, room), told
-            )
+            parameters = _parameters(prompt, sampling, max_tokens, told, detokenize=decoder is None)
         except _refusals() as error:
             raise RequestError(f"vLLM refuses the request: {error}") from error
         self._served += 1
         lora = self._adapters[adapter] if adapter else None
         output = await self._core.generate(str(self._served), tokens, parameters, lora)
-        return _completions(output, told)
+        return _completions(output, told, decoder)
 
     def encode(self, prompt: Prompt) -> list[int]:
         """The prompt's tokens: chat turns by the model's own template, text as it is, with one BOS where due."""
@@ -363,7 +366,9 @@ def _first_tokens(tokenizer: Any, speculation: int, choices: tuple[str, ...]) ->
     return told if len(told) == len(choices) and not blank else {}
 
 
-def _parameters(prompt: Prompt, sampling: SamplingConfig, max_tokens: int, told: Mapping[int, str]) -> Any:
+def _parameters(
+    prompt: Prompt, sampling: SamplingConfig, max_tokens: int, told: Mapping[int, str], *, detokenize: bool
+) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
@@ -375,6 +380,7 @@ def _parameters(prompt: Prompt, sampling: SamplingConfig, max_tokens: int, told:
             "structured_outputs": StructuredOutputsParams(choice=list(prompt.choices)) if prompt.choices else None,
             "max_tokens": max_tokens,
             "stop": list(sampling.stop) or None,
+            "detokenize": detokenize,
             "logprobs": 0 if sampling.logprobs else None,
         }
     return SamplingParams(
@@ -389,11 +395,11 @@ def _parameters(prompt: Prompt, sampling: SamplingConfig, max_tokens: int, told:
     )
 
 
-def _completions(output: Any, told: Mapping[int, str]) -> tuple[Completion, ...]:
+def _completions(output: Any, told: Mapping[int, str], decoder: Any) -> tuple[Completion, ...]:
     """VLLM's request output; what the prompt cost is booked on the first sample."""
     return tuple(
         replace(
-            _chosen(sample, told) if told else _written(sample),
+            _chosen(sample, told) if told else _written(sample, output.prompt_token_ids, decoder),
             prompt_tokens=0 if number else len(output.prompt_token_ids),
             cached_tokens=0 if number else output.num_cached_tokens or 0,
             output_tokens=len(sample.token_ids),
@@ -402,13 +408,22 @@ def _completions(output: Any, told: Mapping[int, str]) -> tuple[Completion, ...]
     )
 
 
-def _written(sample: Any) -> Completion:
+def _written(sample: Any, prompt: Sequence[int], decoder: Any) -> Completion:
+    """The answer, decoded by `decoder`, or where there is none by vLLM."""
+    text, ends = _decoded(sample, prompt, decoder) if decoder else (sample.text, _token_ends(sample))
     return Completion(
-        text=sample.text,
+        text=text,
         finish_reason=sample.finish_reason or "stop",
-        token_ends=_token_ends(sample),
+        token_ends=ends if sample.logprobs else (),
         logprobs=tuple(sample.logprobs.logprobs) if sample.logprobs else (),
     )
+
+
+def _decoded(sample: Any, prompt: Sequence[int], decoder: Any) -> tuple[str, tuple[int, ...]]:
+    """Text and token ends; the token that ended the answer is one of its tokens, and has no text."""
+    stopped = sample.finish_reason == "stop"
+    text, ends = unrender(decoder, prompt, sample.token_ids[: len(sample.token_ids) - stopped])
+    return text, ends + stopped * (len(text),)
 
 
 def _chosen(sample: Any, told: Mapping[int, str]) -> Completion:

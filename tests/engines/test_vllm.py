@@ -74,6 +74,17 @@ def test_a_temperature_leaves_log_probabilities_as_the_model_has_them(engine: Vl
     assert cold.logprobs == pytest.approx(greedy.logprobs, abs=1e-4)
 
 
+def test_an_answer_reads_as_it_does_where_vllm_decodes_it(engine: VllmEngine) -> None:
+    """It does where it looks for stops. Under a high temperature random weights write bytes that are no characters."""
+    drawn = {"n": 8, "temperature": 2.0, "seed": 5, "max_tokens": 60}
+
+    ours, its = (ask(engine, *TEXTS, **drawn, **more) for more in ({}, {"stop": ["not there at all"]}))
+
+    for sample, other in zip(sum(ours, ()), sum(its, ()), strict=True):
+        assert (sample.text, sample.logprobs) == (other.text, other.logprobs)
+        assert sample.token_ends[-1] == len(sample.text)
+
+
 def test_without_logprobs_none_are_told(engine: VllmEngine) -> None:
     ((answer,),) = ask(engine, TEXT, max_tokens=5, logprobs=False)
 
