@@ -63,11 +63,15 @@ def put_atomically(store: fs.FileSystem, path: str, content: bytes) -> None:
             stream.write(content)
         return
     draft = Path(f"{path}.{uuid.uuid4().hex}.draft")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:  # a disk that is full, say
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def put_json(store: fs.FileSystem, path: str, content: Any) -> None:  # whatever JSON can say

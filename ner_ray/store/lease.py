@@ -33,6 +33,7 @@ _PERIOD_SECONDS = 10.0
 _PATIENCE = 3  # periods without a beat
 _REMOTE_PAUSE_SECONDS = 2.0  # longer than a put takes to be seen
 _LOCAL_PAUSE_SECONDS = 0.05
+_LAST_BEAT_SECONDS = 60.0  # for a beat that is being written while the run ends
 
 
 class Lease:
@@ -73,8 +74,10 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(timeout=self._period)
-        if not self._lost.is_set() and self._is_mine(self._read()):
+        self._thread.join(_LAST_BEAT_SECONDS)
+        if self._thread.is_alive():  # deleted now, the lease would come back with the beat
+            _LOG.warning("lease.left_behind path=%s; its store does not answer", self._path)
+        elif not self._lost.is_set() and self._is_mine(self._read()):
             self._store.delete_file(self._path)
 
     def check(self) -> None:
