@@ -219,7 +219,8 @@ def demo(
         summary = run(load(AnnotateConfig, "annotate/demo", [f"output.path={out}", *(overrides or [])]))
     from ner_ray.report import entity_table, export_run
 
-    page = export_run(str(out), "html", str(out / "page.html"))
+    page = out / "page.html"
+    export_run(str(out), "html", str(page))
     if not as_json:
         typer.echo(entity_table(str(out)))
     _show(summary, as_json=as_json)
@@ -406,19 +407,28 @@ def export(
     run: Annotated[str, typer.Argument(help="The run directory.")],
     out: Annotated[str, typer.Argument(help="The file to write.")],
     form: Annotated[
-        str, typer.Option("--format", help="parquet or jsonl (all columns, any store), html, conll, label_studio, ...")
+        str,
+        typer.Option(
+            "--format",
+            help="html, conll, spacy, huggingface, label_studio: a local file; parquet, jsonl: all columns, any store.",
+        ),
     ] = "html",
+    as_json: AsJson = False,
 ) -> None:
-    """Write a run's committed documents in another form."""
+    """Write a run's committed documents in another form, and say how many entities that form cannot hold.
+
+    For example: ner-ray export runs/news news.spacy --format spacy
+    """
     if form in ("parquet", "jsonl"):
         from ner_ray.store import rows
 
         write = rows.write_parquet if form == "parquet" else rows.write_jsonl
-        typer.echo(f"{write(run, out)} rows in {out}")
-        return
-    from ner_ray.report import export_run
+        written = {"rows": write(run, out)}
+    else:
+        from ner_ray.report import export_run
 
-    typer.echo(export_run(run, form, out))
+        written = asdict(export_run(run, form, out))
+    _print_fields(written | {"file": out}, as_json=as_json)
 
 
 class Job(StrEnum):

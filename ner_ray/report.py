@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ner_ray import plugins, schema
 from ner_ray.errors import RunError
+from ner_ray.export.base import Exported
 from ner_ray.store.run import RunDirectory
 from ner_ray.types import Annotation, Document
 
@@ -162,12 +163,12 @@ def _add_entity(table: Table, doc_id: str, entity: Mapping[str, Any]) -> None:
     table.add_row(escape(doc_id), place, escape(entity["text"]), escape(entity["label"]), score, entity["status"])
 
 
-def export_run(run: str, format_name: str, out: str) -> str:
-    """Writes a run's committed documents in another form, and says where.
+def export_run(run: str, format_name: str, out: str) -> Exported:
+    """Writes a run's committed documents in another form.
 
     Args:
         run: the run directory.
-        format_name: a module of `ner_ray/export`, such as `html`, `conll`, `label_studio`.
+        format_name: a module of `ner_ray/export`, such as `html` or `conll`.
         out: the file to write.
 
     Raises:
@@ -177,8 +178,9 @@ def export_run(run: str, format_name: str, out: str) -> str:
     exporter = plugins.load("export", format_name)
     record = RunDirectory(run).record()
     figures = _figures(record)
-    exporter.write(_documents(run, record), out, **_page_words(run, figures) if format_name == "html" else {})
-    return out
+    words = _page_words(run, figures) if format_name == "html" else {}
+    written: Exported = exporter.write(_documents(run, record), out, **words)
+    return written
 
 
 def _page_words(run: str, figures: Mapping[str, str]) -> dict[str, Any]:

@@ -265,7 +265,7 @@ def test_a_run_is_planned_watched_checked_and_copied(tmp_path: Path) -> None:
     run = str(tmp_path / "run")
     config = tmp_path / "job.yaml"
     config.write_text("labels: [person, place]\nfamily: gner\nengine: {name: replay}\n")
-    words = [str(config), f"input.path={tmp_path / 'in'}", f"output.path={run}"]
+    words = [str(config), f"input.path={tmp_path / 'in'}", "input.keep=[text]", f"output.path={run}"]
 
     planned = json.loads(ner_ray("plan", *words, "--json").stdout)
     assert (planned["shards"], planned["rows"], planned["waves"]) == (2, 40, 1)
@@ -278,8 +278,10 @@ def test_a_run_is_planned_watched_checked_and_copied(tmp_path: Path) -> None:
     assert "40 rows, 0 findings" in ner_ray("verify", run).stdout
     assert ner_ray("retry", run, "--code", "poison").returncode == 2
 
-    assert "40 rows" in ner_ray("export", run, str(tmp_path / "all.jsonl"), "--format", "jsonl").stdout
-    assert "40 rows" in ner_ray("export", run, str(tmp_path / "all.parquet"), "--format", "parquet").stdout
+    for form, counted in (("jsonl", ("rows", 40)), ("parquet", ("rows", 40)), ("conll", ("documents", 40))):
+        file = str(tmp_path / f"all.{form}")
+        told = json.loads(ner_ray("export", run, file, "--format", form, "--json").stdout)
+        assert {counted, ("file", file)} <= told.items()
     lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     assert lines == pq.read_table(tmp_path / "all.parquet").to_pylist()
 

@@ -1,0 +1,57 @@
+"""What exporters share whose format is a row of tokens: tokens that no entity's edge cuts, and tags in BIO.
+
+Tokens are those of `ner_ray.text.tokens`, cut where an entity begins or ends inside one, so that every entity is told
+exactly. BIO cannot tell of entities that overlap: of those the one that begins first stays, and of two that begin
+together the longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ner_ray.text import tokens
+from ner_ray.types import Entity
+
+OUTSIDE = "O"
+
+
+def flat(entities: Iterable[Entity]) -> list[Entity]:
+    """Those that stay where none may overlap, in the order of the text."""
+    kept: list[Entity] = []
+    for entity in sorted(entities, key=lambda entity: (entity.start, -entity.end)):
+        if not kept or entity.start >= kept[-1].end:
+            kept.append(entity)
+    return kept
+
+
+def pieces(text: str, entities: Iterable[Entity]) -> Iterator[tuple[int, int]]:
+    """The half-open places of tokens, cut at the edges of entities."""
+    edges = iter(sorted({edge for entity in entities for edge in (entity.start, entity.end)}))
+    edge = next(edges, None)
+    for start, end in tokens.spans(text):
+        while edge is not None and edge < end:
+            if edge > start:
+                yield start, edge
+                start = edge  # noqa: PLW2901 - the rest of the token
+            edge = next(edges, None)
+        yield start, end
+
+
+def tagged(text: str, entities: Sequence[Entity]) -> Iterator[tuple[int, int, str]]:
+    """Each token's place with its tag; `entities` are sorted and do not overlap."""
+    waiting = iter(entities)
+    entity = next(waiting, None)
+    began = False
+    for start, end in pieces(text, entities):
+        while entity and entity.end <= start:
+            entity, began = next(waiting, None), False
+        if entity and entity.start <= start:
+            yield start, end, f"{'I' if began else 'B'}-{entity.label}"
+            began = True
+        else:
+            yield start, end, OUTSIDE
+
+
+def storable(text: str) -> str:
+    """The text in code points that UTF-8 can hold, one for one: halves of surrogate pairs become question marks."""
+    return text.encode(errors="replace").decode()

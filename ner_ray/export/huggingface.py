@@ -1,0 +1,107 @@
+"""Hugging Face: a Parquet file that `datasets.load_dataset("parquet", data_files=path)` reads with its features.
+
+The columns are those of token classification: `tokens`, and `ner_tags` in BIO (class labels with sorted names, so that
+runs which found the same labels agree). `starts` tells where in `text` a token begins; `entities` has all of them, also
+those that BIO cannot tell. Of a document that failed nothing is known: it has no tokens.
+https://huggingface.co/docs/datasets/about_dataset_features
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ner_ray.errors import ConfigError
+from ner_ray.export._tags import OUTSIDE, flat, storable, tagged
+from ner_ray.export.base import Exported
+from ner_ray.types import Annotation, Document, DocumentStatus, Entity
+
+_BATCH_ROWS = 256
+_ENTITY = {"start": "int64", "end": "int64", "text": "string", "label": "string", "score": "float64"}
+
+
+def write(documents: Iterable[tuple[Document, Annotation]], path: str | Path) -> Exported:
+    """Writes the documents, twice: which labels there are is known at their end, and features stand before them.
+
+    Raises:
+        ConfigError: datasets is not installed.
+    """
+    with_names = _schema([])
+    waiting = iter(documents)
+    count = entities = 0
+    labels: set[str] = set()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
+        draft = Path(folder) / "draft.parquet"
+        with pq.ParquetWriter(draft, with_names) as file:
+            while some := list(islice(waiting, _BATCH_ROWS)):
+                rows = [_row(document, annotation) for document, annotation in some]
+                file.write_table(pa.Table.from_pylist(rows, schema=with_names))
+                count, entities = count + len(rows), entities + sum(len(row["entities"]) for row in rows)
+                labels |= {one["label"] for row in rows for one in row["entities"]}
+        _number_tags(draft, Path(path), [OUTSIDE, *(f"{mark}-{label}" for label in sorted(labels) for mark in "BI")])
+    return Exported(count, entities)
+
+
+def _schema(tags: Sequence[str]) -> pa.Schema:
+    """With the features that datasets looks for; tags are strings as long as their names are not known."""
+    try:
+        from datasets import ClassLabel, Features, List, Value
+    except ImportError as error:
+        raise ConfigError("datasets is not installed", hint="pip install 'ner-ray[export]'") from error
+    features = {
+        "doc_id": Value("string"),
+        "text": Value("string"),
+        "status": Value("string"),
+        "tokens": List(Value("string")),
+        "starts": List(Value("int64")),
+        "ner_tags": List(ClassLabel(names=list(tags)) if tags else Value("string")),
+        "entities": List({name: Value(kind) for name, kind in _ENTITY.items()}),
+    }
+    return Features(features).arrow_schema
+
+
+def _row(document: Document, annotation: Annotation) -> dict[str, Any]:
+    text = storable(document.text)
+    failed = annotation.status is DocumentStatus.FAILED
+    tokens = [] if failed else list(tagged(text, flat(annotation.entities)))
+    return {
+        "doc_id": storable(document.doc_id),
+        "text": text,
+        "status": annotation.status.value,
+        "tokens": [text[start:end] for start, end, _ in tokens],
+        "starts": [start for start, *_ in tokens],
+        "ner_tags": [storable(tag) for *_, tag in tokens],
+        "entities": [_entity(one, text) for one in annotation.entities],
+    }
+
+
+def _entity(entity: Entity, text: str) -> dict[str, Any]:
+    return {
+        "start": entity.start,
+        "end": entity.end,
+        "text": text[entity.start : entity.end],
+        "label": storable(entity.label),
+        "score": entity.score,
+    }
+
+
+def _number_tags(draft: Path, path: Path, tags: Sequence[str]) -> None:
+    """Copies a file, with tags by their place among all tags in place of their names."""
+    schema = _schema(tags)
+    column = schema.get_field_index("ner_tags")
+    with pq.ParquetFile(draft) as named, pq.ParquetWriter(path, schema, compression="zstd") as numbered:
+        for batch in named.iter_batches(_BATCH_ROWS):
+            written = batch.column(column)
+            numbers = pc.index_in(written.flatten(), value_set=pa.array(tags, pa.string())).cast(pa.int64())
+            offsets = pc.subtract(written.offsets, written.offsets[0])
+            arrays = [*batch.columns]
+            arrays[column] = pa.ListArray.from_arrays(offsets, numbers)
+            numbered.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))

@@ -1,0 +1,86 @@
+"""spaCy: a `DocBin`, for `spacy train`, or to be read with `DocBin().from_disk(path).get_docs(nlp.vocab)`.
+
+`doc.text` is the document's text, and `doc.user_data` has its `doc_id` and `status`. `doc.ents`, which must not
+overlap, has the entities that begin first, and of those the longest; `doc.spans["sc"]`, where spaCy's span categorizer
+looks, has them all, with their scores in its `attrs` (NaN where unknown). Tokens end where an entity does, so that each
+can be told. Of a document that failed nothing is known: its tokens are marked as missing, which a trainer passes over.
+
+A `DocBin` is read whole, and is in memory while it is made. https://spacy.io/api/docbin
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ner_ray.errors import ConfigError
+from ner_ray.export._tags import flat, pieces, storable
+from ner_ray.export.base import Exported
+from ner_ray.types import Annotation, Document, DocumentStatus, Entity
+
+_SPANS = "sc"
+
+
+def write(documents: Iterable[tuple[Document, Annotation]], path: str | Path) -> Exported:
+    """Writes the documents; counts as left out what begins or ends with white space.
+
+    Raises:
+        ConfigError: spaCy is not installed.
+    """
+    try:
+        from spacy.tokens import DocBin
+        from spacy.vocab import Vocab
+    except ImportError as error:
+        raise ConfigError("spacy is not installed", hint="pip install 'ner-ray[export]'") from error
+    found = DocBin(attrs=["ORTH", "SPACY", "ENT_IOB", "ENT_TYPE"], store_user_data=True)
+    vocab = Vocab()
+    count = entities = left_out = 0
+    for document, annotation in documents:
+        doc = _doc(document, annotation, vocab)
+        found.add(doc)
+        told = len(doc.spans[_SPANS])
+        count, entities, left_out = count + 1, entities + told, left_out + len(annotation.entities) - told
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    found.to_disk(path)
+    return Exported(count, entities, left_out)
+
+
+def _doc(document: Document, annotation: Annotation, vocab: Any) -> Any:  # spaCy's vocabulary and document
+    from spacy.tokens import Doc
+
+    text = storable(document.text)
+    words = list(_words(text, annotation.entities))
+    begins = {start: number for number, (start, _, _) in enumerate(words)}
+    ends = {end: number + 1 for number, (_, end, _) in enumerate(words)}
+    told = [one for one in annotation.entities if one.start in begins and one.end in ends]
+    doc = Doc(vocab, words=[text[start:end] for start, end, _ in words], spaces=[blank for *_, blank in words])
+    spans = {one: _span(doc, one, begins, ends) for one in told}
+    doc.set_ents(
+        [spans[one] for one in flat(told)],
+        default="missing" if annotation.status is DocumentStatus.FAILED else "outside",
+    )
+    doc.spans[_SPANS] = [spans[one] for one in told]
+    doc.spans[_SPANS].attrs["scores"] = [math.nan if one.score is None else one.score for one in told]
+    doc.user_data |= {"doc_id": storable(document.doc_id), "status": annotation.status.value}
+    return doc
+
+
+def _span(doc: Any, entity: Entity, begins: Mapping[int, int], ends: Mapping[int, int]) -> Any:  # spaCy's
+    from spacy.tokens import Span
+
+    return Span(doc, begins[entity.start], ends[entity.end], storable(entity.label))
+
+
+def _words(text: str, entities: Iterable[Entity]) -> Iterator[tuple[int, int, bool]]:
+    """Tokens as spaCy has them, together the whole text: places, and whether a blank follows that belongs to none."""
+    last = None
+    end = 0
+    for start, stop in [*pieces(text, entities), (len(text), len(text))]:
+        blank = text[end : end + 1] == " " and last is not None and end < start
+        if last:
+            yield *last, blank
+        if end + blank < start:
+            yield end + blank, start, False
+        last, end = (start, stop), stop
