@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 
 from ner_ray import __version__
@@ -29,7 +30,7 @@ from ner_ray.schema import ROW_ID
 from ner_ray.store.lease import Lease
 from ner_ray.store.run import RunDirectory, Wave
 from ner_ray.store.shards import Shard, list_shards
-from ner_ray.store.wave_files import Ids
+from ner_ray.store.wave_files import Ids, Layout
 
 _LOG = logging.getLogger(__name__)
 
@@ -149,6 +150,7 @@ def _run_waves(job: _Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
     scoreboard = start_scoreboard()
     suspects = None if job.plan.replays else start_suspects()
     output = job.plan.config.output
+    layout = Layout(output.min_rows_per_file, output.max_rows_per_file, output.row_group_rows)
     done = sum(job.run.resume(wave) for wave in waves)
     total = sum(wave.rows for wave in waves)
     before: dict[str, float] = {}
@@ -160,7 +162,7 @@ def _run_waves(job: _Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
             totals = _settled(scoreboard)
             counts = {name: value - before.get(name, 0) for name, value in totals.items()}
             counts["seconds"] = round(time.monotonic() - began, 3)
-            job.run.commit(wave, counts, output.min_rows_per_file, output.max_rows_per_file, lease.check)
+            job.run.commit(wave, counts, layout, lease.check)
             _LOG.info("wave.committed wave=%d rows=%d", wave.number, wave.rows)
             before = totals
     return before
@@ -180,13 +182,15 @@ def _run_wave(job: _Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  #
 
 def _failed(run: RunDirectory, codes: Sequence[str]) -> Ids:
     """The ids of committed rows with errors of some codes, or of any."""
-    rows = run.dataset().to_table(columns=[ROW_ID, "errors"])
     wanted = set(codes)
-    ids = [
-        row_id
-        for row_id, errors in zip(rows[ROW_ID].to_pylist(), rows["errors"].to_pylist(), strict=True)
-        if any(not wanted or error["code"] in wanted for error in errors or ())
-    ]
+    ids: list[int] = []
+    for batch in run.dataset().to_batches(columns=[ROW_ID, "errors"]):
+        bad = batch.filter(pc.greater(pc.list_value_length(batch["errors"]), 0))
+        ids += [
+            row_id
+            for row_id, errors in zip(bad[ROW_ID].to_pylist(), bad["errors"].to_pylist(), strict=True)
+            if any(not wanted or error["code"] in wanted for error in errors)
+        ]
     if not ids:
         raise RunError(
             f"no committed document of {run.uri} has such an error",

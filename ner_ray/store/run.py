@@ -17,7 +17,7 @@ Its manifest then names, beside its own files, those that it supersedes; what el
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,9 +31,11 @@ from ner_ray.errors import InputError, RunError
 from ner_ray.store.shards import Shard
 from ner_ray.store.wave_files import (
     Ids,
+    Layout,
     OutputFile,
     compact,
     count_errors,
+    grouped,
     tidy,
     without,
     write_checkpoint,
@@ -42,6 +44,7 @@ from ner_ray.uris import get_json, join, open_store, put_json
 
 ROW_BITS = 40  # of a row id; the shard's ordinal stands above
 _READERS = 16
+_AS_WRITTEN = Layout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ class RunDirectory:
         fresh = [shard for shard in good if shard.rows and shard.uri not in current]
         ordinal = 1 + max((numbered.ordinal for wave in waves for numbered in wave.shards), default=-1)
         numbered = [NumberedShard(ordinal + offset, shard) for offset, shard in enumerate([*changed, *fresh])]
-        for group in _groups(numbered, rows_per_wave):
+        for group in grouped(numbered, lambda one: one.rows, rows_per_wave):
             replaces = tuple(current[one.shard.uri].ordinal for one in group if one.shard.uri in current)
             waves.append(Wave(len(waves), tuple(group), replaces))
             if freeze:
@@ -204,7 +207,11 @@ class RunDirectory:
         return sum(len(file.ids) for file in files)
 
     def commit(
-        self, wave: Wave, counts: Mapping[str, Any], least_rows: int = 0, most_rows: int = 1_000_000, check: Any = None
+        self,
+        wave: Wave,
+        counts: Mapping[str, Any],
+        layout: Layout = _AS_WRITTEN,
+        check: Callable[[], None] | None = None,
     ) -> None:
         """Makes a complete wave visible.
 
@@ -215,8 +222,7 @@ class RunDirectory:
 
         Args:
             counts: what the wave's work came to, for the manifest.
-            least_rows: files of fewer rows are joined.
-            most_rows: of a joined file.
+            layout: of the files.
             check: called without arguments right before the manifest is written, to stop a driver that has lost its
                 lease.
 
@@ -226,7 +232,7 @@ class RunDirectory:
         folder = self.data_path(wave)
         files = tidy(self.store, folder)
         _check_ids(wave, files)
-        files = compact(self.store, files, folder, least_rows, most_rows)
+        files = compact(self.store, files, folder, layout)
         superseded, rests = self._superseded(wave)
         manifest = {
             "wave": wave.number,
@@ -325,17 +331,6 @@ def _check_changed(changed: Sequence[Shard], is_open: set[str], on_change: str) 
             f"{changed[0].uri} has changed since it was annotated ({len(changed)} such)",
             hint="input.on_change=reprocess annotates it anew and takes its former rows out",
         )
-
-
-def _groups(shards: Sequence[NumberedShard], rows: int) -> Iterable[list[NumberedShard]]:
-    group: list[NumberedShard] = []
-    for numbered in shards:
-        if group and sum(one.rows for one in group) + numbered.rows > rows:
-            yield group
-            group = []
-        group.append(numbered)
-    if group:
-        yield group
 
 
 def _wave_to_dict(wave: Wave) -> dict[str, Any]:

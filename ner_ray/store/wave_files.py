@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +30,17 @@ _LOG = logging.getLogger(__name__)
 
 _READERS = 16
 
+_T = TypeVar("_T")
 Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Files of fewer than `least_rows` are joined, to `most_rows` at most, in row groups of `group_rows`."""
+
+    least_rows: int = 0
+    most_rows: int = 1_000_000
+    group_rows: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +98,45 @@ def _ids(store: fs.FileSystem, path: str) -> Any:
 
 def _rewritten(store: fs.FileSystem, path: str, keep: NDArray[np.bool_], folder: str) -> list[OutputFile]:
     """A file without some of its rows, in another file; the old one goes when the new one is whole."""
-    files = (
-        [write_rows(store, folder, pq.read_table(path, filesystem=store).filter(pa.array(keep)))] if keep.any() else []
-    )
+    files = [_copy(store, path, pa.array(keep), folder)] if keep.any() else []
     store.delete_file(path)
     return files
 
 
-def write_rows(store: fs.FileSystem, folder: str, rows: pa.Table) -> OutputFile:
-    """Writes rows as one more file of a folder."""
+def _copy(store: fs.FileSystem, path: str, keep: Any, folder: str) -> OutputFile:  # Arrow's array of bool
+    """Some of a file's rows in another file of `folder`, in row groups of the same size."""
+    with pq.ParquetFile(path, filesystem=store) as file:
+        rows = file.read().filter(keep)
+        return write_rows(store, folder, [rows], file.metadata.row_group(0).num_rows)
+
+
+def write_rows(store: fs.FileSystem, folder: str, rows: Iterable[pa.Table], group_rows: int) -> OutputFile:
+    """Writes tables of rows, at least one, as one more file of a folder."""
     store.create_dir(folder, recursive=True)
     path = join(folder, f"part-{uuid.uuid4().hex}.parquet")
-    with store.open_output_stream(path) as stream:
-        pq.write_table(rows, stream, compression="zstd", write_page_checksum=True)
-    return OutputFile(path, store.get_file_info(path).size, rows[ROW_ID].to_numpy())
+    tables = _regrouped(rows, group_rows)
+    first = next(tables)
+    ids = []
+    with (
+        store.open_output_stream(path) as stream,
+        pq.ParquetWriter(stream, first.schema, compression="zstd", write_page_checksum=True) as file,
+    ):
+        for table in chain([first], tables):
+            file.write_table(table, row_group_size=group_rows)
+            ids.append(table[ROW_ID].to_numpy())
+    return OutputFile(path, store.get_file_info(path).size, np.concatenate(ids))
+
+
+def _regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables that make whole row groups, as far as there are so many."""
+    pending: list[pa.Table] = []
+    for table in tables:
+        pending.append(table)
+        if sum(map(len, pending)) >= rows:
+            yield pa.concat_tables(pending)
+            pending = []
+    if pending:
+        yield pa.concat_tables(pending)
 
 
 def write_checkpoint(store: fs.FileSystem, folder: str, files: Sequence[OutputFile]) -> None:
@@ -115,23 +151,30 @@ def write_checkpoint(store: fs.FileSystem, folder: str, files: Sequence[OutputFi
         pq.write_table(pa.table({ROW_ID: ids}), stream)
 
 
-def compact(store: fs.FileSystem, files: list[OutputFile], folder: str, least: int, most: int) -> list[OutputFile]:
-    """Joins files of fewer than `least` rows into some of at most `most`; the small ones go afterwards."""
-    small = [file for file in files if len(file.ids) < least]
+def compact(store: fs.FileSystem, files: list[OutputFile], folder: str, layout: Layout) -> list[OutputFile]:
+    """Joins small files, of which no more are in memory than a row group takes; the small ones go afterwards."""
+    small = [file for file in files if len(file.ids) < layout.least_rows]
     if len(small) < 2:  # one alone has nothing to be joined with
         return files
-    joined: list[OutputFile] = []
-    pending: list[pa.Table] = []
-    for file in small:
-        table = pq.read_table(file.path, filesystem=store)
-        if pending and sum(len(one) for one in pending) + len(table) > most:
-            joined.append(write_rows(store, folder, pa.concat_tables(pending)))
-            pending = []
-        pending.append(table)
-    joined.append(write_rows(store, folder, pa.concat_tables(pending)))
+    joined = []
+    for group in grouped(small, lambda file: len(file.ids), layout.most_rows):
+        tables = (pq.read_table(file.path, filesystem=store) for file in group)
+        joined.append(write_rows(store, folder, tables, layout.group_rows))
     for file in small:
         store.delete_file(file.path)
-    return [file for file in files if len(file.ids) >= least] + joined
+    return [file for file in files if len(file.ids) >= layout.least_rows] + joined
+
+
+def grouped(items: Iterable[_T], size: Callable[[_T], int], most: int) -> Iterator[list[_T]]:
+    """Neighbours in groups of at most `most` together; one that is larger makes a group of its own."""
+    group: list[_T] = []
+    for item in items:
+        if group and sum(map(size, group)) + size(item) > most:
+            yield group
+            group = []
+        group.append(item)
+    if group:
+        yield group
 
 
 def count_errors(store: fs.FileSystem, files: Sequence[OutputFile]) -> dict[str, int]:
@@ -161,5 +204,5 @@ def without(store: fs.FileSystem, paths: Sequence[str], ids: Ids, folder: str) -
             continue
         touched.append(path)
         if not pc.all(gone).as_py():
-            rests.append(write_rows(store, folder, pq.read_table(path, filesystem=store).filter(pc.invert(gone))))
+            rests.append(_copy(store, path, pc.invert(gone), folder))
     return touched, rests

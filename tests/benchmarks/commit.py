@@ -22,6 +22,7 @@ from ner_ray import schema
 from ner_ray.store.health import status, verify
 from ner_ray.store.run import RunDirectory, Wave
 from ner_ray.store.shards import Shard, list_shards
+from ner_ray.store.wave_files import Layout
 
 ROWS_PER_FILE = 10_000
 
@@ -56,7 +57,7 @@ def by_rows(sizes: list[int]) -> dict[str, list[float]]:
             (wave,) = run.plan([Shard("/corpus/a.parquet", 1, 1, rows)], rows)
             write_wave(run, wave)
             times["resume"].append(timed(lambda run=run, wave=wave: run.resume(wave)))
-            times["commit"].append(timed(lambda run=run, wave=wave: run.commit(wave, {}, 1000)))
+            times["commit"].append(timed(lambda run=run, wave=wave: run.commit(wave, {}, Layout(1000))))
             times["verify"].append(timed(lambda name=name: verify(name)))
     return times
 

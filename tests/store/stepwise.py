@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from ner_ray.store import run, wave_files
 from ner_ray.store.run import RunDirectory
+from ner_ray.store.wave_files import Layout
 
 last = int(sys.argv[1])
 reached: list[int] = []
@@ -52,5 +53,5 @@ for module, names in (
 ):
     for name in names:
         setattr(module, name, with_steps(getattr(module, name)))
-directory.commit(wave, {}, least_rows=6, most_rows=9)
+directory.commit(wave, {}, Layout(least_rows=6, most_rows=9))
 print("committed after", len(reached), "steps")

@@ -14,6 +14,7 @@ from ner_ray.errors import InputError, LeaseError, RunError
 from ner_ray.store.health import status, verify
 from ner_ray.store.run import RunDirectory, Wave
 from ner_ray.store.shards import Shard
+from ner_ray.store.wave_files import Layout
 
 
 def shard(name: str, rows: int = 3, problem: str = "") -> Shard:
@@ -154,9 +155,11 @@ def test_small_files_are_joined_and_large_ones_left(tmp_path: Path) -> None:
     for number in range(20):
         write_more(run, wave, [ids[10 + number]], f"small{number}")
 
-    run.commit(wave, {}, least_rows=8, most_rows=12)
+    run.commit(wave, {}, Layout(least_rows=8, most_rows=12, group_rows=5))
 
-    assert sorted(file["rows"] for file in run.manifests()[0]["files"]) == [8, 10, 12]
+    files = [pq.ParquetFile(path).metadata for path in run.files()]
+    groups = [[file.row_group(number).num_rows for number in range(file.num_row_groups)] for file in files]
+    assert sorted(groups) == [[5, 3], [5, 5, 2], [10]]
     assert large.exists()
     assert sorted(marks(run)) == ids
 
@@ -248,7 +251,7 @@ def test_a_reader_beside_a_writer_sees_whole_waves_only(tmp_path: Path) -> None:
             ids = ids_of(wave)
             for part in range(0, len(ids), 3):
                 write_more(run, wave, ids[part : part + 3], f"{part}")
-            run.commit(wave, {}, least_rows=4)
+            run.commit(wave, {}, Layout(least_rows=4))
 
     thread = threading.Thread(target=write_all)
     thread.start()
