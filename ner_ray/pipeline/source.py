@@ -7,10 +7,10 @@ the job.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ray.data import Datasource, ReadTask
@@ -164,12 +164,11 @@ def _corrupt_rows(
     return with_column(table, PROBLEMS, pa.list_(PROBLEM), [[problem]] * table.num_rows)
 
 
-def _rows(
-    batch: pa.Table, numbered: NumberedShard, numbers: Sequence[int], columns: Columns, schema: pa.Schema
-) -> pa.Table:
+def _rows(batch: pa.Table, numbered: NumberedShard, place: range, columns: Columns, schema: pa.Schema) -> pa.Table:
+    numbers: Sequence[int] = place
     if numbered.chosen is not None:
-        chosen = np.isin(numbers, numbered.chosen)
-        batch, numbers = batch.filter(pa.array(chosen)), np.array(numbers)[chosen].tolist()
+        numbers = numbered.chosen[bisect_left(numbered.chosen, place.start) : bisect_left(numbered.chosen, place.stop)]
+        batch = batch.take(pa.array([number - place.start for number in numbers], pa.int64()))
     texts, problems = _texts(batch[columns.text], columns.max_characters)
     table = {
         ROW_ID: pa.array([numbered.first_row_id() + number for number in numbers], pa.int64()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,6 +43,21 @@ def test_ranges_that_partition_a_shard_give_each_row_once_with_its_own_id(
     assert [row[TEXT] for row in found] == texts
     assert [row[ROW_ID] for row in found] == [(3 << 40) + number for number in range(rows)]
     assert [row["doc_id"] for row in found] == [f"shard:{number}" for number in range(rows)]
+
+
+@given(rows=st.integers(1, 600), row_group=st.integers(1, 400), data=st.data())
+def test_of_a_shard_that_is_read_for_some_rows_these_alone_come(
+    tmp_path_factory: pytest.TempPathFactory, rows: int, row_group: int, data: st.DataObject
+) -> None:
+    chosen = tuple(sorted(data.draw(st.sets(st.integers(0, rows - 1), max_size=20))))
+    cut = data.draw(st.integers(0, rows))
+    table = pa.table({"text": [f"text {number}" for number in range(rows)]})
+    shard = replace(numbered(table, tmp_path_factory.mktemp("shard"), row_group), chosen=chosen)
+
+    found = [*read(shard, 0, cut), *read(shard, cut, rows)]
+
+    assert [row[TEXT] for row in found] == [f"text {number}" for number in chosen]
+    assert [row[ROW_ID] for row in found] == shard.row_ids().tolist()
 
 
 def test_text_that_is_null_too_long_or_no_utf8_is_a_row_with_a_problem(tmp_path: Path) -> None:
