@@ -149,7 +149,9 @@ def preview(
 
 @app.command()
 def status(run: Run, as_json: AsJson = False) -> None:
-    """Show how far a run is, from its directory alone: rows done and open, errors by code, rate, time left.
+    """Show how far a run is, from its directory alone: rows done and open, rate, time left, errors by code, entities.
+
+    `drift` names labels that the last wave found at least twice, or at most half, as often as the waves before it.
 
     For example: ner-ray status s3://runs/news
     """

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -29,6 +30,7 @@ _UNBROKEN = 10_000  # characters: a path stays on its line, to be copied
 _SHOWN = 2  # exchanges of a role
 _CHARACTERS = 600  # of a text
 _ENTITIES = 30  # of a document
+_LABELS = 12
 _BATCH_ROWS = 256
 _SORTED_ROWS = 10_000
 
@@ -67,8 +69,15 @@ def status_table(status: Status) -> str:
         table.add_row("rows/s", f"{status.rate:.1f}")
     if status.eta:
         table.add_row("time left", str(timedelta(seconds=round(status.eta))))
-    for code, count in sorted(status.errors.items(), key=lambda item: -item[1]):
+    for code, count in status.errors.items():
         table.add_row("error", f"{escape(code)}: {count:,} documents")
+    for label, count in islice(status.labels.items(), _LABELS):
+        table.add_row("entities", f"{escape(label)}: {count:,}")
+    if len(status.labels) > _LABELS:
+        table.add_row("entities", f"… and of {len(status.labels) - _LABELS:,} labels more")
+    for label, one in islice(status.drift.items(), _LABELS):
+        rates = f"{one.last:,.1f} in 1,000 documents of the last wave, {one.before:,.1f} before"
+        table.add_row("drift", f"{escape(label)}: {rates}")
     for uri, problem in status.quarantined.items():
         table.add_row("not readable", escape(f"{uri}: {problem}"))
     return _text(table)

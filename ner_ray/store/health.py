@@ -15,8 +15,10 @@ from pyarrow import fs
 
 from ner_ray.errors import RunError
 from ner_ray.schema import ROW_ID
+from ner_ray.store.drift import Drift, drift
 from ner_ray.store.lease import holder_of
 from ner_ray.store.run import ROW_BITS, RunDirectory, Wave
+from ner_ray.store.shards import Shard
 from ner_ray.store.wave_files import read_ids
 
 _READERS = 8
@@ -29,9 +31,11 @@ class Status:
     Attributes:
         waves: planned ones.
         committed: waves that readers see.
-        rows: of all planned waves.
-        done: rows of committed waves, and those of open ones that are written.
+        rows: of all shards in planned waves.
+        done: those that are committed or written, and not to be tried again.
         errors: committed documents by error code; a document may have several.
+        labels: committed entities by label, the commonest first.
+        drift: labels that the last wave found much more or less often than the waves before.
         quarantined: input files that cannot be read, with the reason, as of the last run.
         rate: committed rows a second of the time that their waves took; None before the first.
         eta: seconds that the open rows will take at that rate; None where there is none.
@@ -44,6 +48,8 @@ class Status:
     rows: int
     done: int
     errors: dict[str, int]
+    labels: dict[str, int]
+    drift: dict[str, Drift]
     quarantined: dict[str, str]
     rate: float | None
     eta: float | None
@@ -67,23 +73,36 @@ def status(uri: str) -> Status:
         raise RunError(f"there is no run in {uri}")
     numbers = {manifest["wave"] for manifest in manifests}
     waiting = [wave for wave in waves if wave.number not in numbers]
-    committed = sum(manifest["rows"] for manifest in manifests)
-    written = sum(_written(run, wave) for wave in waiting)
-    rows = committed + sum(wave.rows for wave in waiting)
+    left = sum(wave.rows - _written(run, wave) for wave in waiting)
+    rows = sum(shard.rows for shard in _current_shards(waves).values())
     rate = _rate(manifests)
+    files = run.described_files()
     return Status(
         run=run.uri,
         waves=len(waves),
         committed=len(manifests),
         rows=rows,
-        done=committed + written,
-        errors=dict(sum((Counter(one.get("errors", {})) for one in manifests), Counter())),
+        done=rows - left,
+        errors=_sum(files, "errors"),
+        labels=_sum(files, "labels"),
+        drift=drift(waves, manifests),
         quarantined=record.get("last", {}).get("quarantined", {}),
         rate=rate,
-        eta=(rows - committed - written) / rate if rate else None,
+        eta=left / rate if rate else None,
         driver=holder_of(run.store, run.path),
         last_commit=max((one["committed"] for one in manifests if "committed" in one), default=None),
     )
+
+
+def _current_shards(waves: Sequence[Wave]) -> dict[int, Shard]:
+    """By their ordinals, without those that other waves replace."""
+    gone = {ordinal for wave in waves for ordinal in wave.replaces}
+    return {one.ordinal: one.shard for wave in waves for one in wave.shards if one.ordinal not in gone}
+
+
+def _sum(files: Sequence[dict[str, Any]], what: str) -> dict[str, int]:
+    counts = sum((Counter[str](file.get(what, {})) for file in files), Counter[str]())
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _written(run: RunDirectory, wave: Wave) -> int:
@@ -141,8 +160,7 @@ def _compare(run: RunDirectory, found: Any) -> list[Finding]:
     """Rows in against rows out, shard by shard."""
     done = run.committed()
     waves = [wave for wave in run.waves() if wave.number in done]
-    gone = {ordinal for wave in waves for ordinal in wave.replaces}
-    shards = {one.ordinal: one.shard for wave in waves for one in wave.shards if one.ordinal not in gone}
+    shards = _current_shards(waves)
     ordinals, counts = np.unique(found >> ROW_BITS, return_counts=True)
     out = dict(zip(ordinals.tolist(), counts.tolist(), strict=True))
     findings = [

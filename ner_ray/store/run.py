@@ -34,8 +34,8 @@ from ner_ray.store.wave_files import (
     Layout,
     OutputFile,
     compact,
-    count_errors,
     grouped,
+    tally,
     tidy,
     without,
     write_checkpoint,
@@ -236,11 +236,10 @@ class RunDirectory:
         superseded, rests = self._superseded(wave)
         manifest = {
             "wave": wave.number,
-            "files": [self._file_to_dict(file) for file in [*files, *rests]],
+            "files": self._described([*files, *rests]),
             "supersedes": [self._relative(path) for path in superseded],
             "rows": wave.rows,
             "shards": [{"ordinal": one.ordinal, "rows": one.rows} for one in wave.shards],
-            "errors": count_errors(self.store, files),
             "counts": dict(counts),
             "committed": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -269,12 +268,15 @@ class RunDirectory:
             join(self.path, "data", f"kept={wave.number:05}"),
         )
 
-    def files(self) -> list[str]:
-        """The paths of exactly the committed files, on the store."""
+    def described_files(self) -> list[dict[str, Any]]:
+        """What manifests say about exactly the committed files: path below the run, size, rows, errors, labels."""
         manifests = self.manifests()
         gone = {path for manifest in manifests for path in manifest.get("supersedes", ())}
-        paths = [file["path"] for manifest in manifests for file in manifest["files"]]
-        return [join(self.path, path) for path in paths if path not in gone]
+        return [file for manifest in manifests for file in manifest["files"] if file["path"] not in gone]
+
+    def files(self) -> list[str]:
+        """The paths of exactly the committed files, on the store."""
+        return [join(self.path, file["path"]) for file in self.described_files()]
 
     def dataset(self) -> pads.Dataset:
         """Exactly the committed files.
@@ -290,8 +292,13 @@ class RunDirectory:
     def _relative(self, path: str) -> str:
         return path.removeprefix(self.path).strip("/")
 
-    def _file_to_dict(self, file: OutputFile) -> dict[str, Any]:
-        return {"path": self._relative(file.path), "size": file.size, "rows": len(file.ids)}
+    def _described(self, files: Sequence[OutputFile]) -> list[dict[str, Any]]:
+        with ThreadPoolExecutor(_READERS) as threads:
+            tallies = threads.map(lambda file: tally(self.store, file.path), files)
+            return [
+                {"path": self._relative(file.path), "size": file.size, "rows": len(file.ids), **tallied}
+                for file, tallied in zip(files, tallies, strict=True)
+            ]
 
     def _documents(self, folder: str) -> list[dict[str, Any]]:
         try:

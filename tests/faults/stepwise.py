@@ -41,7 +41,7 @@ def committed(*arguments: Any, **options: Any) -> Any:
 
 commit = run.RunDirectory.commit
 run.RunDirectory.commit = committed  # type: ignore[method-assign]
-for name in ("tidy", "compact", "count_errors", "put_json"):
+for name in ("tidy", "compact", "tally", "put_json"):
     setattr(run, name, with_steps(getattr(run, name)))
 wave_files.write_rows = with_steps(wave_files.write_rows)
 main()

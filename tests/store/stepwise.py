@@ -48,8 +48,8 @@ for number in range(0, len(ids) - written, 3):  # each life names its files anew
     pq.write_table(table, folder / f"{last}-{number}.parquet")
 
 for module, names in (
-    (run, ("tidy", "compact", "without", "count_errors", "put_json")),
-    (wave_files, ("write_rows", "read_ids", "_has_errors")),
+    (run, ("tidy", "compact", "without", "tally", "put_json")),
+    (wave_files, ("write_rows", "read_ids")),
 ):
     for name in names:
         setattr(module, name, with_steps(getattr(module, name)))

@@ -1,0 +1,124 @@
+"""What a run directory tells about labels: how many entities each has, and whether the last wave found others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ner_ray import schema
+from ner_ray.report import status_table
+from ner_ray.store.drift import Drift
+from ner_ray.store.health import status
+from ner_ray.store.run import RunDirectory, Wave
+from ner_ray.store.shards import Shard
+
+Found = tuple[list[str], list[str]]  # a document's labels and error codes
+
+
+def commit(run: RunDirectory, wave: Wave, documents: list[Found], part: int = 1000) -> None:
+    """Writes the rows of a wave as the job does, a file for each `part` of them."""
+    folder = Path(run.data_path(wave))
+    folder.mkdir(parents=True)
+    ids = wave.row_ids().tolist()
+    for begin in range(0, len(ids), part):
+        rows = [
+            {
+                "row_id": row_id,
+                "entities": [{"start": 0, "end": 1, "text": "x", "label": label} for label in labels],
+                "errors": [{"code": code, "stage": "tagger", "message": ""} for code in codes],
+            }
+            for row_id, (labels, codes) in zip(ids[begin : begin + part], documents[begin : begin + part], strict=True)
+        ]
+        fields = [pa.field("row_id", pa.int64()), *(one for one in schema.OUTPUT if one.name in rows[0])]
+        pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(fields)), folder / f"{begin}.parquet")
+    run.commit(wave, {})
+
+
+def nightly(folder: Path, *nights: list[Found]) -> RunDirectory:
+    """A run with a shard and a wave a night."""
+    run = RunDirectory(str(folder))
+    shards: list[Shard] = []
+    for documents in nights:
+        shards.append(Shard(f"/corpus/{len(shards)}.parquet", 100, 1, len(documents)))
+        (wave,) = run.plan(shards, 10_000)
+        commit(run, wave, documents)
+    return run
+
+
+documents = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from(["person", "place", "人物"]), max_size=4),
+        st.lists(st.sampled_from(["poison", "truncated"]), max_size=3),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(found=documents, part=st.integers(1, 30))
+def test_entities_are_counted_by_label_and_documents_by_error_code(
+    found: list[Found], part: int, tmp_path_factory
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    run = RunDirectory(str(folder))
+    (wave,) = run.plan([Shard("/corpus/a.parquet", 100, 1, len(found))], 100)
+    commit(run, wave, found, part)
+
+    told = status(str(folder))
+
+    assert told.labels == Counter(label for labels, _ in found for label in labels)
+    assert told.errors == Counter(code for _, codes in found for code in set(codes))
+    assert list(told.labels.values()) == sorted(told.labels.values(), reverse=True)
+
+
+def test_documents_that_were_tried_again_count_with_what_came_of_them_last(tmp_path: Path) -> None:
+    bad, good = ([], ["poison"]), (["person"], [])
+    run = nightly(tmp_path, [bad, good, bad, good])
+    again = run.plan_again(run.dataset().to_table()["row_id"].to_numpy()[[0, 2]])
+    waiting = status(str(tmp_path))
+    commit(run, again, [good, bad])
+
+    told = status(str(tmp_path))
+
+    assert (waiting.rows, waiting.done, waiting.errors) == (4, 2, {"poison": 2})
+    assert (told.rows, told.done, told.errors, told.labels) == (4, 4, {"poison": 1}, {"person": 3})
+
+
+def test_a_shard_that_was_annotated_anew_counts_once(tmp_path: Path) -> None:
+    run = nightly(tmp_path, [(["person"], ["truncated"])] * 3)
+    (wave,) = run.plan([Shard("/corpus/0.parquet", 200, 2, 5)], 100, "reprocess")
+    waiting = status(str(tmp_path))
+    commit(run, wave, [(["place"], [])] * 5)
+
+    told = status(str(tmp_path))
+
+    assert (waiting.rows, waiting.done, waiting.labels) == (5, 0, {"person": 3})
+    assert (told.rows, told.done, told.errors, told.labels) == (5, 5, {}, {"place": 5})
+
+
+def test_a_label_that_the_last_wave_finds_half_or_twice_as_often_is_told(tmp_path: Path) -> None:
+    usual = [(["person", "place"], [])] * 200
+    nightly(
+        tmp_path, usual, usual, [(["person"], [])] * 210 + [(["place"], [])] * 90 + [(["ship", "person"], [])] * 100
+    )
+
+    told = status(str(tmp_path))
+
+    assert told.drift == {"place": Drift(1000.0, 225.0), "ship": Drift(0.0, 250.0)}
+    assert "drift" in status_table(told)
+    assert "place: 225.0 in 1,000 documents of the last wave, 1,000.0 before" in status_table(told)
+    assert "person: 710" in status_table(told)
+
+
+def test_chance_second_tries_and_a_first_wave_are_no_drift(tmp_path: Path) -> None:
+    few = nightly(tmp_path / "few", [(["person"], [])] * 99, [([], [])] * 99)
+    first = nightly(tmp_path / "first", [(["person"], [])] * 500)
+    tried = nightly(tmp_path / "tried", [(["person"], ["poison"])] * 300, [(["person"], [])] * 300)
+    commit(tried, tried.plan_again(tried.dataset().to_table()["row_id"].to_numpy()[:250]), [([], [])] * 250)
+
+    assert [status(run.uri).drift for run in (few, first, tried)] == [{}, {}, {}]
