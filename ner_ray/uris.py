@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,18 +90,24 @@ def get_json(store: fs.FileSystem, path: str) -> Any:  # whatever JSON can say
 
 def _s3(uri: str) -> tuple[fs.FileSystem, str]:
     path = uri.removeprefix("s3://").strip("/")
-    options: dict[str, Any] = {}
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if endpoint := os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return _s3_client(path.split("/", 1)[0], region, endpoint), path
+
+
+@lru_cache(maxsize=16)
+def _s3_client(bucket: str, region: str | None, endpoint: str | None) -> fs.S3FileSystem:
+    """One for all files of a bucket, with its connections: to find its region out takes a request."""
+    options: dict[str, Any] = {}
+    if endpoint:
         parts = urlsplit(endpoint)
         options = {"endpoint_override": parts.netloc, "scheme": parts.scheme}
         region = region or _REGION_OF_OTHER_SERVERS
-    store = fs.S3FileSystem(
-        region=region or fs.resolve_s3_region(path.split("/", 1)[0]),
+    return fs.S3FileSystem(
+        region=region or fs.resolve_s3_region(bucket),
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_STORE_ATTEMPTS),
         **options,
     )
-    return store, path
 
 
 def _through_fsspec(scheme: str, uri: str) -> tuple[fs.FileSystem, str]:

@@ -128,8 +128,9 @@ def _prepare(config: AnnotateConfig) -> _Job:
     run.claim(fingerprint(settings), settings)
     plan = make_plan(config)
     check_engines(plan)
-    shards = list_shards(config.input.path, [one.shard for wave in run.waves() for one in wave.shards])
-    return _Job(began, run, settings, fit_budget(plan), shards, check_input(plan, shards))
+    known = [one.shard for wave in run.waves() for one in wave.shards]
+    shards = list_shards(config.input.path, known)
+    return _Job(began, run, settings, fit_budget(plan), shards, check_input(plan, shards, known))
 
 
 def _run(job: _Job, lease: Lease, waves: list[Wave]) -> Summary:

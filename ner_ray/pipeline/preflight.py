@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from ner_ray.pipeline.graph import columns_of
 from ner_ray.pipeline.plan import Plan
 from ner_ray.pipeline.source import DOC_ID
 from ner_ray.pipeline.stages import prompt_tokens
-from ner_ray.store.shards import Shard, schema_of
+from ner_ray.store.shards import Shard, schemas_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,8 +43,13 @@ def _check_engine(plan: Plan, role: str) -> None:
         raise
 
 
-def check_input(plan: Plan, shards: Sequence[Shard]) -> pa.Schema:
+def check_input(plan: Plan, shards: Sequence[Shard], checked: Iterable[Shard] = ()) -> pa.Schema:
     """The schema of the columns to keep; all good shards have the columns that the plan reads, of usable types.
+
+    Args:
+        plan: says which columns.
+        shards: of the input, at least one.
+        checked: those that are not looked into again, in an earlier life of the run.
 
     Raises:
         InputError: a column is missing or of a type that cannot be read; no shard is good.
@@ -61,9 +66,11 @@ def check_input(plan: Plan, shards: Sequence[Shard]) -> pa.Schema:
     taken = {*schema.OUTPUT.names, schema.ROW_ID, DOC_ID} & set(plan.config.input.keep)
     if taken - {plan.config.input.id}:
         raise ConfigError(f"input.keep names {', '.join(sorted(taken))}, which the output has of its own")
-    first = schema_of(good[0])
-    for shard in good:
-        _check_columns(plan, shard, first if shard is good[0] else schema_of(shard))
+    (first,) = schemas_of(good[:1])
+    known = set(checked)
+    fresh = [shard for shard in good if shard not in known]
+    for shard, found in zip(fresh, schemas_of(fresh), strict=True):
+        _check_columns(plan, shard, found)
     return pa.schema([first.field(name) for name in columns.keep])
 
 

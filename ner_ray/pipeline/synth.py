@@ -40,7 +40,7 @@ from ner_ray.pipeline.index import index
 from ner_ray.pipeline.plan import family_steps, make_plan
 from ner_ray.pipeline.preflight import check_engines
 from ner_ray.store.run import NumberedShard, RunDirectory
-from ner_ray.store.shards import list_shards, schema_of
+from ner_ray.store.shards import Shard, list_shards, schemas_of
 from ner_ray.synth import answers, corpus, forms, layouts, page, records
 from ner_ray.synth.annotated import GROUND
 from ner_ray.synth.answers import Tally
@@ -150,7 +150,8 @@ def _draw_passages(config: SynthConfig) -> dict[str, int]:
     if done:
         _check_same(config.output, done["settings"], settings)
         return dict(done["counts"])
-    _check_columns(config, schema_of(shards[0]))
+    for shard, found in zip(shards, schemas_of(shards), strict=True):
+        _check_columns(config, shard, found)
     draw = corpus.start_draw(config.passages)
     for part in _each(_look_at, _ranges([NumberedShard(*one) for one in enumerate(shards)]), config):
         draw.update(part)
@@ -176,12 +177,12 @@ def _check_same(output: str, before: Mapping[str, Any], now: Mapping[str, Any]) 
         )
 
 
-def _check_columns(config: SynthConfig, found: pa.Schema) -> None:
+def _check_columns(config: SynthConfig, shard: Shard, found: pa.Schema) -> None:
     wanted = [name for name in (config.input.text, config.input.id, config.input.source) if name]
     missing = [name for name in wanted if name not in found.names]
     if missing:
         raise InputError(
-            f"{config.input.path} has no column {missing[0]!r}; it has: {', '.join(found.names)}",
+            f"{shard.uri} has no column {missing[0]!r}; it has: {', '.join(found.names)}",
             hint="set input.text, input.id and input.source to columns that are there",
         )
 

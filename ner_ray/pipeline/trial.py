@@ -47,8 +47,9 @@ def what_is_left(config: AnnotateConfig) -> Work:
     plan = make_plan(config)
     check_engines(plan)
     run = RunDirectory(config.output.path)
-    shards = list_shards(config.input.path, [one.shard for wave in run.waves() for one in wave.shards])
-    schema = check_input(plan, shards)
+    known = [one.shard for wave in run.waves() for one in wave.shards]
+    shards = list_shards(config.input.path, known)
+    schema = check_input(plan, shards, known)
     waves = run.plan(shards, config.output.rows_per_wave, config.input.on_change, freeze=False)
     return Work(fit_budget(plan), run, shards, waves, schema)
 

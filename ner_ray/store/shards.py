@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,8 +17,14 @@ from pyarrow import fs
 from ner_ray.errors import InputError
 from ner_ray.uris import open_store
 
+_LOG = logging.getLogger(__name__)
+
 _LISTERS = 16
+_TELL_SECONDS = 10.0
 _GLOB = "*?["
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +53,42 @@ class Shard:
         return cls(**plain)
 
 
-def list_shards(
-    paths: str | Sequence[str],
-    known: Iterable[Shard] = (),
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Shard]:
+def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = ()) -> list[Shard]:
     """All Parquet files that the paths name, in the order of their URIs.
 
     Footers are read by 16 threads; those of `known` shards that have not changed are not read again.
 
     Args:
         paths: files, folders or globs.
-        progress: called with the number of footers read and of all.
 
     Raises:
         InputError: a path names nothing, or no Parquet file.
     """
     files = {info.uri: info for path in _as_list(paths) for info in _expand(path)}
     remembered = {(shard.uri, shard.size, shard.modified): shard for shard in known}
-    shards = []
-    with ThreadPoolExecutor(_LISTERS) as threads:
-        ordered = [files[uri] for uri in sorted(files)]
-        for shard in threads.map(lambda file: remembered.get(file.key) or _inspect(file), ordered):
-            shards.append(shard)
-            if progress:
-                progress(len(shards), len(ordered))
-    return shards
+    ordered = [files[uri] for uri in sorted(files)]
+    return list(_by_threads(lambda file: remembered.get(file.key) or _inspect(file), ordered, "listed"))
 
 
-def schema_of(shard: Shard) -> pa.Schema:
-    """A good shard's Arrow schema."""
+def schemas_of(shards: Sequence[Shard]) -> Iterator[pa.Schema]:
+    """The Arrow schemas of good shards, in their order, read by 16 threads."""
+    return _by_threads(_schema_of, shards, "checked")
+
+
+def _schema_of(shard: Shard) -> pa.Schema:
     store, path = open_store(shard.uri)
     return pq.read_schema(path, filesystem=store)
+
+
+def _by_threads(work: Callable[[_In], _Out], items: Sequence[_In], done: str) -> Iterator[_Out]:
+    """What `work` makes of each, in order; the log says every ten seconds how far that is."""
+    told = time.monotonic()
+    with ThreadPoolExecutor(_LISTERS) as threads:
+        for number, result in enumerate(threads.map(work, items), start=1):
+            if time.monotonic() - told > _TELL_SECONDS:
+                told = time.monotonic()
+                _LOG.info("input.%s files=%d of=%d", done, number, len(items))
+            yield result
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ner_ray.config import AnnotateConfig
-from ner_ray.errors import ConfigError, ModelError
+from ner_ray.errors import ConfigError, InputError, ModelError
 from ner_ray.pipeline.plan import Plan, make_plan
-from ner_ray.pipeline.preflight import check_engines, fit_budget
+from ner_ray.pipeline.preflight import check_engines, check_input, fit_budget
+from ner_ray.store.shards import list_shards
 
 
 def plan(engine: dict, **changes: object) -> Plan:
@@ -97,3 +100,14 @@ def test_labels_that_leave_no_room_for_text_are_refused(tiny_model: Path) -> Non
 
     with pytest.raises(ConfigError, match="the prompt without text has"):
         fit_budget(plan({"model": str(tiny_model), "max_model_len": 1000}, family="gner", labels=many))
+
+
+def test_every_shard_is_looked_into_once_in_a_run_s_life(tmp_path: Path) -> None:
+    for number, column in enumerate(["text", "text", "words", "text"]):
+        pq.write_table(pa.table({column: ["x"]}), tmp_path / f"{number}.parquet")
+    shards = list_shards(str(tmp_path))
+
+    with pytest.raises(InputError, match=r"/2\.parquet has no column 'text'; it has: words"):
+        check_input(plan({}), shards, checked=shards[:2])
+
+    assert check_input(plan({}), shards, checked=shards[2:]) == pa.schema([])

@@ -407,7 +407,7 @@ def test_what_is_wrong_is_said_before_the_teacher_is_asked(tmp_path: Path, teach
 
     with pytest.raises(ModelError, match="nothing answers at"):
         synthesize(settings(tmp_path, teacher, teacher=elsewhere))
-    with pytest.raises(InputError, match="has no column 'words'; it has: body, from"):
+    with pytest.raises(InputError, match=r"\.parquet has no column 'words'; it has: body, from"):
         synthesize(settings(tmp_path, teacher, input={"path": str(tmp_path / "in"), "text": "words"}))
     with pytest.raises(InputError, match=r"no passage at .* is fit: .*'too_short': "):
         synthesize(settings(tmp_path, teacher, passages={"min_characters": 10_000}))

@@ -72,3 +72,14 @@ def test_known_shards_are_not_opened_again(corpus: Path) -> None:
     told = [type(shard)(shard.uri, shard.size, shard.modified, 77) for shard in known]
 
     assert {shard.rows for shard in list_shards(str(corpus), told)} == {77}
+
+
+def test_reading_many_footers_tells_how_far_it_is(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ner_ray.store.shards._TELL_SECONDS", 0.0)
+
+    with caplog.at_level("INFO"):
+        list_shards(str(corpus))
+
+    assert "input.listed files=3 of=3" in caplog.text
