@@ -207,6 +207,29 @@ def retry(
 
 
 @app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say whether this machine can run jobs: packages, engine, memory, disk, cluster; and what to do where it cannot.
+
+    Exit status: 0 jobs can run, 1 something has to be mended first.
+    """
+    from ner_ray.doctor import State, examine
+
+    colours = {State.OK: typer.colors.GREEN, State.WARNING: typer.colors.YELLOW, State.ERROR: typer.colors.RED}
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        if not as_json:
+            typer.echo(
+                f"{typer.style(f'{finding.state.value:8}', fg=colours[finding.state])} {finding.name}: {finding.found}"
+            )
+            if finding.remedy:
+                typer.echo(f"{'':8} {finding.remedy}")
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings]))
+    raise typer.Exit(any(finding.state is State.ERROR for finding in findings))
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="The run directory.")] = Path("runs/demo"),
     overrides: Overrides = None,

@@ -65,6 +65,18 @@ def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: 
     return VllmEngine(config, adapters, tensor_parallel)
 
 
+def describe() -> str:
+    """Which vLLM is installed, and what it computes on; takes as long as importing it."""
+    import torch
+    import vllm
+
+    if _is_cpu_build():
+        bfloat16 = "with" if _has_bfloat16() else "without"
+        return f"vLLM {vllm.__version__} for CPUs, {os.cpu_count()} of them, {bfloat16} bfloat16"
+    names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return f"vLLM {vllm.__version__} for GPUs: {', '.join(names) or 'none is visible'}"
+
+
 class VllmEngine:
     """See `ner_ray.engines.base.Engine`."""
 
@@ -342,13 +354,20 @@ def _dtype_on_cpu(config: EngineConfig) -> str:
     import torch
     from transformers import AutoConfig
 
-    native = {"avx512_bf16", "amx_bf16"}
-    if not any(has for name, has in torch.cpu.get_capabilities().items() if name in native):
+    if not _has_bfloat16():
         return "float32"
     model = AutoConfig.from_pretrained(
         locate(config.model), revision=config.revision, trust_remote_code=config.trust_remote_code
     )
     return "bfloat16" if model.dtype == torch.bfloat16 else "float32"
+
+
+def _has_bfloat16() -> bool:
+    """Whether the CPU computes in it, and does not just convert."""
+    import torch
+
+    native = {"avx512_bf16", "amx_bf16"}
+    return any(has for name, has in torch.cpu.get_capabilities().items() if name in native)
 
 
 def _first_tokens(tokenizer: Any, speculation: int, choices: tuple[str, ...]) -> dict[int, str]:

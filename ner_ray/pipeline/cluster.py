@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,20 +22,26 @@ _LOG = logging.getLogger(__name__)
 _CPUS_BESIDE_ENGINES = 2  # logical: for reading and writing
 _LEAST_CPUS = 0.5  # of an engine
 _LOCAL_OBJECT_STORE = 1024**3
+_ADDRESS_SECONDS = 5.0
 
 
 def connect(*, log_to_driver: bool = False) -> None:
     """Joins the cluster that `RAY_ADDRESS` names (so does `ray job submit`), else starts a local one.
 
     The local one listens on loopback only, and shows no dashboard.
+
+    Raises:
+        ResourceError: nothing answers where `RAY_ADDRESS` points.
     """
     if ray.is_initialized():
         return
+    if address := os.environ.get("RAY_ADDRESS"):
+        _check_address(address)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_worker_niceness", "0")  # else workers, engines among them, yield to everything else
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": log_to_driver}
-    if "RAY_ADDRESS" not in os.environ:
+    if not address:
         options |= {
             "address": "local",
             "num_cpus": (os.cpu_count() or 1) + _CPUS_BESIDE_ENGINES,
@@ -46,6 +53,26 @@ def connect(*, log_to_driver: bool = False) -> None:
         ray.init(**options)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     _LOG.info("ray.connected nodes=%d", len(ray.nodes()))
+
+
+def _check_address(address: str) -> None:
+    """Ray itself would wait for minutes, and say nothing."""
+    scheme, _, rest = address.rpartition("://")
+    if scheme.startswith("http"):
+        raise ResourceError(
+            f"RAY_ADDRESS={address} takes jobs and is no cluster to join",
+            hint="`ray job submit`, or RAY_ADDRESS=auto on a machine of the cluster",
+        )
+    host, _, port = rest.rpartition(":")
+    if not port.isdecimal():  # `auto` and `local`
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ADDRESS_SECONDS).close()
+    except OSError as error:
+        raise ResourceError(
+            f"nothing answers at RAY_ADDRESS={address}: {error.strerror or error}",
+            hint="start the cluster, or unset RAY_ADDRESS for a local one",
+        ) from error
 
 
 @contextmanager
