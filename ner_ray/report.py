@@ -17,6 +17,7 @@ from ner_ray import plugins, schema
 from ner_ray.errors import RunError
 from ner_ray.export.base import Exported
 from ner_ray.store.run import RunDirectory
+from ner_ray.store.tally import Tally
 from ner_ray.types import Annotation, Document
 
 if TYPE_CHECKING:
@@ -69,12 +70,14 @@ def status_table(status: Status) -> str:
         table.add_row("rows/s", f"{status.rate:.1f}")
     if status.eta:
         table.add_row("time left", str(timedelta(seconds=round(status.eta))))
-    for code, count in status.errors.items():
-        table.add_row("error", f"{escape(code)}: {count:,} documents")
-    for label, count in islice(status.labels.items(), _LABELS):
-        table.add_row("entities", f"{escape(label)}: {count:,}")
-    if len(status.labels) > _LABELS:
-        table.add_row("entities", f"… and of {len(status.labels) - _LABELS:,} labels more")
+    for name, count in _figures(status.tally).items():
+        table.add_row(name, count)
+    for code, documents in status.tally.errors.most_common():
+        table.add_row("error", f"{escape(code)}: {documents:,} documents")
+    for label, entities in status.tally.labels.most_common(_LABELS):
+        table.add_row("label", f"{escape(label)}: {entities:,} entities")
+    if len(status.tally.labels) > _LABELS:
+        table.add_row("label", f"… and {len(status.tally.labels) - _LABELS:,} more")
     for label, one in islice(status.drift.items(), _LABELS):
         rates = f"{one.last:,.1f} in 1,000 documents of the last wave, {one.before:,.1f} before"
         table.add_row("drift", f"{escape(label)}: {rates}")
@@ -185,10 +188,9 @@ def export_run(run: str, format_name: str, out: str) -> Exported:
         RunError: the run has nothing committed, or does not carry its texts.
     """
     exporter = plugins.load("export", format_name)
-    record = RunDirectory(run).record()
-    figures = _figures(record)
-    words = _page_words(run, figures) if format_name == "html" else {}
-    written: Exported = exporter.write(_documents(run, record), out, **words)
+    directory = RunDirectory(run)
+    words = _page_words(run, _figures(directory.tally())) if format_name == "html" else {}
+    written: Exported = exporter.write(_documents(run, directory.record()), out, **words)
     return written
 
 
@@ -196,10 +198,16 @@ def _page_words(run: str, figures: Mapping[str, str]) -> dict[str, Any]:
     return {"title": run.rstrip("/").rsplit("/", 1)[-1], "summary": figures}
 
 
-def _figures(record: Mapping[str, Any]) -> dict[str, str]:
-    counts = record.get("last", {}).get("counts", {})
-    names = ("documents", "entities", "failed", "partial", "unaligned")
-    return {name: f"{counts[name]:,}" for name in names if name in counts}
+def _figures(tally: Tally) -> dict[str, str]:
+    """Of all committed documents, for people."""
+    counts = {
+        "documents": tally.documents,
+        "entities": tally.entities,
+        "failed": tally.statuses["failed"],
+        "partial": tally.statuses["partial"],
+        "unaligned": tally.unaligned,
+    }
+    return {name: f"{number:,}" for name, number in counts.items()}
 
 
 def _in_order(run: str) -> Dataset:

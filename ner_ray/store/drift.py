@@ -7,12 +7,12 @@ were found or expected: chance alone does not halve a hundred (Poisson: p < 1e-7
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ner_ray.store.run import Wave
+from ner_ray.store.tally import Tally
 
 _FACTOR = 2.0
 _ENTITIES = 100
@@ -32,17 +32,16 @@ def drift(waves: Sequence[Wave], manifests: Sequence[Mapping[str, Any]]) -> dict
     Waves that tried failed documents again tell nothing about the input and are passed over.
     """
     whole = {wave.number for wave in waves if all(shard.chosen is None for shard in wave.shards)}
-    tallies = [_tally(manifest) for manifest in manifests if manifest["wave"] in whole]
-    if len(tallies) < 2:
+    *former, last = [_tally(manifest) for manifest in manifests if manifest["wave"] in whole] or [Tally()]
+    before = sum(former, Tally())
+    if not before.documents or not last.documents:
         return {}
-    *former, (rows, last) = tallies
-    rows_before = sum(count for count, _ in former)
-    before = sum((labels for _, labels in former), Counter[str]())
-    scale = rows / max(1, rows_before)
-    changed = [label for label in before.keys() | last.keys() if _is_drift(before[label] * scale, last[label])]
+    scale = last.documents / before.documents
+    labels = before.labels + last.labels
     return {
-        label: Drift(1000 * before[label] / max(1, rows_before), 1000 * last[label] / max(1, rows))
-        for label in sorted(changed, key=lambda label: (-before[label] - last[label], label))
+        label: Drift(1000 * before.labels[label] / before.documents, 1000 * last.labels[label] / last.documents)
+        for label, _ in labels.most_common()
+        if _is_drift(before.labels[label] * scale, last.labels[label])
     }
 
 
@@ -51,7 +50,5 @@ def _is_drift(expected: float, found: int) -> bool:
     return high >= _ENTITIES and high >= _FACTOR * low
 
 
-def _tally(manifest: Mapping[str, Any]) -> tuple[int, Counter[str]]:
-    """A wave's rows, and its entities by label."""
-    labels = (Counter(file.get("labels", {})) for file in manifest["files"])
-    return manifest["rows"], sum(labels, Counter())
+def _tally(manifest: Mapping[str, Any]) -> Tally:
+    return sum((Tally.from_dict(file["tally"]) for file in manifest["files"]), Tally())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from ner_ray.store.drift import Drift, drift
 from ner_ray.store.lease import holder_of
 from ner_ray.store.run import ROW_BITS, RunDirectory, Wave
 from ner_ray.store.shards import Shard
+from ner_ray.store.tally import Tally
 from ner_ray.store.wave_files import read_ids
 
 _READERS = 8
@@ -33,8 +33,7 @@ class Status:
         committed: waves that readers see.
         rows: of all shards in planned waves.
         done: those that are committed or written, and not to be tried again.
-        errors: committed documents by error code; a document may have several.
-        labels: committed entities by label, the commonest first.
+        tally: of the committed documents: entities, documents by status and error code, entities by label.
         drift: labels that the last wave found much more or less often than the waves before.
         quarantined: input files that cannot be read, with the reason, as of the last run.
         rate: committed rows a second of the time that their waves took; None before the first.
@@ -47,8 +46,7 @@ class Status:
     committed: int
     rows: int
     done: int
-    errors: dict[str, int]
-    labels: dict[str, int]
+    tally: Tally
     drift: dict[str, Drift]
     quarantined: dict[str, str]
     rate: float | None
@@ -57,7 +55,8 @@ class Status:
     last_commit: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As plain data."""
+        return asdict(self) | {"tally": self.tally.to_dict()}
 
 
 def status(uri: str) -> Status:
@@ -76,15 +75,13 @@ def status(uri: str) -> Status:
     left = sum(wave.rows - _written(run, wave) for wave in waiting)
     rows = sum(shard.rows for shard in _current_shards(waves).values())
     rate = _rate(manifests)
-    files = run.described_files()
     return Status(
         run=run.uri,
         waves=len(waves),
         committed=len(manifests),
         rows=rows,
         done=rows - left,
-        errors=_sum(files, "errors"),
-        labels=_sum(files, "labels"),
+        tally=run.tally(),
         drift=drift(waves, manifests),
         quarantined=record.get("last", {}).get("quarantined", {}),
         rate=rate,
@@ -98,11 +95,6 @@ def _current_shards(waves: Sequence[Wave]) -> dict[int, Shard]:
     """By their ordinals, without those that other waves replace."""
     gone = {ordinal for wave in waves for ordinal in wave.replaces}
     return {one.ordinal: one.shard for wave in waves for one in wave.shards if one.ordinal not in gone}
-
-
-def _sum(files: Sequence[dict[str, Any]], what: str) -> dict[str, int]:
-    counts = sum((Counter[str](file.get(what, {})) for file in files), Counter[str]())
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _written(run: RunDirectory, wave: Wave) -> int:

@@ -29,13 +29,13 @@ from pyarrow import fs
 
 from ner_ray.errors import InputError, RunError
 from ner_ray.store.shards import Shard
+from ner_ray.store.tally import Tally, tally
 from ner_ray.store.wave_files import (
     Ids,
     Layout,
     OutputFile,
     compact,
     grouped,
-    tally,
     tidy,
     without,
     write_checkpoint,
@@ -269,7 +269,7 @@ class RunDirectory:
         )
 
     def described_files(self) -> list[dict[str, Any]]:
-        """What manifests say about exactly the committed files: path below the run, size, rows, errors, labels."""
+        """What manifests say about exactly the committed files: path below the run, size, rows, tally."""
         manifests = self.manifests()
         gone = {path for manifest in manifests for path in manifest.get("supersedes", ())}
         return [file for manifest in manifests for file in manifest["files"] if file["path"] not in gone]
@@ -292,12 +292,16 @@ class RunDirectory:
     def _relative(self, path: str) -> str:
         return path.removeprefix(self.path).strip("/")
 
+    def tally(self) -> Tally:
+        """Of exactly the committed files."""
+        return sum((Tally.from_dict(file["tally"]) for file in self.described_files()), Tally())
+
     def _described(self, files: Sequence[OutputFile]) -> list[dict[str, Any]]:
         with ThreadPoolExecutor(_READERS) as threads:
             tallies = threads.map(lambda file: tally(self.store, file.path), files)
             return [
-                {"path": self._relative(file.path), "size": file.size, "rows": len(file.ids), **tallied}
-                for file, tallied in zip(files, tallies, strict=True)
+                {"path": self._relative(file.path), "size": file.size, "rows": len(file.ids), "tally": found.to_dict()}
+                for file, found in zip(files, tallies, strict=True)
             ]
 
     def _documents(self, folder: str) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,8 +28,6 @@ from ner_ray.uris import join
 _LOG = logging.getLogger(__name__)
 
 _READERS = 16
-_MOST_LABELS = 1_000  # in the tally of a file: open label sets have no end
-_LEAVES = {"errors": "errors.list.element.code", "entities": "entities.list.element.label"}  # all that is read of them
 
 _T = TypeVar("_T")
 Ids = NDArray[np.int64]
@@ -177,33 +174,6 @@ def grouped(items: Iterable[_T], size: Callable[[_T], int], most: int) -> Iterat
         group.append(item)
     if group:
         yield group
-
-
-def tally(store: fs.FileSystem, path: str) -> dict[str, dict[str, int]]:
-    """How many documents of a file have each error code, and how many entities each label; of labels the commonest."""
-    errors: Counter[str] = Counter()
-    labels: Counter[str] = Counter()
-    with pq.ParquetFile(path, filesystem=store) as file:
-        leaves = [leaf for name, leaf in _LEAVES.items() if name in file.schema_arrow.names]
-        for batch in file.iter_batches(columns=leaves) if leaves else ():
-            errors.update(_codes(batch))
-            labels.update(_labels(batch))
-    return {"errors": dict(sorted(errors.items())), "labels": dict(labels.most_common(_MOST_LABELS))}
-
-
-def _codes(batch: pa.RecordBatch) -> Iterator[str]:
-    """Each document's error codes, once."""
-    if "errors" in batch.schema.names:
-        found = batch["errors"].filter(pc.greater(pc.list_value_length(batch["errors"]), 0))
-        for errors in found.to_pylist():
-            yield from {error["code"] for error in errors}
-
-
-def _labels(batch: pa.RecordBatch) -> dict[str, int]:
-    if "entities" not in batch.schema.names:
-        return {}
-    counted = pc.value_counts(pc.struct_field(batch["entities"].flatten(), "label"))
-    return dict(zip(*(field.to_pylist() for field in counted.flatten()), strict=True))
 
 
 def without(store: fs.FileSystem, paths: Sequence[str], ids: Ids, folder: str) -> tuple[list[str], list[OutputFile]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -174,6 +173,7 @@ def test_a_list_in_order_is_never_placed_out_of_order(source: str, data: st.Data
     assert all(left.start < right.start for left, right in itertools.pairwise(chosen))
 
 
+@pytest.mark.timeout(120)  # 3 s for the slowest; what is quadratic takes many minutes
 @pytest.mark.parametrize(
     ("source", "listed"),
     [
@@ -184,8 +184,7 @@ def test_a_list_in_order_is_never_placed_out_of_order(source: str, data: st.Data
     ],
     ids=["repeats", "misspelt", "one word", "han"],
 )
-def test_long_texts_and_lists_stay_within_seconds(source: str, listed: list[str]) -> None:
-    started = time.perf_counter()
-    place(source, *listed)
+def test_long_texts_and_lists_are_placed_soon(source: str, listed: list[str]) -> None:
+    placement = place(source, *listed)
 
-    assert time.perf_counter() - started < 15
+    assert len(placement.entities) + len(placement.unaligned) == len(listed)

@@ -109,7 +109,7 @@ def test_documents_that_kill_or_hang_engines_are_quarantined_by_name_and_the_res
     assert [(row["doc_id"], row["status"]) for row in poisoned] == [("a:7", "failed"), ("a:9", "failed")]
     assert [row for row in rows if row not in poisoned] == [row for row in expected if row["row_id"] not in (7, 9)]
     assert summary.counts["engines"] == engines, "they die of all, of a few if these are many, of each of the two alone"
-    assert status(str(tmp_path / "run")).errors["poison"] == 2
+    assert status(str(tmp_path / "run")).tally.errors["poison"] == 2
 
     monkeypatch.undo()  # what was wrong is mended
     again = retry(str(tmp_path / "run"), ["poison"])

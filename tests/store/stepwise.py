@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ner_ray.store import run, wave_files
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.wave_files import Layout
+from tests import output
 
 last = int(sys.argv[1])
 reached: list[int] = []
@@ -44,8 +44,7 @@ folder = Path(directory.data_path(wave))
 folder.mkdir(parents=True, exist_ok=True)
 for number in range(0, len(ids) - written, 3):  # each life names its files anew, as Ray does
     mine = sorted(set(ids) - {one for file in wave_files.tidy(directory.store, str(folder)) for one in file.ids})[:3]
-    table = pa.table({"row_id": pa.array(mine, pa.int64()), "mark": ["new"] * len(mine), "errors": [[]] * len(mine)})
-    pq.write_table(table, folder / f"{last}-{number}.parquet")
+    pq.write_table(output.table(mine, mark="new"), folder / f"{last}-{number}.parquet")
 
 for module, names in (
     (run, ("tidy", "compact", "without", "tally", "put_json")),

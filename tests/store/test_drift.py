@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray import schema
 from ner_ray.report import status_table
 from ner_ray.store.drift import Drift
 from ner_ray.store.health import status
 from ner_ray.store.run import RunDirectory, Wave
 from ner_ray.store.shards import Shard
+from ner_ray.store.tally import Tally
+from tests import output
 
 Found = tuple[list[str], list[str]]  # a document's labels and error codes
 
@@ -24,18 +25,10 @@ def commit(run: RunDirectory, wave: Wave, documents: list[Found], part: int = 10
     """Writes the rows of a wave as the job does, a file for each `part` of them."""
     folder = Path(run.data_path(wave))
     folder.mkdir(parents=True)
-    ids = wave.row_ids().tolist()
+    ids = wave.row_ids()
     for begin in range(0, len(ids), part):
-        rows = [
-            {
-                "row_id": row_id,
-                "entities": [{"start": 0, "end": 1, "text": "x", "label": label} for label in labels],
-                "errors": [{"code": code, "stage": "tagger", "message": ""} for code in codes],
-            }
-            for row_id, (labels, codes) in zip(ids[begin : begin + part], documents[begin : begin + part], strict=True)
-        ]
-        fields = [pa.field("row_id", pa.int64()), *(one for one in schema.OUTPUT if one.name in rows[0])]
-        pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(fields)), folder / f"{begin}.parquet")
+        annotations = [output.annotated(*one) for one in documents[begin : begin + part]]
+        pq.write_table(output.table(ids[begin : begin + part], annotations), folder / f"{begin}.parquet")
     run.commit(wave, {})
 
 
@@ -71,9 +64,12 @@ def test_entities_are_counted_by_label_and_documents_by_error_code(
 
     told = status(str(folder))
 
-    assert told.labels == Counter(label for labels, _ in found for label in labels)
-    assert told.errors == Counter(code for _, codes in found for code in set(codes))
-    assert list(told.labels.values()) == sorted(told.labels.values(), reverse=True)
+    assert told.tally.labels == Counter(label for labels, _ in found for label in labels)
+    assert told.tally.errors == Counter(code for _, codes in found for code in set(codes))
+    assert told.tally.documents == len(found)
+    assert told.tally.entities == sum(len(labels) for labels, _ in found)
+    assert told.tally.statuses == Counter("failed" if codes else "ok" for _, codes in found)
+    assert Tally.from_dict(json.loads(json.dumps(told.to_dict()))["tally"]) == told.tally
 
 
 def test_documents_that_were_tried_again_count_with_what_came_of_them_last(tmp_path: Path) -> None:
@@ -85,8 +81,8 @@ def test_documents_that_were_tried_again_count_with_what_came_of_them_last(tmp_p
 
     told = status(str(tmp_path))
 
-    assert (waiting.rows, waiting.done, waiting.errors) == (4, 2, {"poison": 2})
-    assert (told.rows, told.done, told.errors, told.labels) == (4, 4, {"poison": 1}, {"person": 3})
+    assert (waiting.rows, waiting.done, waiting.tally.errors) == (4, 2, {"poison": 2})
+    assert (told.rows, told.done, told.tally.errors, told.tally.labels) == (4, 4, {"poison": 1}, {"person": 3})
 
 
 def test_a_shard_that_was_annotated_anew_counts_once(tmp_path: Path) -> None:
@@ -97,8 +93,8 @@ def test_a_shard_that_was_annotated_anew_counts_once(tmp_path: Path) -> None:
 
     told = status(str(tmp_path))
 
-    assert (waiting.rows, waiting.done, waiting.labels) == (5, 0, {"person": 3})
-    assert (told.rows, told.done, told.errors, told.labels) == (5, 5, {}, {"place": 5})
+    assert (waiting.rows, waiting.done, waiting.tally.labels) == (5, 0, {"person": 3})
+    assert (told.rows, told.done, told.tally.errors, told.tally.labels) == (5, 5, {}, {"place": 5})
 
 
 def test_a_label_that_the_last_wave_finds_half_or_twice_as_often_is_told(tmp_path: Path) -> None:
@@ -112,7 +108,7 @@ def test_a_label_that_the_last_wave_finds_half_or_twice_as_often_is_told(tmp_pat
     assert told.drift == {"place": Drift(1000.0, 225.0), "ship": Drift(0.0, 250.0)}
     assert "drift" in status_table(told)
     assert "place: 225.0 in 1,000 documents of the last wave, 1,000.0 before" in status_table(told)
-    assert "person: 710" in status_table(told)
+    assert "person: 710 entities" in status_table(told)
 
 
 def test_chance_second_tries_and_a_first_wave_are_no_drift(tmp_path: Path) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ner_ray.store.health import verify
 from ner_ray.store.run import RunDirectory, Wave
 from ner_ray.store.shards import Shard
+from tests import output
+from tests.conftest import REPOSITORY
 
 SCRIPT = Path(__file__).parent / "stepwise.py"
 
@@ -31,8 +33,7 @@ def committed_run(folder: Path) -> tuple[RunDirectory, Wave]:
     path.mkdir(parents=True)
     ids = wave.row_ids()
     for part in (ids[:7], ids[7:]):
-        table = pa.table({"row_id": part, "mark": ["old"] * len(part), "errors": [[]] * len(part)})
-        pq.write_table(table, path / f"{part[0]}.parquet")
+        pq.write_table(output.table(part, mark="old"), path / f"{part[0]}.parquet")
     run.commit(wave, {})
     return run, wave
 
@@ -55,7 +56,11 @@ def test_whatever_the_step_every_row_is_there_once(tmp_path: Path, kind: str) ->
 
     for step in range(1, 100):
         life = subprocess.run(
-            [sys.executable, str(SCRIPT), str(step), str(tmp_path)], capture_output=True, text=True, check=False
+            [sys.executable, str(SCRIPT), str(step), str(tmp_path)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            check=False,
         )
         done = not run.open_waves()
         assert rows_of(run) == (after if done else before)

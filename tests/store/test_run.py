@@ -15,6 +15,7 @@ from ner_ray.store.health import status, verify
 from ner_ray.store.run import RunDirectory, Wave
 from ner_ray.store.shards import Shard
 from ner_ray.store.wave_files import Layout
+from tests import output
 
 
 def shard(name: str, rows: int = 3, problem: str = "") -> Shard:
@@ -24,7 +25,7 @@ def shard(name: str, rows: int = 3, problem: str = "") -> Shard:
 def write(run: RunDirectory, wave: Wave, ids: list[int]) -> None:
     folder = Path(run.data_path(wave))
     folder.mkdir(parents=True)
-    pq.write_table(pa.table({"row_id": pa.array(ids, pa.int64())}), folder / "part.parquet")
+    pq.write_table(output.table(ids), folder / "part.parquet")
 
 
 def ids_of(wave: Wave) -> list[int]:
@@ -105,7 +106,7 @@ def test_a_run_of_another_configuration_is_refused_with_the_differing_keys(tmp_p
 def write_more(run: RunDirectory, wave: Wave, ids: list[int], name: str, mark: str = "") -> Path:
     folder = Path(run.data_path(wave))
     folder.mkdir(parents=True, exist_ok=True)
-    table = pa.table({"row_id": pa.array(ids, pa.int64()), "mark": [mark or name] * len(ids)})
+    table = output.table(ids, mark=mark or name)
     pq.write_table(table, folder / f"{name}.parquet", write_page_checksum=True)
     return folder / f"{name}.parquet"
 

@@ -1,0 +1,30 @@
+"""Output files as the job writes them, without the job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from ner_ray import schema
+from ner_ray.types import Annotation, DocumentStatus, Entity, Problem
+
+
+def annotated(labels: Sequence[str] = (), codes: Sequence[str] = ()) -> Annotation:
+    """A document with an entity of each label, and a problem of each code."""
+    return Annotation(
+        entities=tuple(Entity(0, 1, "x", label) for label in labels),
+        status=DocumentStatus.FAILED if codes else DocumentStatus.OK,
+        problems=tuple(Problem(code, "tagger") for code in codes),
+    )
+
+
+def table(ids: Iterable[int], annotations: Sequence[Annotation] | None = None, mark: str = "") -> pa.Table:
+    """Rows with these ids; what is not given is empty. `mark` stands in a kept column of that name."""
+    ids = [int(one) for one in ids]
+    rows = [
+        {schema.ROW_ID: row_id, "mark": mark, **schema.annotation_to_row(annotation)}
+        for row_id, annotation in zip(ids, annotations or [annotated()] * len(ids), strict=True)
+    ]
+    fields = [pa.field(schema.ROW_ID, pa.int64()), pa.field("mark", pa.string()), *schema.OUTPUT]
+    return pa.Table.from_pylist(rows, schema=pa.schema(fields))
