@@ -1,6 +1,7 @@
 """Peak memory of the driver and of the object store at 2,000 and at 20,000 documents, through the whole job.
 
-Streaming means that ten times the documents need no more memory. Pages are made of the `text` column of Parquet files
+Streaming means that ten times the documents need no more memory, once a corpus is larger than what is under way at a
+time (about 10 MiB, whatever the documents' sizes). Pages are made of the `text` column of Parquet files
 (real ones, if at hand), so many characters each. A page's beginning is annotated, by a model with random weights whose
 answers are kept short; the whole page is carried along, so that bytes flow which cost the model no time.
 
@@ -34,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tiny_models import save_tiny_model  # the folder above is no package when this is run as a script
 
 ROWS_PER_SHARD = 1000
+ROWS_PER_FILE = 250  # a file is in memory while it is written: few enough that the smaller corpus makes several
 
 
 class Watch:
@@ -94,7 +96,7 @@ def run(folder: Path, corpus: Path, documents: int, model: Path) -> tuple[float,
             "family": "cascade",
             "engine": {"model": str(model), "max_model_len": 1024, "sampling": {"max_tokens": 4, "logprobs": False}},
             "chunk": {"tokens": 400},
-            "output": {"path": str(folder / f"run{documents}"), "min_rows_per_file": 1000},
+            "output": {"path": str(folder / f"run{documents}"), "min_rows_per_file": ROWS_PER_FILE},
             "max_error_rate": 1.0,
         }
     )
@@ -115,7 +117,7 @@ def run(folder: Path, corpus: Path, documents: int, model: Path) -> tuple[float,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", nargs="*", default=[], help="Parquet files with a column `text`; default: generated")
-    parser.add_argument("--page", type=int, default=4000, help="characters of a page")
+    parser.add_argument("--page", type=int, default=16000, help="characters of a page")
     parser.add_argument("--annotated", type=int, default=400, help="characters of it that are annotated")
     parser.add_argument("--documents", type=int, nargs=2, default=[2000, 20000])
     arguments = parser.parse_args()
