@@ -23,6 +23,7 @@ from ner_ray.store.health import status, verify
 from ner_ray.store.run import RunDirectory, Wave
 from ner_ray.store.shards import Shard, list_shards
 from ner_ray.store.wave_files import Layout
+from ner_ray.types import Annotation, Entity
 
 ROWS_PER_FILE = 10_000
 
@@ -37,15 +38,12 @@ def write_wave(run: RunDirectory, wave: Wave) -> None:
     folder = Path(run.data_path(wave))
     folder.mkdir(parents=True)
     ids = wave.row_ids()
-    entity = {"start": 0, "end": 12, "text": "Ada Lovelace", "label": "person", "score": 0.9, "status": "exact"}
+    entities = tuple(Entity(0, 12, "Ada Lovelace", "person", 0.9) for _ in range(5))
+    row = schema.annotation_to_row(Annotation(entities))
     for number in range(0, len(ids), ROWS_PER_FILE):
         mine = ids[number : number + ROWS_PER_FILE]
-        columns = {
-            "row_id": mine,
-            "doc_id": [f"shard:{row}" for row in mine],
-            "entities": pa.array([[entity] * 5] * len(mine), pa.list_(schema.ENTITY)),
-            "errors": pa.array([[]] * len(mine), pa.list_(schema.PROBLEM)),
-        }
+        columns = {"row_id": mine, "doc_id": [f"shard:{one}" for one in mine]}
+        columns |= {field.name: pa.array([row[field.name]] * len(mine), field.type) for field in schema.OUTPUT}
         pq.write_table(pa.table(columns), folder / f"{number:09}.parquet", compression="zstd", write_page_checksum=True)
 
 
