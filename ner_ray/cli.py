@@ -87,8 +87,8 @@ def annotate(config: Config, overrides: Overrides = None, as_json: AsJson = Fals
     Exit status: 0 done, 1 stopped on the way (run it again), 2 bad configuration or input, 3 more failed documents
     than `max_error_rate`, 4 another driver is at work in the run directory.
     """
-    from ner_ray.compose import load
     from ner_ray.config import AnnotateConfig
+    from ner_ray.config.load import load
     from ner_ray.pipeline.annotate import annotate as run
 
     with _says_how_to_go_on():
@@ -111,8 +111,8 @@ def plan(
 
     For example: ner-ray plan annotate/cascade input.path=s3://corpus/ output.path=s3://runs/news --measure
     """
-    from ner_ray.compose import load
     from ner_ray.config import AnnotateConfig
+    from ner_ray.config.load import load
     from ner_ray.pipeline.forecast import forecast
 
     found = forecast(load(AnnotateConfig, config, overrides or []), sample, measure=measure)
@@ -134,8 +134,8 @@ def preview(
 
         ner-ray preview annotate/cascade input.path=corpus/ output.path=runs/news labels=[person,ship]
     """
-    from ner_ray.compose import load
     from ner_ray.config import AnnotateConfig
+    from ner_ray.config.load import load
     from ner_ray.pipeline.preview import preview as look
 
     rows = look(load(AnnotateConfig, config, overrides or []), documents, seed, characters)
@@ -236,8 +236,8 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Annotate the sample corpus that ships with the package, on the engine and model that do, and show the result."""
-    from ner_ray.compose import load
     from ner_ray.config import AnnotateConfig
+    from ner_ray.config.load import load
     from ner_ray.pipeline.annotate import annotate as run
 
     with _says_how_to_go_on():
@@ -266,8 +266,8 @@ def index(config: Config, overrides: Overrides = None, as_json: AsJson = False) 
 
         ner-ray annotate annotate/ra_it demonstrations.index=indexes/pool input.path=... output.path=...
     """
-    from ner_ray.compose import load
     from ner_ray.config import IndexConfig
+    from ner_ray.config.load import load
     from ner_ray.pipeline.index import index as build
 
     _print_fields(asdict(build(load(IndexConfig, config, overrides or []))), as_json=as_json)
@@ -303,19 +303,19 @@ def evaluate(
     """
     from rich.console import Console
 
-    from ner_ray.compose import load, overridden
+    from ner_ray.config.load import load, overridden
     from ner_ray.evaluate import report
     from ner_ray.evaluate.command import evaluate_files, write
-    from ner_ray.evaluate.plan import Plan
+    from ner_ray.evaluate.config import EvaluateConfig
 
-    wanted = load(Plan, plan, settings or []) if plan else overridden(Plan, settings or [])
+    wanted = load(EvaluateConfig, plan, settings or []) if plan else overridden(EvaluateConfig, settings or [])
     if on_ray:
         from ner_ray.pipeline.evaluate import evaluate as evaluate_on_ray
 
         result = evaluate_on_ray(gold, wanted)
         write(result, json_path=json_out, html_path=html_out)
     else:
-        result = evaluate_files(gold, predictions=predictions, plan=wanted, json_path=json_out, html_path=html_out)
+        result = evaluate_files(gold, predictions=predictions, config=wanted, json_path=json_out, html_path=html_out)
     if as_json:
         typer.echo(json.dumps(report.to_dict(result), ensure_ascii=False))
         return
@@ -346,7 +346,7 @@ def train_run(config: Config, overrides: Overrides = None, as_json: AsJson = Fal
 
         ner-ray train train/gner-t5-base data.train=[gner.jsonl] output=models/mine workers.count=8 workers.gpus=1
     """
-    from ner_ray.compose import load
+    from ner_ray.config.load import load
     from ner_ray.train import TrainConfig, train
 
     with _says_how_to_go_on():
@@ -357,7 +357,7 @@ def train_run(config: Config, overrides: Overrides = None, as_json: AsJson = Fal
 @training.command("prepare")
 def train_prepare(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Make training files of a family's own form from annotated Parquet."""
-    from ner_ray.compose import load
+    from ner_ray.config.load import load
     from ner_ray.train import PrepareConfig, prepare
 
     _print_fields(asdict(prepare(load(PrepareConfig, config, overrides or []))), as_json=as_json)
@@ -369,7 +369,7 @@ def train_mixture(config: Config, overrides: Overrides = None, as_json: AsJson =
 
     For example: ner-ray train mixture train/data/starter folder=data output=starter.jsonl
     """
-    from ner_ray.compose import load
+    from ner_ray.config.load import load
     from ner_ray.train import MixtureConfig, prepare_mixture
 
     _print_fields(asdict(prepare_mixture(load(MixtureConfig, config, overrides or []))), as_json=as_json)
@@ -401,7 +401,7 @@ def synth(config: Config, overrides: Overrides = None, as_json: AsJson = False) 
 
     Exit status: 0 done, 2 bad configuration or input, 3 too many passages without a readable answer.
     """
-    from ner_ray.compose import load
+    from ner_ray.config.load import load
     from ner_ray.pipeline.synth import synthesize
     from ner_ray.synth.config import SynthConfig
 
@@ -421,7 +421,7 @@ def curate(config: Config, overrides: Overrides = None, as_json: AsJson = False)
 
         ner-ray curate synth/curate 'sources={news: news.parquet, web: web.jsonl}' taxonomy=names.yaml output=curated/
     """
-    from ner_ray.compose import load
+    from ner_ray.config.load import load
     from ner_ray.synth.curation_files import CurateConfig, curate_files
 
     _print_fields(asdict(curate_files(load(CurateConfig, config, overrides or []))), as_json=as_json)
@@ -489,7 +489,7 @@ def _model_of(job: Job) -> type[BaseModel]:
         Job.PREPARE: ("ner_ray.train", "PrepareConfig"),
         Job.MIXTURE: ("ner_ray.train", "MixtureConfig"),
         Job.CURATE: ("ner_ray.synth.curation_files", "CurateConfig"),
-        Job.EVALUATE: ("ner_ray.evaluate.plan", "Plan"),
+        Job.EVALUATE: ("ner_ray.evaluate.config", "EvaluateConfig"),
     }[job]
     found: type[BaseModel] = getattr(import_module(module), name)
     return found

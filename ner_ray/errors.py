@@ -11,7 +11,7 @@
         ├── LeaseError     another driver is writing to it
         └── StoppedError   the run could not go on; what is written is kept
 
-What goes wrong with one document is never an exception: it is data, a `types.Problem` on its row.
+What goes wrong with one document is never an exception: it is data, a `types.ErrorRecord` on its row.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from ner_ray.errors import ConfigError
 
 
 def names(kind: str) -> list[str]:
-    """All known names of a kind (`families`, `engines`, `demos.retrievers`, ...), sorted.
+    """All known names of a kind (`families`, `engines`, `retrieval.retrievers`, ...), sorted.
 
     Nothing is imported but the package.
     """

@@ -1,12 +1,7 @@
-"""Where the words of the project meet Arrow: the only place that knows both a dataclass and its schema.
+"""Where the words of the project meet Arrow: dataclasses as rows, and the names of all columns of a row.
 
-Every document is one row from read to write. What belongs to its chunks travels in nested list columns:
-
-    row_id, doc_id, text, labels, <kept columns>           from the reader
-    chunks, problems                                       from chunking
-    demonstrations                                         from retrieval, parallel to chunks
-    exchanges, findings                                    from generation and reading
-    entities, unaligned, dropped, status, errors, verdicts, usage      from merging: the output
+Every document is one row from read to write. What belongs to its chunks travels in nested list columns. Columns whose
+names begin with an underscore exist between stages only; the others are in the output, some on request.
 """
 
 from __future__ import annotations
@@ -25,11 +20,11 @@ from ner_ray.types import (
     Demonstration,
     DocumentStatus,
     Entity,
+    ErrorRecord,
     Exchange,
     Findings,
     Mention,
     Message,
-    Problem,
     Prompt,
     SpanStatus,
     Usage,
@@ -38,7 +33,19 @@ from ner_ray.types import (
 
 Row = dict[str, Any]  # what pyarrow makes of a row, and what it takes for one
 
-ROW_ID = "row_id"
+ROW_ID = "row_id"  # int64: the shard's number above, the row's below
+DOC_ID = "doc_id"
+TEXT = "_text"  # the document, empty where there is none that can be annotated
+LABELS = "_labels"  # the row's own label set, where rows bring theirs
+ERRORS = "_errors"  # of the document so far; in the output, `errors`
+CHUNKS = "chunks"
+DEMONSTRATIONS = "_demonstrations"  # parallel to the chunks
+EXCHANGES = "exchanges"  # what was asked and answered, each with its chunk and role
+FINDINGS = "_findings"  # parallel to the chunks: what the roles so far have found
+TEXT_HASH = "text_hash"
+REUSED = "_reused"  # the annotation of an earlier document with the same text
+KEPT_TEXT = "text"  # the document in an output that keeps its answers
+BETWEEN_STAGES = (TEXT, LABELS, ERRORS, CHUNKS, EXCHANGES, DEMONSTRATIONS, FINDINGS, REUSED)
 
 CHUNK = pa.struct([(name, pa.int64()) for name in ("start", "end", "core_start", "core_end")])
 ENTITY = pa.struct(
@@ -52,7 +59,7 @@ ENTITY = pa.struct(
     ]
 )
 MENTION = pa.struct([("text", pa.string()), ("label", pa.string()), ("score", pa.float32())])
-PROBLEM = pa.struct([("code", pa.string()), ("stage", pa.string()), ("message", pa.string())])
+ERROR = pa.struct([("code", pa.string()), ("stage", pa.string()), ("message", pa.string())])
 USAGE = pa.struct([(name, pa.int64()) for name in ("requests", "prompt_tokens", "cached_tokens", "output_tokens")])
 VERDICTS = pa.struct([(verdict.value, pa.int32()) for verdict in Verdict])
 COMPLETION = pa.struct(
@@ -81,7 +88,7 @@ FINDINGS = pa.struct(
         ("entities", pa.list_(ENTITY)),
         ("unaligned", pa.list_(MENTION)),
         ("dropped", pa.list_(MENTION)),
-        ("problems", pa.list_(PROBLEM)),
+        ("errors", pa.list_(ERROR)),
         ("verdicts", pa.list_(pa.string())),
         ("usage", USAGE),
         ("status", pa.string()),
@@ -103,7 +110,7 @@ OUTPUT = pa.schema(
         ("unaligned", pa.list_(MENTION)),
         ("dropped", pa.list_(MENTION)),
         ("status", pa.string()),
-        ("errors", pa.list_(PROBLEM)),
+        ("errors", pa.list_(ERROR)),
         ("verdicts", VERDICTS),
         ("usage", USAGE),
     ]
@@ -154,12 +161,12 @@ def mention_from_row(row: Row) -> Mention:
     return Mention(row["text"], row["label"], row.get("score"))
 
 
-def problem_to_row(problem: Problem) -> Row:
+def error_to_row(problem: ErrorRecord) -> Row:
     return {"code": problem.code, "stage": problem.stage, "message": problem.message}
 
 
-def problem_from_row(row: Row) -> Problem:
-    return Problem(**row)
+def error_from_row(row: Row) -> ErrorRecord:
+    return ErrorRecord(**row)
 
 
 def usage_to_row(usage: Usage) -> Row:
@@ -193,7 +200,7 @@ def findings_to_row(findings: Findings) -> Row:
         "entities": [entity_to_row(entity) for entity in findings.entities],
         "unaligned": [mention_to_row(mention) for mention in findings.unaligned],
         "dropped": [mention_to_row(mention) for mention in findings.dropped],
-        "problems": [problem_to_row(problem) for problem in findings.problems],
+        "errors": [error_to_row(problem) for problem in findings.errors],
         "verdicts": [verdict.value for verdict in findings.verdicts],
         "usage": usage_to_row(findings.usage),
         "status": findings.status.value,
@@ -205,7 +212,7 @@ def findings_from_row(row: Row) -> Findings:
         entities=tuple(entity_from_row(entity) for entity in row["entities"]),
         unaligned=tuple(mention_from_row(mention) for mention in row["unaligned"]),
         dropped=tuple(mention_from_row(mention) for mention in row["dropped"]),
-        problems=tuple(problem_from_row(problem) for problem in row["problems"]),
+        errors=tuple(error_from_row(problem) for problem in row["errors"]),
         verdicts=tuple(Verdict(verdict) for verdict in row["verdicts"]),
         usage=Usage(**row["usage"]),
         status=DocumentStatus(row["status"]),
@@ -248,7 +255,7 @@ def annotation_to_row(annotation: Annotation) -> Row:
         "unaligned": [mention_to_row(mention) for mention in annotation.unaligned],
         "dropped": [mention_to_row(mention) for mention in annotation.dropped],
         "status": annotation.status.value,
-        "errors": [problem_to_row(problem) for problem in annotation.problems],
+        "errors": [error_to_row(problem) for problem in annotation.errors],
         "verdicts": {verdict.value: counts[verdict.value] for verdict in Verdict},
         "usage": usage_to_row(annotation.usage),
     }
@@ -260,7 +267,7 @@ def annotation_from_row(row: Row) -> Annotation:
         entities=tuple(entity_from_row(entity) for entity in row["entities"]),
         unaligned=tuple(mention_from_row(mention) for mention in row["unaligned"]),
         status=DocumentStatus(row["status"]),
-        problems=tuple(problem_from_row(problem) for problem in row["errors"]),
+        errors=tuple(error_from_row(problem) for problem in row["errors"]),
         usage=Usage(**row["usage"]),
         dropped=tuple(mention_from_row(mention) for mention in row["dropped"]),
         verdicts=tuple(verdict for verdict in Verdict for _ in range(row["verdicts"][verdict.value])),

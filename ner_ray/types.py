@@ -1,6 +1,6 @@
 """The words of the project, in the order in which data flows through it.
 
-    Document -> Chunk -> Passage -> Prompt -> Completion -> Reading -> Placement -> Findings -> Annotation
+    Document -> Chunk -> StepInput -> Prompt -> Completion -> Reading -> Alignment -> Findings -> Annotation
 
 Frozen, slotted, few fields; behaviour lives in the functions of the other modules. Offsets are
 half-open and count code points.
@@ -122,7 +122,7 @@ class Demonstration:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class StepInput:
     """What a step of a family sees: a chunk's text, and all that is known about it so far.
 
     `entities` are what the steps before have found, with offsets into `text`.
@@ -214,7 +214,7 @@ Transcript = Sequence[Exchange]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ErrorRecord:
     """Something that went wrong with one document, as data.
 
     Attributes:
@@ -238,18 +238,18 @@ class Reading:
         copy: for answers that repeat the text (tagged words, marks): the model's own copy of it, without
             tags or marks, into which the mentions' offsets point. None for listed mentions.
         dropped: mentions that were understood and refused: a label outside the set, no usable class.
-        problems: what could not be read, each with the raw answer in its message.
+        errors: what could not be read, each with the raw answer in its message.
     """
 
     mentions: tuple[Mention, ...]
     verdict: Verdict = Verdict.OK
     copy: str | None = None
     dropped: tuple[Mention, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    errors: tuple[ErrorRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class Alignment:
     """Mentions put onto a text: entities with their place, and what could not be placed."""
 
     entities: tuple[Entity, ...]
@@ -286,7 +286,7 @@ class Findings:
     entities: tuple[Entity, ...] = ()
     unaligned: tuple[Mention, ...] = ()
     status: DocumentStatus = DocumentStatus.OK
-    problems: tuple[Problem, ...] = ()
+    errors: tuple[ErrorRecord, ...] = ()
     usage: Usage = Usage()
     dropped: tuple[Mention, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
@@ -299,7 +299,7 @@ class Annotation:
     entities: tuple[Entity, ...]
     unaligned: tuple[Mention, ...] = ()
     status: DocumentStatus = DocumentStatus.OK
-    problems: tuple[Problem, ...] = ()
+    errors: tuple[ErrorRecord, ...] = ()
     usage: Usage = Usage()
     dropped: tuple[Mention, ...] = ()
     verdicts: tuple[Verdict, ...] = ()

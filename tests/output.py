@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from ner_ray import schema
-from ner_ray.types import Annotation, DocumentStatus, Entity, Problem
+from ner_ray.types import Annotation, DocumentStatus, Entity, ErrorRecord
 
 
 def annotated(labels: Sequence[str] = (), codes: Sequence[str] = ()) -> Annotation:
@@ -15,7 +15,7 @@ def annotated(labels: Sequence[str] = (), codes: Sequence[str] = ()) -> Annotati
     return Annotation(
         entities=tuple(Entity(0, 1, "x", label) for label in labels),
         status=DocumentStatus.FAILED if codes else DocumentStatus.OK,
-        problems=tuple(Problem(code, "tagger") for code in codes),
+        errors=tuple(ErrorRecord(code, "tagger") for code in codes),
     )
 
 

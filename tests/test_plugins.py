@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ner_ray import plugins
+from ner_ray.annotator.spec import family_steps
 from ner_ray.errors import ConfigError
 from ner_ray.families.base import FamilyOptions
-from ner_ray.pipeline.plan import family_steps
 
 
 @pytest.mark.parametrize("name", plugins.names("families"))

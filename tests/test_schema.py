@@ -12,11 +12,11 @@ from ner_ray.types import (
     Completion,
     DocumentStatus,
     Entity,
+    ErrorRecord,
     Exchange,
     Findings,
     Mention,
     Message,
-    Problem,
     Prompt,
     SpanStatus,
     Usage,
@@ -28,7 +28,7 @@ scores = st.none() | st.floats(0, 1, width=32)
 counts = st.integers(0, 2**31 - 1)
 mentions = st.builds(Mention, words, words, scores)
 entities = st.builds(Entity, counts, counts, words, words, scores, st.sampled_from(SpanStatus))
-problems = st.builds(Problem, words, words, words)
+errors = st.builds(ErrorRecord, words, words, words)
 usages = st.builds(Usage, counts, counts, counts, counts)
 statuses = st.sampled_from(DocumentStatus)
 
@@ -47,7 +47,7 @@ def through_arrow(kind: pa.DataType, value: object) -> object:
         tuples(entities),
         tuples(mentions),
         statuses,
-        tuples(problems),
+        tuples(errors),
         usages,
         tuples(mentions),
         tuples(st.sampled_from(Verdict)),
@@ -60,7 +60,7 @@ def test_findings_survive_arrow(findings: Findings) -> None:
 
 
 @given(
-    st.builds(Annotation, tuples(entities), tuples(mentions), statuses, tuples(problems), usages, tuples(mentions)),
+    st.builds(Annotation, tuples(entities), tuples(mentions), statuses, tuples(errors), usages, tuples(mentions)),
     st.lists(st.sampled_from(Verdict), max_size=4).map(lambda some: tuple(sorted(some, key=list(Verdict).index))),
 )
 def test_annotations_survive_the_output_schema(annotation: Annotation, verdicts: tuple[Verdict, ...]) -> None:
@@ -68,7 +68,7 @@ def test_annotations_survive_the_output_schema(annotation: Annotation, verdicts:
         annotation.entities,
         annotation.unaligned,
         annotation.status,
-        annotation.problems,
+        annotation.errors,
         annotation.usage,
         annotation.dropped,
         verdicts,

@@ -23,7 +23,7 @@ from ner_ray.align._entity import entity_at
 from ner_ray.config import AlignConfig
 from ner_ray.text.normalize import Normalized, fold, normalize
 from ner_ray.text.tokens import UNSPACED, is_boundary, spans
-from ner_ray.types import Entity, Mention, Placement
+from ner_ray.types import Alignment, Entity, Mention
 
 # What a path pays. Going back costs most, so that order decides wherever the list has one.
 _BACK = 1.0
@@ -44,7 +44,7 @@ class _Place(NamedTuple):
     cost: float
 
 
-def place_mentions(source: str, mentions: Sequence[Mention], config: AlignConfig) -> Placement:
+def align_mentions(source: str, mentions: Sequence[Mention], config: AlignConfig) -> Alignment:
     """Puts listed mentions onto `source`; total, and sorted by place.
 
     A mention never begins or ends inside a word of an alphabetic script. A surface listed several times with
@@ -64,7 +64,7 @@ def place_mentions(source: str, mentions: Sequence[Mention], config: AlignConfig
             placed.add(index)
             entities.setdefault((entity.start, entity.end, entity.label), entity)
     unaligned = tuple(mention for index, mention in enumerate(mentions) if index not in placed)
-    return Placement(tuple(entities[key] for key in sorted(entities)), unaligned)
+    return Alignment(tuple(entities[key] for key in sorted(entities)), unaligned)
 
 
 def _places(source: str, mentions: Sequence[Mention], config: AlignConfig) -> dict[str, list[_Place]]:

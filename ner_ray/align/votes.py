@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ner_ray.config import VoteConfig
-from ner_ray.types import Entity, Mention, Placement, SpanStatus
+from ner_ray.types import Alignment, Entity, Mention, SpanStatus
 
 _Key = tuple[int, int, str]
 _STATUSES = [SpanStatus.EXACT, SpanStatus.NORMALIZED, SpanStatus.FUZZY]
 _ROUNDING = 1e-9
 
 
-def join(placements: Sequence[Placement], config: VoteConfig) -> Placement:
+def join(placements: Sequence[Alignment], config: VoteConfig) -> Alignment:
     """The placement that the samples stand for, sorted by place.
 
     agreement: a span with its label is kept iff at least `min_agreement` of the samples have it; its score
@@ -29,13 +29,13 @@ def join(placements: Sequence[Placement], config: VoteConfig) -> Placement:
     Mentions without a place are voted on in the same way under `agreement`, and all kept under `longest`.
     """
     if len(placements) <= 1 and config.method == "agreement":
-        return placements[0] if placements else Placement(())
+        return placements[0] if placements else Alignment(())
     if config.method == "longest":
         return _longest(placements)
     return _agreed(placements, config.min_agreement)
 
 
-def _longest(placements: Sequence[Placement]) -> Placement:
+def _longest(placements: Sequence[Alignment]) -> Alignment:
     merged: list[Entity] = []
     for entity in (entity for placement in placements for entity in placement.entities):
         rival = next((k for k, other in enumerate(merged) if _overlap(entity, other)), None)
@@ -44,10 +44,10 @@ def _longest(placements: Sequence[Placement]) -> Placement:
         elif entity.end - entity.start > merged[rival].end - merged[rival].start:
             merged[rival] = entity
     unaligned = tuple(mention for placement in placements for mention in placement.unaligned)
-    return Placement(tuple(sorted(merged, key=_key)), unaligned)
+    return Alignment(tuple(sorted(merged, key=_key)), unaligned)
 
 
-def _agreed(placements: Sequence[Placement], least: float) -> Placement:
+def _agreed(placements: Sequence[Alignment], least: float) -> Alignment:
     samples = [{_key(entity): entity for entity in placement.entities} for placement in placements]
     votes = Counter(key for sample in samples for key in sample)
     needed = least * len(placements) - _ROUNDING
@@ -60,7 +60,7 @@ def _agreed(placements: Sequence[Placement], least: float) -> Placement:
         if not any(_overlap_keys(key, other) and not _together(samples, key, other) for other in kept):
             kept.append(key)
     entities = [_joined([sample[key] for sample in samples if key in sample], len(samples)) for key in sorted(kept)]
-    return Placement(tuple(entities), _unaligned(placements, needed))
+    return Alignment(tuple(entities), _unaligned(placements, needed))
 
 
 def _joined(found: Sequence[Entity], samples: int) -> Entity:
@@ -71,7 +71,7 @@ def _joined(found: Sequence[Entity], samples: int) -> Entity:
     return replace(best, score=score)
 
 
-def _unaligned(placements: Sequence[Placement], needed: float) -> tuple[Mention, ...]:
+def _unaligned(placements: Sequence[Alignment], needed: float) -> tuple[Mention, ...]:
     """Mentions without a place in enough samples; the second of a kind in a sample is another one."""
     votes: Counter[tuple[str, str, int]] = Counter()
     first: dict[tuple[str, str, int], Mention] = {}

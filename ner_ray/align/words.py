@@ -32,7 +32,7 @@ from ner_ray.align.matching import Run, matching_runs
 from ner_ray.config import AlignConfig
 from ner_ray.text.normalize import fold
 from ner_ray.text.tokens import BLANK, spans
-from ner_ray.types import Entity, Mention, Placement
+from ner_ray.types import Alignment, Entity, Mention
 
 _RUN = regex.compile(rf"[^{BLANK}]+")
 _MEANINGFUL = regex.compile(r"[\p{L}\p{N}]")
@@ -60,7 +60,7 @@ class _Segment(NamedTuple):
         return max(start, self.copy_start) + shift, min(end, self.copy_end) + shift
 
 
-def align_copy(source: str, copy: str, mentions: Sequence[Mention], config: AlignConfig) -> Placement:
+def align_copy(source: str, copy: str, mentions: Sequence[Mention], config: AlignConfig) -> Alignment:
     """Puts mentions with offsets into `copy` onto `source`; total, and sorted by place.
 
     A mention covers the source from its first to its last matched token, and is unaligned if less than
@@ -83,7 +83,7 @@ def align_copy(source: str, copy: str, mentions: Sequence[Mention], config: Alig
             unaligned.append(mention)
         else:
             entities.setdefault((entity.start, entity.end, entity.label), entity)
-    return Placement(tuple(entities[key] for key in sorted(entities)), tuple(unaligned))
+    return Alignment(tuple(entities[key] for key in sorted(entities)), tuple(unaligned))
 
 
 @dataclass(frozen=True, slots=True)

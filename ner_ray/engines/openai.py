@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from ner_ray import compose
 from ner_ray.config import EngineConfig, SamplingConfig, Section
+from ner_ray.config import load as compose
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.types import Completion, Prompt

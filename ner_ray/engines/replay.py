@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from ner_ray.config import EngineConfig
 from ner_ray.engines.base import Engine
 from ner_ray.errors import ModelError
+from ner_ray.schema import CHUNKS, EXCHANGES
 
-COLUMNS = ("chunks", "exchanges")  # with the text, what a row must bring along
+COLUMNS = (CHUNKS, EXCHANGES)  # with the text, what a row must bring along
 
 
 def check(config: EngineConfig) -> None:  # the contract's signature

@@ -6,12 +6,13 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ner_ray import passages, plugins
+from ner_ray import plugins
+from ner_ray.annotator.document import follow, merge, read_step
 from ner_ray.errors import ConfigError
-from ner_ray.evaluate.plan import Plan
+from ner_ray.evaluate.config import EvaluateConfig
 from ner_ray.evaluate.rows import Answers
 from ner_ray.families.base import Step
-from ner_ray.types import Annotation, Chunk, Exchange, Findings, LabelSet, Passage
+from ner_ray.types import Annotation, Chunk, Exchange, Findings, LabelSet, StepInput
 
 Transcripts = dict[str, list[Exchange]]
 
@@ -33,15 +34,15 @@ class Answered:
     unused: int
 
 
-def steps(plan: Plan) -> tuple[Step, ...]:
+def steps(config: EvaluateConfig) -> tuple[Step, ...]:
     """The steps of the family that is to read the answers.
 
     Raises:
         ConfigError: no family is named, or its options are wrong.
     """
-    if plan.family is None or "name" not in plan.family:
+    if config.family is None or "name" not in config.family:
         raise ConfigError("raw answers need a model family that reads them", hint="for example: family gner")
-    options = dict(plan.family)
+    options = dict(config.family)
     name = options.pop("name")
     module = plugins.load("families", name)
     try:
@@ -51,7 +52,9 @@ def steps(plan: Plan) -> tuple[Step, ...]:
     return family_steps
 
 
-def read(family_steps: Sequence[Step], text: str, labels: LabelSet, answers: Sequence[Answers], plan: Plan) -> Answered:
+def read(
+    family_steps: Sequence[Step], text: str, labels: LabelSet, answers: Sequence[Answers], config: EvaluateConfig
+) -> Answered:
     """The document's entities.
 
     Args:
@@ -59,16 +62,16 @@ def read(family_steps: Sequence[Step], text: str, labels: LabelSet, answers: Seq
         text: the document.
         labels: its label set.
         answers: of each chunk, for each prompt in the order in which the family asks, its samples.
-        plan: how mentions are placed and samples joined.
+        config: how mentions are placed and samples joined.
     """
     counts: Counter[str] = Counter()
     read_chunks = [
-        _read_chunk(family_steps, Passage(text[one.chunk.start : one.chunk.end], labels), one, plan, counts)
+        _read_chunk(family_steps, StepInput(text[one.chunk.start : one.chunk.end], labels), one, config, counts)
         for one in answers
     ]
     chunks = [one.chunk for one in answers]
     return Answered(
-        annotation=passages.merge(text, chunks, [findings for findings, _ in read_chunks]),
+        annotation=merge(text, chunks, [findings for findings, _ in read_chunks]),
         transcripts=tuple((chunk, said) for chunk, (_, said) in zip(chunks, read_chunks, strict=True)),
         missing=counts["missing"],
         unused=counts["unused"],
@@ -76,7 +79,7 @@ def read(family_steps: Sequence[Step], text: str, labels: LabelSet, answers: Seq
 
 
 def _read_chunk(
-    family_steps: Sequence[Step], passage: Passage, answers: Answers, plan: Plan, counts: Counter[str]
+    family_steps: Sequence[Step], passage: StepInput, answers: Answers, config: EvaluateConfig, counts: Counter[str]
 ) -> tuple[Findings, Transcripts]:
     left = deque(answers.samples)
     transcripts: Transcripts = {}
@@ -86,8 +89,8 @@ def _read_chunk(
         while prompts := step.ask(passage, transcript):
             counts["missing"] += max(0, len(prompts) - len(left))
             transcript += [Exchange(prompt, left.popleft() if left else ()) for prompt in prompts]
-        found = passages.read_step(step, passage, transcript, plan.align, plan.vote)
-        findings = passages.follow(findings, found)
+        found = read_step(step, passage, transcript, config.align, config.vote)
+        findings = follow(findings, found)
         passage = replace(passage, entities=findings.entities)
     counts["unused"] += len(left)
     return findings, transcripts

@@ -8,7 +8,7 @@ from itertools import islice, zip_longest
 from typing import Any, TypeVar
 
 from ner_ray.errors import InputError
-from ner_ray.uris import open_store
+from ner_ray.storage import open_store
 
 BATCH_ROWS = 1024
 _JSON_LINES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz")
@@ -59,14 +59,6 @@ def join(gold: Iterable[Fields], predicted: Iterable[Fields], key: str) -> Itera
                 yield wanted.pop(identity), named.pop(identity)
     yield from ((left, None) for left in wanted.values())
     yield from ((None, right) for right in named.values())
-
-
-def write_text(path: str, text: str) -> None:
-    """Writes a file, local or by URI; missing folders are made."""
-    filesystem, inner = open_store(path)
-    filesystem.create_dir(inner.rpartition("/")[0], recursive=True)
-    with filesystem.open_output_stream(inner, compression=None) as stream:
-        stream.write(text.encode(errors="replace"))
 
 
 def _wait(row: Fields | None, key: str, side: dict[str, Fields], name: str) -> str:

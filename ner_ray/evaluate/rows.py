@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ner_ray import labels
+from ner_ray.config import labels
 from ner_ray.errors import InputError
-from ner_ray.evaluate.plan import Plan
+from ner_ray.evaluate.config import EvaluateConfig
 from ner_ray.types import Annotation, Chunk, Completion, Entity, Label, LabelSet, SpanStatus
 
 BESIDE = frozenset({"chunks", "unaligned", "dropped", "errors", "verdicts", "status"})
@@ -49,7 +49,7 @@ class Row:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def read(gold: Mapping[str, Any], predicted: Mapping[str, Any] | None, plan: Plan) -> Row:
+def read(gold: Mapping[str, Any], predicted: Mapping[str, Any] | None, config: EvaluateConfig) -> Row:
     """The typed row.
 
     A gold entity that is not in the text is left out and counted as `invalid_gold`; a predicted one is kept,
@@ -59,14 +59,14 @@ def read(gold: Mapping[str, Any], predicted: Mapping[str, Any] | None, plan: Pla
     Args:
         gold: the row with text and gold.
         predicted: the row with the predictions; the same one where both stand in one file.
-        plan: names the columns.
+        config: names the columns.
 
     Raises:
         InputError: a column is missing or holds something else.
     """
-    columns, counts = plan.columns, Counter[str]()
+    columns, counts = config.columns, Counter[str]()
     text = _text(gold, columns.text)
-    annotated = _entities(_column(gold, columns.gold), text, plan, columns.gold)
+    annotated = _entities(_column(gold, columns.gold), text, config, columns.gold)
     valid = tuple(entity for entity in annotated if _stands(entity, text))
     counts["invalid_gold"] = len(annotated) - len(valid)
     name = columns.answers or columns.predicted
@@ -76,9 +76,9 @@ def read(gold: Mapping[str, Any], predicted: Mapping[str, Any] | None, plan: Pla
     return Row(
         doc_id=str(gold[columns.id]) if gold.get(columns.id) is not None else text,
         text=text,
-        labels=_labels(gold, plan, valid),
+        labels=_labels(gold, config, valid),
         gold=valid,
-        predicted=_predicted(predicted or {}, text, plan, counts) if columns.answers is None else (),
+        predicted=_predicted(predicted or {}, text, config, counts) if columns.answers is None else (),
         answers=_answers(value, predicted or {}, text, columns.answers) if columns.answers else None,
         words=tuple(gold.get(columns.words) or ()),
         counts=+counts,
@@ -107,24 +107,24 @@ def count(annotation: Annotation) -> Counter[str]:
     counts = Counter(f"alignment.{entity.status.value}" for entity in annotation.entities)
     counts["alignment.unaligned"] = len(annotation.unaligned)
     counts["dropped"] = len(annotation.dropped)
-    counts.update(f"problem.{problem.code}" for problem in annotation.problems)
+    counts.update(f"problem.{problem.code}" for problem in annotation.errors)
     counts.update(f"verdict.{verdict.value}" for verdict in annotation.verdicts)
     counts[f"document.{annotation.status.value}"] = 1
     return +counts
 
 
-def _entities(values: Any, text: str, plan: Plan, place: str) -> tuple[Entity, ...]:
+def _entities(values: Any, text: str, config: EvaluateConfig, place: str) -> tuple[Entity, ...]:
     if values is None:
         return ()
     if not isinstance(values, Sequence) or isinstance(values, str):
         raise InputError(f"column {place!r}: expected a list of entities, found {values!r}")
-    return tuple(_entity(value, text, plan.label_map, place) for value in values)
+    return tuple(_entity(value, text, config.label_map, place) for value in values)
 
 
-def _predicted(row: Mapping[str, Any], text: str, plan: Plan, counts: Counter[str]) -> tuple[Entity, ...]:
+def _predicted(row: Mapping[str, Any], text: str, config: EvaluateConfig, counts: Counter[str]) -> tuple[Entity, ...]:
     """The predicted entities; counts what our own annotations say beside them."""
-    values = row.get(plan.columns.predicted)
-    predicted = _entities(values, text, plan, plan.columns.predicted)
+    values = row.get(config.columns.predicted)
+    predicted = _entities(values, text, config, config.columns.predicted)
     counts["invalid_predictions"] = sum(not _stands(entity, text) for entity in predicted)
     if values and "status" in values[0]:
         counts.update(f"alignment.{entity.status.value}" for entity in predicted)
@@ -138,11 +138,11 @@ def _predicted(row: Mapping[str, Any], text: str, plan: Plan, counts: Counter[st
     return predicted
 
 
-def _labels(row: Mapping[str, Any], plan: Plan, gold: Iterable[Entity]) -> LabelSet:
-    given = row.get(plan.columns.labels) or plan.labels or sorted({entity.label for entity in gold})
+def _labels(row: Mapping[str, Any], config: EvaluateConfig, gold: Iterable[Entity]) -> LabelSet:
+    given = row.get(config.columns.labels) or config.labels or sorted({entity.label for entity in gold})
     if isinstance(given, list) and all(isinstance(name, str) for name in given):
         given = list(dict.fromkeys(given))
-    return _mapped(labels.parse(given), plan.label_map) if given else ()
+    return _mapped(labels.parse(given), config.label_map) if given else ()
 
 
 def _mapped(label_set: LabelSet, label_map: Mapping[str, str]) -> LabelSet:

@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
-from ner_ray import labels, plugins
+from ner_ray import plugins
+from ner_ray.config import labels
 from ner_ray.errors import InputError
 from ner_ray.evaluate import answers, bootstrap, read, rows, spans
 from ner_ray.evaluate.bootstrap import Interval, Replicates
+from ner_ray.evaluate.config import EvaluateConfig
 from ner_ray.evaluate.examples import Examples, sample
 from ner_ray.evaluate.papers._matches import MatchSums
 from ner_ray.evaluate.papers.base import Case, PaperScore, PaperSums
-from ner_ray.evaluate.plan import Plan
 from ner_ray.evaluate.spans import MODES, LabelScores, Mode, Pair, Score, SpanSums
 from ner_ray.families.base import Step
 from ner_ray.types import Chunk, Entity
@@ -135,55 +136,55 @@ class Evaluation:
     samples: int
 
 
-def zero(plan: Plan) -> Sums:
+def zero(config: EvaluateConfig) -> Sums:
     """The sums of no document."""
     return Sums(
         documents=0,
         spans=SpanSums(),
-        papers={name: _paper(name).Sums() for name in plan.scorers},
-        replicates=bootstrap.zero((*MODES, *plan.scorers), plan.samples),
+        papers={name: _paper(name).Sums() for name in config.scorers},
+        replicates=bootstrap.zero((*MODES, *config.scorers), config.samples),
         counts=Counter(),
-        examples=Examples(plan.examples),
+        examples=Examples(config.examples),
     )
 
 
-def score_batch(table: Any, plan: Plan) -> Sums:
+def score_batch(table: Any, config: EvaluateConfig) -> Sums:
     """The sums of an Arrow table (or record batch) that holds gold and predictions."""
-    return score_rows(((row, row) for row in table.to_pylist()), plan)
+    return score_rows(((row, row) for row in table.to_pylist()), config)
 
 
-def score_rows(joined: Iterable[read.Joined], plan: Plan) -> Sums:
+def score_rows(joined: Iterable[read.Joined], config: EvaluateConfig) -> Sums:
     """The sums of rows of gold, each with its row of predictions.
 
     Raises:
-        InputError: a row is not what the plan says.
-        ConfigError: the plan names no such scorer or family.
+        InputError: a row is not what the config says.
+        ConfigError: the config names no such scorer or family.
     """
-    family = answers.steps(plan) if plan.columns.answers else ()
-    total = zero(plan)
+    family = answers.steps(config) if config.columns.answers else ()
+    total = zero(config)
     for batch in read.batches(joined):
-        total += _score_batch(batch, family, plan)
+        total += _score_batch(batch, family, config)
     return total
 
 
-def evaluate(gold: str, plan: Plan, predictions: str | None = None) -> Evaluation:
+def evaluate(gold: str, config: EvaluateConfig, predictions: str | None = None) -> Evaluation:
     """The figures of a file (or folder) of gold.
 
     Args:
         gold: JSONL or Parquet, a path or a URI.
-        plan: what to compare, and how.
+        config: what to compare, and how.
         predictions: where the predictions are, joined by id; None if they stand beside the gold.
 
     Raises:
-        InputError: the files are not what the plan says.
-        ConfigError: the plan names no such scorer or family.
+        InputError: the files are not what the config says.
+        ConfigError: the config names no such scorer or family.
     """
-    if predictions is None and plan.columns.gold == plan.columns.predicted and not plan.columns.answers:
-        raise InputError(f"column {plan.columns.gold!r} cannot be gold and prediction at once")
-    return summarize(score_rows(_joined(gold, plan, predictions), plan), plan)
+    if predictions is None and config.columns.gold == config.columns.predicted and not config.columns.answers:
+        raise InputError(f"column {config.columns.gold!r} cannot be gold and prediction at once")
+    return summarize(score_rows(_joined(gold, config, predictions), config), config)
 
 
-def summarize(sums: Sums, plan: Plan) -> Evaluation:
+def summarize(sums: Sums, config: EvaluateConfig) -> Evaluation:
     """The figures of the sums of all documents."""
     bounds = bootstrap.intervals(sums.replicates)
     return Evaluation(
@@ -193,11 +194,11 @@ def summarize(sums: Sums, plan: Plan) -> Evaluation:
         intervals={mode: bounds[mode] for mode in MODES if mode in bounds},
         labels=spans.per_label(sums.spans),
         confusion=spans.confusion(sums.spans),
-        papers=[_paper_result(name, sums, plan, bounds) for name in plan.scorers],
+        papers=[_paper_result(name, sums, config, bounds) for name in config.scorers],
         counts=dict(sorted((sums.counts + Counter(repeated_predictions=sums.spans.repeated)).items())),
         examples=sums.examples,
         level=bootstrap.LEVEL,
-        samples=plan.samples,
+        samples=config.samples,
     )
 
 
@@ -212,42 +213,44 @@ class _Scored:
     counts: Counter[str]
 
 
-def _joined(gold: str, plan: Plan, predictions: str | None) -> Iterator[read.Joined]:
-    columns = {name for name in plan.columns.model_dump().values() if name} | rows.BESIDE
+def _joined(gold: str, config: EvaluateConfig, predictions: str | None) -> Iterator[read.Joined]:
+    columns = {name for name in config.columns.model_dump().values() if name} | rows.BESIDE
     if predictions is None:
         return ((row, row) for row in read.rows(gold, columns))
-    return read.join(read.rows(gold, columns), read.rows(predictions, columns), plan.columns.id)
+    return read.join(read.rows(gold, columns), read.rows(predictions, columns), config.columns.id)
 
 
-def _score_batch(batch: Sequence[read.Joined], family: Sequence[Step], plan: Plan) -> Sums:
-    scored = [_score(rows.read(gold, predicted, plan), family, plan) for gold, predicted in batch if gold is not None]
+def _score_batch(batch: Sequence[read.Joined], family: Sequence[Step], config: EvaluateConfig) -> Sums:
+    scored = [
+        _score(rows.read(gold, predicted, config), family, config) for gold, predicted in batch if gold is not None
+    ]
     counts = Counter(without_gold=sum(gold is None for gold, _ in batch))
     for one in scored:
         counts.update(one.counts)
     return Sums(
         documents=len(scored),
         spans=_total([one.spans for one in scored], SpanSums()),
-        papers={name: _total([one.papers[name] for one in scored], _paper(name).Sums()) for name in plan.scorers},
-        replicates=_draw(scored, plan),
+        papers={name: _total([one.papers[name] for one in scored], _paper(name).Sums()) for name in config.scorers},
+        replicates=_draw(scored, config),
         counts=+counts,
-        examples=sample(plan.examples, [(one.row.doc_id, one.row.text, one.pairs) for one in scored]),
+        examples=sample(config.examples, [(one.row.doc_id, one.row.text, one.pairs) for one in scored]),
     )
 
 
-def _score(row: rows.Row, family: Sequence[Step], plan: Plan) -> _Scored:
+def _score(row: rows.Row, family: Sequence[Step], config: EvaluateConfig) -> _Scored:
     predicted, counts = row.predicted, row.counts
     cases = [Case(row.text, _names(row), row.gold, predicted, None, row.words)]
     own_cases: list[Case] = []
     if row.answers is not None:
-        answered = answers.read(family, row.text, row.labels, row.answers, plan)
-        predicted = _relabel(answered.annotation.entities, plan)
+        answered = answers.read(family, row.text, row.labels, row.answers, config)
+        predicted = _relabel(answered.annotation.entities, config)
         counts = counts + rows.count(answered.annotation)
         counts += Counter({"answers.missing": answered.missing, "answers.unused": answered.unused})
         cases = [replace(cases[0], predicted=predicted)]
         own_cases = [_own_case(row, chunk, transcripts) for chunk, transcripts in answered.transcripts]
     pairs = spans.pair(row.gold, predicted)
     papers = {
-        name: _count(name, own_cases if own_cases and _reads_itself(name, plan) else cases) for name in plan.scorers
+        name: _count(name, own_cases if own_cases and _reads_itself(name, config) else cases) for name in config.scorers
     }
     return _Scored(row, pairs, spans.sums(pairs, predicted), papers, counts)
 
@@ -273,16 +276,16 @@ def _names(row: rows.Row) -> tuple[str, ...]:
     return tuple(labels.names(row.labels))
 
 
-def _relabel(entities: Sequence[Entity], plan: Plan) -> tuple[Entity, ...]:
-    return tuple(replace(entity, label=plan.label_map.get(entity.label, entity.label)) for entity in entities)
+def _relabel(entities: Sequence[Entity], config: EvaluateConfig) -> tuple[Entity, ...]:
+    return tuple(replace(entity, label=config.label_map.get(entity.label, entity.label)) for entity in entities)
 
 
-def _draw(scored: Sequence[_Scored], plan: Plan) -> Replicates:
-    names = (*MODES, *plan.scorers)
+def _draw(scored: Sequence[_Scored], config: EvaluateConfig) -> Replicates:
+    names = (*MODES, *config.scorers)
     counts = [
         [*(spans.counts(one.spans, mode) for mode in MODES), *map(_matched, one.papers.values())] for one in scored
     ]
-    return bootstrap.draw(names, [one.row.doc_id for one in scored], counts, samples=plan.samples, seed=plan.seed)
+    return bootstrap.draw(names, [one.row.doc_id for one in scored], counts, samples=config.samples, seed=config.seed)
 
 
 def _matched(sums: PaperSums) -> tuple[int, int, int]:
@@ -290,7 +293,9 @@ def _matched(sums: PaperSums) -> tuple[int, int, int]:
     return (sums.correct, sums.gold, sums.predicted) if isinstance(sums, MatchSums) else (0, 0, 0)
 
 
-def _paper_result(name: str, sums: Sums, plan: Plan, bounds: Mapping[str, Mapping[str, Interval]]) -> PaperResult:
+def _paper_result(
+    name: str, sums: Sums, config: EvaluateConfig, bounds: Mapping[str, Mapping[str, Interval]]
+) -> PaperResult:
     score, refusal = None, ""
     try:
         score = _paper(name).scores(sums.papers[name])
@@ -298,7 +303,7 @@ def _paper_result(name: str, sums: Sums, plan: Plan, bounds: Mapping[str, Mappin
         refusal = str(error)
     return PaperResult(
         scorer=name,
-        read_by="own parser" if _reads_itself(name, plan) else "spans",
+        read_by="own parser" if _reads_itself(name, config) else "spans",
         forgives=_paper(name).FORGIVES,
         score=score,
         refusal=refusal,
@@ -306,9 +311,13 @@ def _paper_result(name: str, sums: Sums, plan: Plan, bounds: Mapping[str, Mappin
     )
 
 
-def _reads_itself(name: str, plan: Plan) -> bool:
+def _reads_itself(name: str, config: EvaluateConfig) -> bool:
     """Whether the answers are those of the scorer's own model family, so that its own parser reads them."""
-    return plan.columns.answers is not None and plan.family is not None and plan.family["name"] == _paper(name).FAMILY
+    return (
+        config.columns.answers is not None
+        and config.family is not None
+        and config.family["name"] == _paper(name).FAMILY
+    )
 
 
 @functools.cache

@@ -163,8 +163,8 @@ def _article(document: Document, annotation: Annotation, legend: _Legend) -> dic
         "unaligned": unaligned.most_common(_MOST_UNALIGNED),
         "unaligned_more": max(0, len(unaligned) - _MOST_UNALIGNED),
         "status": annotation.status.value,
-        "flawed": annotation.status is not DocumentStatus.OK or bool(annotation.problems),
-        "problems": annotation.problems,
+        "flawed": annotation.status is not DocumentStatus.OK or bool(annotation.errors),
+        "errors": annotation.errors,
         "usage": annotation.usage,
     }
 

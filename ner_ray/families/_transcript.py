@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ner_ray.families.base import Step
-from ner_ray.types import Completion, Entity, Exchange, Passage, Problem, Prompt, Reading, Transcript, Verdict
+from ner_ray.types import Completion, Entity, ErrorRecord, Exchange, Prompt, Reading, StepInput, Transcript, Verdict
 
 _SEVERITY = (Verdict.OK, Verdict.RECOVERED, Verdict.TRUNCATED, Verdict.UNPARSABLE)
 
@@ -37,8 +37,8 @@ def read_samples(transcript: Transcript, read_one: Callable[[Prompt, Completion]
 
 def unparsable(role: str, completion: Completion) -> Reading:
     """The reading of an answer that says nothing we understand; its text is kept."""
-    problem = Problem(code="unparsable", stage=role, message=completion.text)
-    return Reading(mentions=(), verdict=Verdict.UNPARSABLE, problems=(problem,))
+    problem = ErrorRecord(code="unparsable", stage=role, message=completion.text)
+    return Reading(mentions=(), verdict=Verdict.UNPARSABLE, errors=(problem,))
 
 
 def settle(completion: Completion, *, cut: bool = False, recovered: bool = False) -> Verdict:
@@ -48,7 +48,7 @@ def settle(completion: Completion, *, cut: bool = False, recovered: bool = False
     return Verdict.RECOVERED if recovered else Verdict.OK
 
 
-def play(step: Step, passage: Passage, answer: Callable[[Prompt], str]) -> list[Exchange]:
+def play(step: Step, passage: StepInput, answer: Callable[[Prompt], str]) -> list[Exchange]:
     """The transcript of a step whose every prompt is answered by `answer`."""
     transcript: list[Exchange] = []
     while prompts := step.ask(passage, transcript):
@@ -72,5 +72,5 @@ def _join(readings: Sequence[Reading]) -> Reading:
         mentions=tuple(mention for reading in readings for mention in reading.mentions),
         verdict=worst([reading.verdict for reading in readings]),
         dropped=tuple(mention for reading in readings for mention in reading.dropped),
-        problems=tuple(problem for reading in readings for problem in reading.problems),
+        errors=tuple(problem for reading in readings for problem in reading.errors),
     )

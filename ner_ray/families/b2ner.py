@@ -25,9 +25,9 @@ from ner_ray.types import (
     Exchange,
     Mention,
     Message,
-    Passage,
     Prompt,
     Reading,
+    StepInput,
     Transcript,
 )
 
@@ -70,7 +70,7 @@ class _Tagger:
     options: Options
     role: str = "tagger"
 
-    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+    def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
         """A prompt for every `max_labels` labels; `Prompt.subject` is its number.
 
         Demonstrations go in where the language has a template for them (en, zh; they then take the place of
@@ -81,7 +81,7 @@ class _Tagger:
         groups = _split(list(outputs(passage.labels)), self.options.max_labels)
         return [Prompt(self._content(passage, group), subject=str(number)) for number, group in enumerate(groups)]
 
-    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+    def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         """The listed mentions of all prompts. A mention's score is the probability of its label and text."""
         known = outputs(passage.labels)
         return read_samples(
@@ -89,7 +89,7 @@ class _Tagger:
             lambda _, completion: _read(passage.text, completion, known, self.options.outside_labels, self.role),
         )
 
-    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
         """`label: entity` for every mention, in the order of the text.
 
         Left out: labels outside the set. The format cannot say which of several occurrences is meant, nor
@@ -110,7 +110,7 @@ class _Tagger:
 
         return play(self, passage, answer)
 
-    def _content(self, passage: Passage, group: Sequence[str]) -> str | tuple[Message, ...]:
+    def _content(self, passage: StepInput, group: Sequence[str]) -> str | tuple[Message, ...]:
         language = self.options.language
         few_shot = bool(passage.demonstrations) and language in _FULL_LANGUAGES
         described = self.options.descriptions and not few_shot
@@ -124,14 +124,14 @@ class _Tagger:
         ) + template("b2ner", "answer", language)
         return (Message("user", text),) if self.options.wrapper == "chat" else text
 
-    def _descriptions(self, passage: Passage, group: Sequence[str]) -> str:
+    def _descriptions(self, passage: StepInput, group: Sequence[str]) -> str:
         known, described = outputs(passage.labels), descriptions(passage.labels)
         line = template("b2ner", "description", self.options.language)
         return "; ".join(
             render(line, label=path, description=described[known[path]]) for path in group if known[path] in described
         )
 
-    def _examples(self, passage: Passage, group: Sequence[str]) -> str:
+    def _examples(self, passage: StepInput, group: Sequence[str]) -> str:
         """The demonstrations, without the mentions whose label stands in another prompt of this passage."""
         names = {label: path for path, label in outputs(passage.labels).items()}
         others = set(names.values()) - set(group)

@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ner_ray.types import Entity, Exchange, Passage, Prompt, Reading, Transcript
+from ner_ray.types import Entity, Exchange, Prompt, Reading, StepInput, Transcript
 
 LabelPolicy = Literal["drop", "keep", "nearest"]
 
@@ -41,14 +41,14 @@ class Step(Protocol):
         """Which engine answers: `tagger`, `extractor`, `classifier`."""
         ...
 
-    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+    def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
         """The prompts to send next, given what was asked and answered so far; none when all is said."""
         ...
 
-    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+    def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         """What the whole transcript says, one reading a sample. Total: any answer gives a reading."""
         ...
 
-    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
         """The transcript that a perfect model would leave: training data, and the round-trip test."""
         ...

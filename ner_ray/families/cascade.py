@@ -25,15 +25,15 @@ from ner_ray.text.sentences import spans
 from ner_ray.types import (
     Completion,
     Entity,
+    ErrorRecord,
     Exchange,
     Label,
     LabelSet,
     Mention,
     Message,
-    Passage,
-    Problem,
     Prompt,
     Reading,
+    StepInput,
     Transcript,
     Verdict,
 )
@@ -74,20 +74,20 @@ class _Extractor:
     options: Options
     role: str = "extractor"
 
-    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+    def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
         """The text alone; demonstrations have no place in it, since the model was trained without."""
         if transcript or not passage.text.strip():
             return []
         return [Prompt(_turns(self.options, passage.text))]
 
-    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+    def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         """The answer without its marks as `copy`, and what they enclosed as mentions without label.
 
         Where marks are nested the outermost hold. A mention's score is the probability of the marked span.
         """
         return read_samples(transcript, lambda _, completion: _read_marks(passage.text, completion, self.role))
 
-    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
         """The text with its entities marked, each where it stands.
 
         Left out: what overlaps gold that starts earlier; blanks at an entity's ends; and an entity that marks
@@ -102,7 +102,7 @@ class _Classifier:
     options: Options
     role: str = "classifier"
 
-    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+    def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
         """First one question for each distinct surface, then one for each whose answer has finer labels.
 
         `Prompt.subject` is the surface; its questions stand in the transcript in the order of the levels.
@@ -117,11 +117,11 @@ class _Classifier:
             if walk.options and len(exchanges[surface]) == walk.depth and (walk.depth or not transcript)
         ]
 
-    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+    def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         """One reading: every entity of the passage, where it stands, with the label its surface was given.
 
         The score is the entity's own times the joint probability of the answers of all levels, as far as known. An
-        answer outside the list costs that one entity: it is in `dropped`, the answer in `problems`.
+        answer outside the list costs that one entity: it is in `dropped`, the answer in `errors`.
         """
         walks = {surface: self._walk(passage, found) for surface, found in _by_surface(passage, transcript).items()}
         mentions: list[Mention] = []
@@ -130,11 +130,11 @@ class _Classifier:
             walk = walks[entity.text]
             mention = Mention(entity.text, walk.label, _product(entity.score, walk.score), entity.start, entity.end)
             (mentions if walk.done else dropped).append(mention)
-        problems = tuple(Problem(walk.code, self.role, walk.raw) for walk in walks.values() if not walk.done)
+        errors = tuple(ErrorRecord(walk.code, self.role, walk.raw) for walk in walks.values() if not walk.done)
         verdict = worst([walk.verdict for walk in walks.values()])
-        return [Reading(tuple(mentions), verdict, passage.text, tuple(dropped), problems)]
+        return [Reading(tuple(mentions), verdict, passage.text, tuple(dropped), errors)]
 
-    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
         """Every level's right answer for each distinct surface of the gold.
 
         Left out: labels outside the set; of a surface with several labels all but the first.
@@ -153,7 +153,7 @@ class _Classifier:
         kept = [entity for entity in labelled if paths[entity.label] == answers[entity.text]]
         return play(self, replace(passage, entities=tuple(kept)), answer)
 
-    def _question(self, passage: Passage, surface: str, walk: _Walk) -> Prompt:
+    def _question(self, passage: StepInput, surface: str, walk: _Walk) -> Prompt:
         wording = self.options.wording
         places = [(one.start, one.end) for one in passage.entities if one.text == surface]
         begin, end = (
@@ -173,7 +173,7 @@ class _Classifier:
         )
         return Prompt(_turns(self.options, text), subject=surface, choices=shown if self.options.constrained else ())
 
-    def _walk(self, passage: Passage, exchanges: Sequence[Exchange]) -> _Walk:
+    def _walk(self, passage: StepInput, exchanges: Sequence[Exchange]) -> _Walk:
         walk = _Walk(options=passage.labels)
         names = leaves(passage.labels)
         for exchange in exchanges:
@@ -281,7 +281,7 @@ def _is_copy(copy: str, text: str) -> bool:
     return Indel.normalized_similarity(copy, text) >= _LEAST_SIMILARITY
 
 
-def _by_surface(passage: Passage, transcript: Transcript) -> dict[str, list[Exchange]]:
+def _by_surface(passage: StepInput, transcript: Transcript) -> dict[str, list[Exchange]]:
     found: dict[str, list[Exchange]] = {entity.text: [] for entity in passage.entities}
     for exchange in transcript:
         if exchange.prompt.subject in found:

@@ -28,9 +28,9 @@ from ner_ray.types import (
     Exchange,
     Mention,
     Message,
-    Passage,
     Prompt,
     Reading,
+    StepInput,
     Transcript,
 )
 
@@ -66,14 +66,14 @@ class _Tagger:
     options: Options
     role: str = "tagger"
 
-    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+    def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
         """One prompt; demonstrations have no place in it, since the model was trained without."""
         words = [word for word, _, _ in _words(passage.text, self.options.words)]
         if transcript or not words or not passage.labels:
             return []
         return [self._prompt(passage, words)]
 
-    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+    def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         """The words of the answer joined by blanks as `copy`, and the tagged runs in it as mentions.
 
         A mention's score is the probability of its words and tags.
@@ -84,7 +84,7 @@ class _Tagger:
             lambda _, completion: _read(passage.text, completion, known, self.options.outside_labels, self.role),
         )
 
-    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
         """Every word with its tag. Where gold ends inside a word, prompt and answer cut the word there.
 
         Left out: what overlaps gold that starts earlier, labels outside the set.
@@ -97,7 +97,7 @@ class _Tagger:
         prompt = self._prompt(passage, [word for word, _ in tagged])
         return [Exchange(prompt, (Completion(" ".join(f"{word}({tag})" for word, tag in tagged)),))]
 
-    def _prompt(self, passage: Passage, words: Sequence[str]) -> Prompt:
+    def _prompt(self, passage: StepInput, words: Sequence[str]) -> Prompt:
         dataset = self.options.dataset
         text = render(
             template("gner", "prompt"),

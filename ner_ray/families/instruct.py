@@ -23,9 +23,9 @@ from ner_ray.types import (
     Exchange,
     Mention,
     Message,
-    Passage,
     Prompt,
     Reading,
+    StepInput,
     Transcript,
 )
 
@@ -100,7 +100,7 @@ class _Tagger:
     options: Options
     role: str = "tagger"
 
-    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+    def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
         """One prompt; demonstrations are earlier turns of the chat."""
         if transcript or not passage.text.strip():
             return []
@@ -112,7 +112,7 @@ class _Tagger:
             turns.append(Message("assistant", self._write([(mention.text, mention.label) for mention in one.mentions])))
         return [Prompt((*turns, Message("user", render(user, **values))))]
 
-    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+    def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         """The listed mentions. A mention's score is the probability of its entity and type.
 
         Without a label set every type is kept as it is.
@@ -121,7 +121,7 @@ class _Tagger:
         policy = self.options.outside_labels if known else "keep"
         return read_samples(transcript, lambda _, completion: _read(completion, known, policy, self.role))
 
-    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
         """A pair for every mention, in the order of the text.
 
         Left out: labels outside the set, where there is one. A list cannot say which of several occurrences
@@ -150,7 +150,7 @@ class _Tagger:
         return "[" + ", ".join(f"({_quote(entity)}, {_quote(label)})" for entity, label in items) + "]"
 
 
-def _values(passage: Passage) -> dict[str, str]:
+def _values(passage: StepInput) -> dict[str, str]:
     described = descriptions(passage.labels)
     return {
         "text": passage.text,

@@ -21,9 +21,9 @@ from ner_ray.types import (
     Entity,
     Exchange,
     Message,
-    Passage,
     Prompt,
     Reading,
+    StepInput,
     Transcript,
 )
 
@@ -61,17 +61,17 @@ class _Tagger:
     options: Options
     role: str = "tagger"
 
-    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+    def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
         """A prompt for each type; they differ only at their ends, so an engine computes the rest once."""
         if transcript or not passage.text.strip():
             return []
         return [Prompt(self._content(passage, name), subject=name) for name in names(passage.labels)]
 
-    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:  # noqa: ARG002 - subjects say it
+    def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:  # noqa: ARG002 - subjects say it
         """The listed mentions, in the order of the types."""
         return read_queries(transcript, self.role)
 
-    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
         """A list for every type, an item for every mention, in the order of the text.
 
         Left out: labels outside the set. A list cannot say which of several occurrences is meant. Unlike the
@@ -79,7 +79,7 @@ class _Tagger:
         """
         return play(self, passage, lambda prompt: write_answer(prompt, gold))
 
-    def _content(self, passage: Passage, asked: str) -> str | tuple[Message, ...]:
+    def _content(self, passage: StepInput, asked: str) -> str | tuple[Message, ...]:
         dataset = self.options.dataset
         turns = [
             *self._opening(passage.demonstrations),

@@ -17,7 +17,7 @@ from ner_ray.families._queries import read_queries, write_answer
 from ner_ray.families._template import render, template, wrap
 from ner_ray.families._transcript import play
 from ner_ray.families.base import FamilyOptions, Step
-from ner_ray.types import Entity, Exchange, Message, Passage, Prompt, Reading, Transcript
+from ner_ray.types import Entity, Exchange, Message, Prompt, Reading, StepInput, Transcript
 
 
 class Options(FamilyOptions):
@@ -53,7 +53,7 @@ class _Tagger:
     options: Options
     role: str = "tagger"
 
-    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+    def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
         """A prompt for each type, which differ only at their ends, so that an engine computes the text once.
 
         Demonstrations have no place in them, since the model was trained without.
@@ -63,18 +63,18 @@ class _Tagger:
         defined = descriptions(passage.labels) if self.options.definitions else {}
         return [Prompt(self._content(passage, defined.get(name, name)), subject=name) for name in names(passage.labels)]
 
-    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:  # noqa: ARG002 - subjects say it
+    def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:  # noqa: ARG002 - subjects say it
         """The listed mentions, in the order of the types."""
         return read_queries(transcript, self.role)
 
-    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
         """A list for every type, an item for every mention, in the order of the text.
 
         Left out: labels outside the set. A list cannot say which of several occurrences is meant.
         """
         return play(self, passage, lambda prompt: write_answer(prompt, gold))
 
-    def _content(self, passage: Passage, asked: str) -> str | tuple[Message, ...]:
+    def _content(self, passage: StepInput, asked: str) -> str | tuple[Message, ...]:
         dataset = self.options.dataset
         text = template("universal_ner", "passage_of_dataset" if dataset else "passage")
         turns = (

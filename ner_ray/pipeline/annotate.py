@@ -16,16 +16,16 @@ import pyarrow.compute as pc
 import ray
 
 from ner_ray import __version__
+from ner_ray.annotator.spec import Spec, resolve
 from ner_ray.config import AnnotateConfig, EngineConfig, fingerprint, semantic
-from ner_ray.demos import index_digest
 from ner_ray.engines._models import model_revision
 from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, RunError, StoppedError
 from ner_ray.pipeline.cluster import check_resources, connect
 from ner_ray.pipeline.graph import run_wave
-from ner_ray.pipeline.plan import Plan, make_plan
 from ner_ray.pipeline.preflight import check_engines, check_input, fit_budget
 from ner_ray.pipeline.progress import Progress, start_scoreboard
 from ner_ray.pipeline.suspects import start_suspects
+from ner_ray.retrieval import index_digest
 from ner_ray.schema import ROW_ID
 from ner_ray.store.lease import Lease
 from ner_ray.store.run import RunDirectory, Wave
@@ -83,7 +83,7 @@ def annotate(config: AnnotateConfig) -> Summary:
     """
     job = _prepare(config)
     with Lease(job.run.store, job.run.path) as lease:
-        return _run(job, lease, job.run.plan(job.shards, config.output.rows_per_wave, config.input.on_change))
+        return _run(job, lease, job.run.plan_waves(job.shards, config.output.rows_per_wave, config.input.on_change))
 
 
 def retry(uri: str, codes: Sequence[str]) -> Summary:
@@ -105,7 +105,7 @@ def retry(uri: str, codes: Sequence[str]) -> Summary:
     job = _prepare(AnnotateConfig.model_validate(record["config"]))
     with Lease(run.store, run.path) as lease:
         if not run.open_waves():
-            run.plan_again(_failed(run, codes))
+            run.plan_retry(_failed(run, codes))
         return _run(job, lease, run.open_waves())
 
 
@@ -116,7 +116,7 @@ class _Job:
     began: float
     run: RunDirectory
     settings: dict[str, Any]
-    plan: Plan
+    spec: Spec
     shards: list[Shard]
     schema: pa.Schema
 
@@ -126,20 +126,20 @@ def _prepare(config: AnnotateConfig) -> _Job:
     run = RunDirectory(config.output.path)
     settings = _settings(config)
     run.claim(fingerprint(settings), settings)
-    plan = make_plan(config)
-    check_engines(plan)
+    spec = resolve(config)
+    check_engines(spec)
     known = [one.shard for wave in run.waves() for one in wave.shards]
     shards = list_shards(config.input.path, known)
-    return _Job(began, run, settings, fit_budget(plan), shards, check_input(plan, shards, known))
+    return _Job(began, run, settings, fit_budget(spec), shards, check_input(spec, shards, known))
 
 
 def _run(job: _Job, lease: Lease, waves: list[Wave]) -> Summary:
-    config, run = job.plan.config, job.run
+    config, run = job.spec.config, job.run
     if not waves:
         _LOG.info("nothing new at %s; %s is complete", config.input.path, run.uri)
         return _summary(run, config, {}, job.shards, 0, job.began)
     connect()
-    check_resources(config.resources, 0 if job.plan.replays else len(job.plan.pools))
+    check_resources(config.resources, 0 if job.spec.replays else len(job.spec.pools))
     run.write_record({**run.record(), **_record(config, job.settings), "inputs": _inputs(job.shards)})
     totals = _run_waves(job, lease, waves)
     summary = _summary(run, config, totals, job.shards, len(waves), job.began)
@@ -149,8 +149,8 @@ def _run(job: _Job, lease: Lease, waves: list[Wave]) -> Summary:
 
 def _run_waves(job: _Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
     scoreboard = start_scoreboard()
-    suspects = None if job.plan.replays else start_suspects()
-    output = job.plan.config.output
+    suspects = None if job.spec.replays else start_suspects()
+    output = job.spec.config.output
     layout = Layout(output.min_rows_per_file, output.max_rows_per_file, output.row_group_rows)
     done = sum(job.run.resume(wave) for wave in waves)
     total = sum(wave.rows for wave in waves)
@@ -171,7 +171,7 @@ def _run_waves(job: _Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
 
 def _run_wave(job: _Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # Ray's handles
     try:
-        run_wave(job.plan, job.run, wave, job.schema, scoreboard, suspects)
+        run_wave(job.spec, job.run, wave, job.schema, scoreboard, suspects)
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
         first = str(cause).strip().splitlines()[-1:] or [type(cause).__name__]

@@ -8,39 +8,39 @@ import pyarrow.parquet as pq
 import ray
 
 from ner_ray.errors import InputError
-from ner_ray.evaluate.plan import Plan
+from ner_ray.evaluate.config import EvaluateConfig
 from ner_ray.evaluate.run import Evaluation, score_batch, summarize, zero
 from ner_ray.pipeline.cluster import connect
+from ner_ray.storage import open_store
 from ner_ray.store.shards import list_shards
-from ner_ray.uris import open_store
 
 _BATCH_ROWS = 1024
 _SHARDS_IN_FLIGHT = 1000
 
 
-def evaluate(paths: str | list[str], plan: Plan) -> Evaluation:
+def evaluate(paths: str | list[str], config: EvaluateConfig) -> Evaluation:
     """The figures of Parquet shards that hold gold and predictions side by side.
 
     Args:
         paths: files, folders or globs.
-        plan: what to compare, and how.
+        config: what to compare, and how.
 
     Raises:
-        InputError: a shard cannot be read, or its rows are not what the plan says.
+        InputError: a shard cannot be read, or its rows are not what the config says.
     """
     shards = list_shards(paths)
     if broken := [shard for shard in shards if shard.problem]:
         raise InputError(f"{broken[0].uri} cannot be read: {broken[0].problem}")
     connect()
     score = ray.remote(_score_shard)
-    total, waiting = zero(plan), []
+    total, waiting = zero(config), []
     for shard in shards:
-        waiting.append(score.remote(shard.uri, plan))
+        waiting.append(score.remote(shard.uri, config))
         if len(waiting) >= _SHARDS_IN_FLIGHT:
             total, waiting = _collect_one(total, waiting)
     while waiting:
         total, waiting = _collect_one(total, waiting)
-    return summarize(total, plan)
+    return summarize(total, config)
 
 
 def _collect_one(total: Any, waiting: list[Any]) -> tuple[Any, list[Any]]:  # sums, and Ray's references
@@ -51,10 +51,10 @@ def _collect_one(total: Any, waiting: list[Any]) -> tuple[Any, list[Any]]:  # su
         raise error.cause if isinstance(error.cause, InputError) else error from None
 
 
-def _score_shard(uri: str, plan: Plan) -> Any:  # `ner_ray.evaluate.run.Sums`
+def _score_shard(uri: str, config: EvaluateConfig) -> Any:  # `ner_ray.evaluate.run.Sums`
     store, path = open_store(uri)
-    total = zero(plan)
+    total = zero(config)
     with store.open_input_file(path) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(batch_size=_BATCH_ROWS):
-            total += score_batch(batch, plan)
+            total += score_batch(batch, config)
     return total

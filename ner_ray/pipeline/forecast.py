@@ -10,14 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from ner_ray.annotator.spec import Spec
 from ner_ray.config import AnnotateConfig
 from ner_ray.engines._models import load_tokenizer, render
-from ner_ray.pipeline.plan import Plan
-from ner_ray.pipeline.source import TEXT
 from ner_ray.pipeline.stages import labels_of, token_counter
 from ner_ray.pipeline.trial import annotate_apart, draw, what_is_left
+from ner_ray.schema import TEXT
 from ner_ray.text.chunks import split
-from ner_ray.types import Passage
+from ner_ray.types import StepInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def forecast(config: AnnotateConfig, sample: int = 256, *, measure: bool = False
     rows = sum(wave.rows for wave in work.waves)
     table = draw(work, sample, seed)
     scale = rows / max(1, table.num_rows)
-    chunks, prompt_tokens = _ask(work.plan, table.to_pylist())
+    chunks, prompt_tokens = _ask(work.spec, table.to_pylist())
     found = Forecast(
         run=work.run.uri,
         waves=len(work.waves),
@@ -82,18 +82,18 @@ def forecast(config: AnnotateConfig, sample: int = 256, *, measure: bool = False
     return _measured(found, config, table, scale) if measure and table.num_rows else found
 
 
-def _ask(plan: Plan, rows: Sequence[dict[str, Any]]) -> tuple[int, int | None]:
+def _ask(spec: Spec, rows: Sequence[dict[str, Any]]) -> tuple[int, int | None]:
     """Chunks, and tokens of the first role's prompts."""
-    if plan.replays:
+    if spec.replays:
         return 0, 0
-    engine = plan.pools[0].engine
+    engine = spec.pools[0].engine
     counter = token_counter(engine)
     tokenizer = None if engine.url or not engine.model else load_tokenizer(engine)
     chunks = tokens = 0
     for row in rows:
-        for chunk in split(row[TEXT], counter, plan.budget, plan.config.chunk.shared):
+        for chunk in split(row[TEXT], counter, spec.budget, spec.config.chunk.shared):
             chunks += 1
-            prompts = plan.steps[0].ask(Passage(row[TEXT][chunk.start : chunk.end], labels_of(plan, row)), ())
+            prompts = spec.steps[0].ask(StepInput(row[TEXT][chunk.start : chunk.end], labels_of(spec, row)), ())
             tokens += sum(len(render(tokenizer, prompt)) for prompt in prompts) if tokenizer else 0
     return chunks, tokens if tokenizer else None
 

@@ -20,18 +20,18 @@ from typing import Any, NoReturn
 import pyarrow as pa
 import ray
 
-from ner_ray import passages, plugins, schema
+from ner_ray import plugins, schema
+from ner_ray.annotator.document import POISON, converse
+from ner_ray.annotator.spec import Role, Spec
 from ner_ray.config import EngineConfig
 from ner_ray.engines.base import Engine
 from ner_ray.errors import EngineError, RequestError
 from ner_ray.families.base import Step
-from ner_ray.pipeline.plan import Plan, Role
 from ner_ray.pipeline.progress import Counts
-from ner_ray.pipeline.source import PROBLEMS
-from ner_ray.pipeline.stages import CHUNKS, EXCHANGES, ROW, passage_of, read_chunk
-from ner_ray.schema import Row
+from ner_ray.pipeline.stages import passage_of, read_chunk
+from ner_ray.schema import BETWEEN_STAGES, CHUNKS, ERRORS, EXCHANGES, Row
 from ner_ray.store.journal import Journal, question_of
-from ner_ray.types import Chunk, Exchange, Passage, Problem, Prompt
+from ner_ray.types import Chunk, ErrorRecord, Exchange, Prompt, StepInput
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _WATCH_SECONDS = 5.0
 _DEAD_ENGINE = 70  # the exit status of an actor whose engine has died
 
 
-_Answered = tuple[list[Row], list[Row]]  # a row's exchanges and problems
+_Answered = tuple[list[Row], list[Row]]  # a row's exchanges and errors
 
 
 class GenerateStage:
@@ -50,21 +50,21 @@ class GenerateStage:
 
     def __init__(
         self,
-        plan: Plan,
+        spec: Spec,
         pool: int,
         counts: Counts,
         suspects: Any = None,  # Ray's handle
         journal: str | None = None,  # the URI of a folder
     ) -> None:
-        self._plan = plan
+        self._spec = spec
         self._number = pool
-        self._pool = plan.pools[pool]
+        self._pool = spec.pools[pool]
         self._suspects = suspects
         self._one_trial = asyncio.Lock()
         self._counts = counts
         began = time.perf_counter()
         config = self._pool.engine
-        parallel = plan.config.resources.tensor_parallel
+        parallel = spec.config.resources.tensor_parallel
         self._engine: Engine = plugins.load("engines", config.name).create(config, self._pool.adapters, parallel)
         self._journal = Journal(journal) if journal and _is_journaled(config) else None
         self._seats = asyncio.Semaphore(_CHUNKS_PER_SEQUENCE * config.max_num_seqs)
@@ -77,16 +77,16 @@ class GenerateStage:
         counts.add(seconds_start=time.perf_counter() - began, engines=1)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """The rows with their exchanges, and with problems where a request was refused. Ray calls from threads."""
-        rows = table.select([name for name in ROW if name in table.column_names]).to_pylist()
+        """The rows with their exchanges, and with errors where a request was refused. Ray calls from threads."""
+        rows = table.select([name for name in BETWEEN_STAGES if name in table.column_names]).to_pylist()
         ids = table[schema.ROW_ID].to_pylist()
         trials, convicted = self._book("enter", ids) or ((), ())
         work = self._rows(dict(zip(ids, rows, strict=True)), trials, convicted)
         answered = asyncio.run_coroutine_threadsafe(work, self._loop).result()
         self._book("leave", ids)
-        exchanges, problems = zip(*answered, strict=True) if answered else ((), ())
+        exchanges, errors = zip(*answered, strict=True) if answered else ((), ())
         table = schema.with_column(table, EXCHANGES, pa.list_(schema.EXCHANGE), exchanges)
-        return schema.with_column(table, PROBLEMS, pa.list_(schema.PROBLEM), problems)
+        return schema.with_column(table, ERRORS, pa.list_(schema.ERROR), errors)
 
     def _book(self, what: str, ids: list[int]) -> Any:
         """Tells the books of suspects something, and waits until it stands there."""
@@ -129,41 +129,41 @@ class GenerateStage:
         chunks = [schema.chunk_from_row(chunk) for chunk in row[CHUNKS]]
         results = await asyncio.gather(*(self._chunk(row, number, chunk) for number, chunk in enumerate(chunks)))
         exchanges = [exchange for found, _ in results for exchange in found]
-        problems = [schema.problem_to_row(problem) for _, found in results for problem in found]
-        if self._pool is self._plan.pools[-1]:
+        errors = [schema.error_to_row(problem) for _, found in results for problem in found]
+        if self._pool is self._spec.pools[-1]:
             self._counts.gather(answered=1)
-        return [*row[EXCHANGES], *exchanges], [*row[PROBLEMS], *problems]
+        return [*row[EXCHANGES], *exchanges], [*row[ERRORS], *errors]
 
-    async def _chunk(self, row: Row, number: int, chunk: Chunk) -> tuple[list[Row], list[Problem]]:
+    async def _chunk(self, row: Row, number: int, chunk: Chunk) -> tuple[list[Row], list[ErrorRecord]]:
         """What one chunk's steps were asked and answered, once there is a seat. A bug in a step costs this chunk."""
         async with self._seats:
             return await self._converse(row, number, chunk)
 
-    async def _converse(self, row: Row, number: int, chunk: Chunk) -> tuple[list[Row], list[Problem]]:
-        problems: list[Problem] = []
+    async def _converse(self, row: Row, number: int, chunk: Chunk) -> tuple[list[Row], list[ErrorRecord]]:
+        errors: list[ErrorRecord] = []
         seen = {**row, EXCHANGES: list(row[EXCHANGES])}
         for offset, role in enumerate(self._pool.roles):
             try:
                 passage = self._passage(seen, number, chunk, self._pool.steps[:offset])
-                transcript = await passages.converse(role.step, passage, self._asker(role, problems))
+                transcript = await converse(role.step, passage, self._asker(role, errors))
             except EngineError:
                 raise
             except Exception as error:  # noqa: BLE001  # the row boundary: one document must not end the job
                 _LOG.error("row.failed stage=%s error=%s", role.step.role, type(error).__name__)
-                problems.append(Problem("internal", role.step.role, type(error).__name__))
+                errors.append(ErrorRecord("internal", role.step.role, type(error).__name__))
                 break
-            keep = self._plan.config.output.prompts
+            keep = self._spec.config.output.prompts
             seen[EXCHANGES] += [
                 schema.exchange_to_row(number, role.step.role, exchange, with_prompt=keep) for exchange in transcript
             ]
-        return seen[EXCHANGES][len(row[EXCHANGES]) :], problems
+        return seen[EXCHANGES][len(row[EXCHANGES]) :], errors
 
-    def _passage(self, row: Row, number: int, chunk: Chunk, before: Sequence[Step]) -> Passage:
+    def _passage(self, row: Row, number: int, chunk: Chunk, before: Sequence[Step]) -> StepInput:
         """The chunk as a step sees it, with what the steps before it in this pool, and other pools, have found."""
-        passage = passage_of(self._plan, row, number, chunk)
-        return replace(passage, entities=read_chunk(self._plan, row, number, chunk, before).entities)
+        passage = passage_of(self._spec, row, number, chunk)
+        return replace(passage, entities=read_chunk(self._spec, row, number, chunk, before).entities)
 
-    def _asker(self, role: Role, problems: list[Problem]) -> Callable[[Prompt], Awaitable[Exchange]]:
+    def _asker(self, role: Role, errors: list[ErrorRecord]) -> Callable[[Prompt], Awaitable[Exchange]]:
         async def ask(prompt: Prompt) -> Exchange:
             question = question_of(self._number, prompt, role.sampling, role.adapter) if self._journal else ""
             if self._journal and (known := self._journal.recall(question)):
@@ -174,7 +174,7 @@ class GenerateStage:
                 try:
                     completions = await self._engine.generate(prompt, role.sampling, role.adapter)
                 except RequestError as error:
-                    problems.append(Problem(error.code, role.step.role, error.message))
+                    errors.append(ErrorRecord(error.code, role.step.role, error.message))
                     completions = ()
                 finally:
                     self._leave()
@@ -228,5 +228,5 @@ async def _each(answers: dict[int, Awaitable[_Answered]]) -> dict[int, _Answered
 
 
 async def _condemned(row: Row, stage: str) -> _Answered:
-    problem = Problem(passages.POISON, stage, "an engine died with this document among others, another with it alone")
-    return row[EXCHANGES], [*row[PROBLEMS], schema.problem_to_row(problem)]
+    problem = ErrorRecord(POISON, stage, "an engine died with this document among others, another with it alone")
+    return row[EXCHANGES], [*row[ERRORS], schema.error_to_row(problem)]

@@ -9,16 +9,16 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 from ray.data.checkpoint import CheckpointConfig
 
+from ner_ray.annotator.spec import Spec
 from ner_ray.pipeline.cluster import engine_cpus
-from ner_ray.pipeline.demonstrate import DemonstrateStage
 from ner_ray.pipeline.generate import GenerateStage
-from ner_ray.pipeline.plan import Plan
 from ner_ray.pipeline.progress import Counts
+from ner_ray.pipeline.retrieve import RetrieveStage
 from ner_ray.pipeline.reuse import ReuseStage, known_annotations
 from ner_ray.pipeline.run_ahead import limit_run_ahead
 from ner_ray.pipeline.source import Columns, ShardSource
 from ner_ray.pipeline.stages import ChunkStage, ReadStage
-from ner_ray.schema import ROW_ID
+from ner_ray.schema import CHUNKS, EXCHANGES, ROW_ID
 from ner_ray.store.run import RunDirectory, Wave
 
 _LEAST_READERS = 2
@@ -28,21 +28,21 @@ _CHECKPOINT_MEMORY = 256 * 1024**2
 _TASK_MEMORY = 512 * 1024**2
 
 
-def columns_of(plan: Plan) -> Columns:
+def columns_of(spec: Spec) -> Columns:
     """Which input columns the plan reads."""
-    section = plan.config.input
-    replayed = ("chunks", "exchanges") if plan.replays else ()
+    section = spec.config.input
+    replayed = (CHUNKS, EXCHANGES) if spec.replays else ()
     return Columns(
         text=section.text,
         doc_id=section.id,
-        labels=plan.labels_column,
+        labels=spec.labels_column,
         keep=(*section.keep, *replayed),
         max_characters=section.max_characters,
     )
 
 
 def run_wave(
-    plan: Plan, run: RunDirectory, wave: Wave, schema: pa.Schema, scoreboard: Any, suspects: Any = None
+    spec: Spec, run: RunDirectory, wave: Wave, schema: pa.Schema, scoreboard: Any, suspects: Any = None
 ) -> None:
     """Runs one wave to its last written file; what an earlier life of it has written is not done again.
 
@@ -51,12 +51,12 @@ def run_wave(
         scoreboard: Ray's handle of the actor that counts.
         suspects: Ray's handle of the actor that knows which documents were in engines that died.
     """
-    output = plan.config.output
-    _set_context(plan, run, wave)
+    output = spec.config.output
+    _set_context(spec, run, wave)
     try:
-        known = known_annotations(run, wave, columns_of(plan), schema) if plan.config.reuse else None
+        known = known_annotations(run, wave, columns_of(spec), schema) if spec.config.reuse else None
         journal = run.journal_uri(wave)
-        build(plan, wave, schema, scoreboard, suspects, known, journal).write_parquet(
+        build(spec, wave, schema, scoreboard, suspects, known, journal).write_parquet(
             run.data_path(wave),
             filesystem=run.store,
             min_rows_per_file=output.min_rows_per_file,
@@ -64,7 +64,7 @@ def run_wave(
             write_page_checksum=True,
             compression="zstd",
             row_group_size=output.row_group_rows,
-            concurrency=plan.config.resources.cpu_tasks,
+            concurrency=spec.config.resources.cpu_tasks,
             ray_remote_args={"memory": _TASK_MEMORY},
         )
     finally:
@@ -72,7 +72,7 @@ def run_wave(
 
 
 def build(
-    plan: Plan,
+    spec: Spec,
     wave: Wave,
     schema: pa.Schema,
     scoreboard: Any,
@@ -82,24 +82,24 @@ def build(
 ) -> Dataset:
     """The graph up to the output rows; nothing runs yet. See `run_wave`, `ReuseStage` and `Journal`."""
     counts = Counts(scoreboard)
-    tasks = TaskPoolStrategy(plan.config.resources.cpu_tasks)
-    rows = _read(plan, wave, schema)
-    if plan.replays:
-        return _on_cpus(rows, ReadStage(plan, plan.steps, counts), tasks)
-    if plan.config.reuse:
+    tasks = TaskPoolStrategy(spec.config.resources.cpu_tasks)
+    rows = _read(spec, wave, schema)
+    if spec.replays:
+        return _on_cpus(rows, ReadStage(spec, spec.steps, counts), tasks)
+    if spec.config.reuse:
         rows = _on_cpus(rows, ReuseStage(known, counts), tasks)
-    rows = _on_cpus(rows, ChunkStage(plan, counts), tasks)
-    if plan.config.demonstrations:
-        rows = _on_cpus(rows, DemonstrateStage(plan, plan.config.demonstrations, counts), tasks)
-    for number, pool in enumerate(plan.pools):
-        rows = _generate(rows, plan, number, counts, {"suspects": suspects, "journal": journal})
-        rows = _on_cpus(rows, ReadStage(plan, pool.steps, counts), tasks)
+    rows = _on_cpus(rows, ChunkStage(spec, counts), tasks)
+    if spec.config.demonstrations:
+        rows = _on_cpus(rows, RetrieveStage(spec, spec.config.demonstrations, counts), tasks)
+    for number, pool in enumerate(spec.pools):
+        rows = _generate(rows, spec, number, counts, {"suspects": suspects, "journal": journal})
+        rows = _on_cpus(rows, ReadStage(spec, pool.steps, counts), tasks)
     return rows
 
 
-def _read(plan: Plan, wave: Wave, schema: pa.Schema) -> Dataset:
+def _read(spec: Spec, wave: Wave, schema: pa.Schema) -> Dataset:
     cpus = int(ray.cluster_resources().get("CPU", 1))
-    source = ShardSource(wave.shards, columns_of(plan), schema, tasks=2 * max(cpus, _blocks_in_engines(plan)))
+    source = ShardSource(wave.shards, columns_of(spec), schema, tasks=2 * max(cpus, _blocks_in_engines(spec)))
     return ray.data.read_datasource(
         source,
         override_num_blocks=len(source),
@@ -108,9 +108,9 @@ def _read(plan: Plan, wave: Wave, schema: pa.Schema) -> Dataset:
     )
 
 
-def _blocks_in_engines(plan: Plan) -> int:
+def _blocks_in_engines(spec: Spec) -> int:
     """Of a pool at its largest."""
-    resources = plan.config.resources
+    resources = spec.config.resources
     return (resources.max_replicas or resources.replicas) * resources.blocks_in_flight
 
 
@@ -120,11 +120,11 @@ def _on_cpus(rows: Dataset, stage: Any, tasks: TaskPoolStrategy) -> Dataset:
     )
 
 
-def _generate(rows: Dataset, plan: Plan, pool: int, counts: Counts, books: dict[str, Any]) -> Dataset:
-    resources = plan.config.resources
+def _generate(rows: Dataset, spec: Spec, pool: int, counts: Counts, books: dict[str, Any]) -> Dataset:
+    resources = spec.config.resources
     return rows.map_batches(
         GenerateStage,
-        fn_constructor_kwargs={"plan": plan, "pool": pool, "counts": counts, **books},
+        fn_constructor_kwargs={"spec": spec, "pool": pool, "counts": counts, **books},
         batch_size=None,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(
@@ -135,14 +135,14 @@ def _generate(rows: Dataset, plan: Plan, pool: int, counts: Counts, books: dict[
             enable_true_multi_threading=True,
         ),
         num_gpus=resources.gpus * resources.tensor_parallel,
-        num_cpus=engine_cpus(resources, len(plan.pools)),
+        num_cpus=engine_cpus(resources, len(spec.pools)),
     )
 
 
-def _set_context(plan: Plan, run: RunDirectory, wave: Wave) -> None:
-    resources = plan.config.resources
+def _set_context(spec: Spec, run: RunDirectory, wave: Wave) -> None:
+    resources = spec.config.resources
     context = DataContext.get_current()
-    limit_run_ahead(context, _blocks_in_engines(plan))
+    limit_run_ahead(context, _blocks_in_engines(spec))
     context.enable_progress_bars = False
     context.issue_detectors_config.detectors = []  # their advice is about Ray's settings, which are ours to make
     context.target_max_block_size = resources.block_kib * 1024

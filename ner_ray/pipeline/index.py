@@ -11,9 +11,9 @@ import ray
 from numpy.typing import NDArray
 
 from ner_ray.config import IndexConfig
-from ner_ray.demos import IndexReport, build_index
-from ner_ray.demos.retrievers import dense
 from ner_ray.pipeline.cluster import connect
+from ner_ray.retrieval import IndexReport, build_index
+from ner_ray.retrieval.retrievers import dense
 
 _DENSE = "dense"
 
@@ -29,7 +29,7 @@ class Encoder:
 
 
 def index(config: IndexConfig) -> IndexReport:
-    """Builds the index; see `ner_ray.demos.build_index`, whose errors these are."""
+    """Builds the index; see `ner_ray.retrieval.build_index`, whose errors these are."""
     if _DENSE not in config.retrievers:
         return build_index(config)
     connect()

@@ -10,9 +10,8 @@ import pyarrow.compute as pc
 
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import ConfigError, InputError
-from ner_ray.pipeline.source import TEXT
 from ner_ray.pipeline.trial import annotate_apart, draw, what_is_left
-from ner_ray.schema import ROW_ID
+from ner_ray.schema import ROW_ID, TEXT
 from ner_ray.store.run import RunDirectory
 
 
@@ -35,7 +34,7 @@ def preview(config: AnnotateConfig, documents: int = 3, seed: int = 0, character
         folder = Path(name)
         fresh = config.output.model_copy(update={"path": str(folder / "nothing-yet")})
         work = what_is_left(config.model_copy(update={"output": fresh}))
-        if work.plan.replays:
+        if work.spec.replays:
             raise ConfigError("the engine replay asks no model", hint="preview with the engine that will answer")
         table = draw(work, documents, seed)
         if not table.num_rows:

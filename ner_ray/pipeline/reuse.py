@@ -20,13 +20,12 @@ import ray
 
 from ner_ray import schema
 from ner_ray.pipeline.progress import Counts
-from ner_ray.pipeline.source import LABELS, TEXT, Columns, read_rows
-from ner_ray.pipeline.stages import REUSED
+from ner_ray.pipeline.source import Columns, read_rows
+from ner_ray.schema import LABELS, REUSED, TEXT, TEXT_HASH
 from ner_ray.store.run import NumberedShard, RunDirectory, Wave
 
 _LOG = logging.getLogger(__name__)
 
-HASH = "text_hash"
 _HASH_TYPE = pa.binary(16)
 _CARRIED = [field for field in schema.OUTPUT if field.name != "usage"]
 
@@ -40,11 +39,11 @@ class ReuseStage:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         hashes = hashes_of(table)
-        table = table.append_column(HASH, hashes)
+        table = table.append_column(TEXT_HASH, hashes)
         known = ray.get(self._known) if self._known is not None else None
         if known is None:
             return table.append_column(REUSED, pa.nulls(len(table), pa.struct(_CARRIED)))
-        places = pc.index_in(hashes, known[HASH].combine_chunks())
+        places = pc.index_in(hashes, known[TEXT_HASH].combine_chunks())
         found = pa.StructArray.from_arrays(
             [known[field.name].combine_chunks().take(places) for field in _CARRIED],
             fields=_CARRIED,
@@ -67,7 +66,7 @@ def known_annotations(run: RunDirectory, wave: Wave, columns: Columns, kept: pa.
     if not files:
         return None
     committed = pads.dataset(files, filesystem=run.store, format="parquet")
-    if HASH not in committed.schema.names:
+    if TEXT_HASH not in committed.schema.names:
         return None
     again = {shard.ordinal for shard in wave.shards if shard.chosen is not None}
     if again:  # documents that are to be tried again
@@ -75,11 +74,13 @@ def known_annotations(run: RunDirectory, wave: Wave, columns: Columns, kept: pa.
     task = ray.remote(num_cpus=1)(_wave_hashes)
     mine = ray.get([task.remote(shard, columns, kept) for shard in wave.shards])
     wanted = pa.array(np.unique(np.concatenate(mine)).tolist(), _HASH_TYPE)
-    names = [HASH, *(field.name for field in _CARRIED)]
-    found = committed.to_table(columns=names, filter=(pads.field("status") == "ok") & pads.field(HASH).isin(wanted))
+    names = [TEXT_HASH, *(field.name for field in _CARRIED)]
+    found = committed.to_table(
+        columns=names, filter=(pads.field("status") == "ok") & pads.field(TEXT_HASH).isin(wanted)
+    )
     if not len(found):
         return None
-    _, first = np.unique(found[HASH].to_numpy(zero_copy_only=False), return_index=True)
+    _, first = np.unique(found[TEXT_HASH].to_numpy(zero_copy_only=False), return_index=True)
     _LOG.info("reuse.found wave=%d texts=%d", wave.number, len(first))
     return ray.put(found.take(pa.array(first)))
 

@@ -16,14 +16,9 @@ import pyarrow.parquet as pq
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from ner_ray.schema import PROBLEM, ROW_ID, with_column
+from ner_ray.schema import DOC_ID, ERROR, ERRORS, LABELS, ROW_ID, TEXT, with_column
+from ner_ray.storage import open_store
 from ner_ray.store.run import NumberedShard
-from ner_ray.uris import open_store
-
-TEXT = "_text"
-LABELS = "_labels"
-PROBLEMS = "_problems"
-DOC_ID = "doc_id"
 
 _BATCH_ROWS = 256
 _LEAST_ROWS_PER_TASK = 16
@@ -161,7 +156,7 @@ def _corrupt_rows(
         empty[columns.labels] = pa.nulls(count, pa.list_(pa.string()))
     problem = _problem("corrupt_shard", f"the row group cannot be decoded: {reason}")
     table = _rows(pa.table(lost | empty), numbered, numbers, columns, schema)
-    return with_column(table, PROBLEMS, pa.list_(PROBLEM), [[problem]] * table.num_rows)
+    return with_column(table, ERRORS, pa.list_(ERROR), [[problem]] * table.num_rows)
 
 
 def _rows(batch: pa.Table, numbered: NumberedShard, place: range, columns: Columns, schema: pa.Schema) -> pa.Table:
@@ -169,12 +164,12 @@ def _rows(batch: pa.Table, numbered: NumberedShard, place: range, columns: Colum
     if numbered.chosen is not None:
         numbers = numbered.chosen[bisect_left(numbered.chosen, place.start) : bisect_left(numbered.chosen, place.stop)]
         batch = batch.take(pa.array([number - place.start for number in numbers], pa.int64()))
-    texts, problems = _texts(batch[columns.text], columns.max_characters)
+    texts, errors = _texts(batch[columns.text], columns.max_characters)
     table = {
         ROW_ID: pa.array([numbered.first_row_id() + number for number in numbers], pa.int64()),
         DOC_ID: _doc_ids(batch, numbered, numbers, columns),
         TEXT: pa.array(texts, pa.large_string()),
-        PROBLEMS: pa.array(problems, pa.list_(PROBLEM)),
+        ERRORS: pa.array(errors, pa.list_(ERROR)),
     }
     if columns.labels:
         table[LABELS] = batch[columns.labels].cast(pa.list_(pa.string()))
@@ -199,7 +194,7 @@ def _texts(column: pa.ChunkedArray, longest: int) -> tuple[list[str], list[list[
     """Texts, empty where there is none that can be annotated, and the reasons."""
     raw = column.cast(pa.large_binary()).to_pylist()
     pairs = [_text(value, longest) for value in raw]
-    return [text for text, _ in pairs], [problems for _, problems in pairs]
+    return [text for text, _ in pairs], [errors for _, errors in pairs]
 
 
 def _text(value: bytes | None, longest: int) -> tuple[str, list[dict[str, str]]]:

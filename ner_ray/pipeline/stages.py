@@ -13,34 +13,41 @@ from typing import Any
 
 import pyarrow as pa
 
-from ner_ray import labels, passages, schema
-from ner_ray.config import EngineConfig
+from ner_ray import schema
+from ner_ray.annotator.document import follow, merge, own, read_step
+from ner_ray.annotator.spec import Spec
+from ner_ray.config import EngineConfig, labels
 from ner_ray.engines import _models
 from ner_ray.errors import ConfigError
 from ner_ray.families.base import Step
-from ner_ray.pipeline.plan import Plan
 from ner_ray.pipeline.progress import Counts
-from ner_ray.pipeline.source import DOC_ID, LABELS, PROBLEMS, TEXT
-from ner_ray.schema import Row
+from ner_ray.schema import (
+    BETWEEN_STAGES,
+    CHUNKS,
+    DEMONSTRATIONS,
+    DOC_ID,
+    ERRORS,
+    EXCHANGES,
+    FINDINGS,
+    KEPT_TEXT,
+    LABELS,
+    REUSED,
+    TEXT,
+    TEXT_HASH,
+    Row,
+)
 from ner_ray.text.chunks import split
 from ner_ray.types import (
     Annotation,
     Chunk,
     Demonstration,
     DocumentStatus,
+    ErrorRecord,
     Findings,
     LabelSet,
     Message,
-    Passage,
-    Problem,
+    StepInput,
 )
-
-CHUNKS = "chunks"
-DEMONSTRATIONS = "_demonstrations"
-EXCHANGES = "exchanges"
-FINDINGS = "_findings"
-REUSED = "_reused"
-ROW = (TEXT, LABELS, PROBLEMS, CHUNKS, EXCHANGES, DEMONSTRATIONS, FINDINGS, REUSED)  # what a stage reads of a row
 
 _PROBE = "x"
 
@@ -50,17 +57,17 @@ _LOG = logging.getLogger(__name__)
 class ChunkStage:
     """Cuts each row's text into chunks that the model can take."""
 
-    def __init__(self, plan: Plan, counts: Counts) -> None:
-        self._plan = plan
+    def __init__(self, spec: Spec, counts: Counts) -> None:
+        self._spec = spec
         self._counts = counts
 
     def __call__(self, table: pa.Table) -> pa.Table:
         began = time.perf_counter()
-        rows = table.select([name for name in ROW if name in table.column_names]).to_pylist()
+        rows = table.select([name for name in BETWEEN_STAGES if name in table.column_names]).to_pylist()
         chunked = [_guarded(self._chunk, row, ([], [_INTERNAL_CHUNK])) for row in rows]
-        problems = [[*row[PROBLEMS], *new] for row, (_, new) in zip(rows, chunked, strict=True)]
+        errors = [[*row[ERRORS], *new] for row, (_, new) in zip(rows, chunked, strict=True)]
         table = schema.with_column(table, CHUNKS, pa.list_(schema.CHUNK), [chunks for chunks, _ in chunked])
-        table = schema.with_column(table, PROBLEMS, pa.list_(schema.PROBLEM), problems)
+        table = schema.with_column(table, ERRORS, pa.list_(schema.ERROR), errors)
         table = schema.with_column(table, EXCHANGES, pa.list_(schema.EXCHANGE), [[] for _ in rows])
         self._counts.add(seconds_chunk=time.perf_counter() - began)
         return table
@@ -68,10 +75,10 @@ class ChunkStage:
     def _chunk(self, row: Row) -> tuple[list[Row], list[Row]]:
         if row.get(REUSED):
             return [], []
-        if not row[PROBLEMS] and not labels_of(self._plan, row):
+        if not row[ERRORS] and not labels_of(self._spec, row):
             return [], [_NO_LABELS]
-        counter = token_counter(self._plan.pools[0].engine)
-        chunks = split(row[TEXT], counter, self._plan.budget, self._plan.config.chunk.shared)
+        counter = token_counter(self._spec.pools[0].engine)
+        chunks = split(row[TEXT], counter, self._spec.budget, self._spec.config.chunk.shared)
         return [schema.chunk_to_row(one) for one in chunks], []
 
 
@@ -81,16 +88,17 @@ class ReadStage:
     After the last step each document's chunks are merged into the output columns; before, the findings travel on.
     """
 
-    def __init__(self, plan: Plan, steps: Sequence[Step], counts: Counts) -> None:
-        self._plan = plan
+    def __init__(self, spec: Spec, steps: Sequence[Step], counts: Counts) -> None:
+        self._spec = spec
         self._steps = tuple(steps)
-        self._last = self._steps[-1] is plan.steps[-1]
+        self._last = self._steps[-1] is spec.steps[-1]
         self._counts = counts
 
     def __call__(self, table: pa.Table) -> pa.Table:
         began = time.perf_counter()
         rows = [
-            _with_lists(row) for row in table.select([name for name in ROW if name in table.column_names]).to_pylist()
+            _with_lists(row)
+            for row in table.select([name for name in BETWEEN_STAGES if name in table.column_names]).to_pylist()
         ]
         findings = [_guarded(self._read, row, None) for row in rows]
         table = self._finish(table, rows, findings) if self._last else self._pass_on(table, rows, findings)
@@ -99,14 +107,14 @@ class ReadStage:
 
     def _read(self, row: Row) -> list[Findings]:
         chunks = [schema.chunk_from_row(chunk) for chunk in row[CHUNKS]]
-        return [read_chunk(self._plan, row, number, chunk, self._steps) for number, chunk in enumerate(chunks)]
+        return [read_chunk(self._spec, row, number, chunk, self._steps) for number, chunk in enumerate(chunks)]
 
     def _pass_on(self, table: pa.Table, rows: list[Row], findings: Sequence[list[Findings] | None]) -> pa.Table:
         found = [
             [schema.findings_to_row(one) for one in (mine or [_BROKEN] * len(row[CHUNKS]))]
             for row, mine in zip(rows, findings, strict=True)
         ]
-        if not self._plan.config.output.completions:
+        if not self._spec.config.output.completions:
             table = schema.with_column(table, EXCHANGES, pa.list_(schema.EXCHANGE), [[] for _ in rows])
         return schema.with_column(table, FINDINGS, pa.list_(schema.FINDINGS), found)
 
@@ -114,8 +122,8 @@ class ReadStage:
         if findings is None:
             return _FAILED
         chunks = [schema.chunk_from_row(chunk) for chunk in row[CHUNKS]]
-        problems = [schema.problem_from_row(problem) for problem in row[PROBLEMS]]
-        return passages.merge(row[TEXT], chunks, findings, problems)
+        errors = [schema.error_from_row(problem) for problem in row[ERRORS]]
+        return merge(row[TEXT], chunks, findings, errors)
 
     def _finish(self, table: pa.Table, rows: list[Row], findings: Sequence[list[Findings] | None]) -> pa.Table:
         annotations = [self._merge(row, found) for row, found in zip(rows, findings, strict=True)]
@@ -124,7 +132,7 @@ class ReadStage:
             schema.annotation_to_row(annotation) | (row.get(REUSED) or {})
             for row, annotation in zip(rows, annotations, strict=True)
         ]
-        config = self._plan.config
+        config = self._spec.config
         kept = [
             schema.ROW_ID,
             DOC_ID,
@@ -134,10 +142,10 @@ class ReadStage:
         columns |= {
             field.name: pa.array([row[field.name] for row in output], type=field.type) for field in schema.OUTPUT
         }
-        if "text_hash" in table.column_names:
-            columns["text_hash"] = table["text_hash"]
+        if TEXT_HASH in table.column_names:
+            columns[TEXT_HASH] = table[TEXT_HASH]
         if config.output.completions:
-            columns |= {"text": table[TEXT], CHUNKS: table[CHUNKS], EXCHANGES: table[EXCHANGES]}
+            columns |= {KEPT_TEXT: table[TEXT], CHUNKS: table[CHUNKS], EXCHANGES: table[EXCHANGES]}
         return pa.table(columns)
 
     def _count(self, annotations: Sequence[Annotation]) -> None:
@@ -155,36 +163,36 @@ def _with_lists(row: Row) -> Row:
     return row | {name: row[name] or [] for name in (CHUNKS, EXCHANGES)}
 
 
-def read_chunk(plan: Plan, row: Row, number: int, chunk: Chunk, steps: Sequence[Step]) -> Findings:
+def read_chunk(spec: Spec, row: Row, number: int, chunk: Chunk, steps: Sequence[Step]) -> Findings:
     """What is known about a chunk: the findings in its row, and on top what some steps' answers there say."""
-    passage = passage_of(plan, row, number, chunk)
+    passage = passage_of(spec, row, number, chunk)
     known = row.get(FINDINGS)
     found = schema.findings_from_row(known[number]) if known else Findings()
     for step in steps:
         mine = [one for one in row[EXCHANGES] if one["chunk"] == number and one["role"] == step.role]
         transcript = [schema.exchange_from_row(one) for one in mine]
         seen = replace(passage, entities=found.entities)
-        now = passages.read_step(step, seen, transcript, plan.config.align, plan.config.vote)
-        found = passages.follow(found, now)
+        now = read_step(step, seen, transcript, spec.config.align, spec.config.vote)
+        found = follow(found, now)
         # What a chunk does not own is its neighbour's: no later step need be asked about it.
-        found = replace(found, entities=passages.own(chunk, found.entities))
+        found = replace(found, entities=own(chunk, found.entities))
     return found
 
 
-def passage_of(plan: Plan, row: Row, number: int, chunk: Chunk) -> Passage:
+def passage_of(spec: Spec, row: Row, number: int, chunk: Chunk) -> StepInput:
     """A chunk as the family sees it before anything is found."""
     shown = (row.get(DEMONSTRATIONS) or [[]] * (number + 1))[number]
-    return Passage(
+    return StepInput(
         text=row[TEXT][chunk.start : chunk.end],
-        labels=labels_of(plan, row),
+        labels=labels_of(spec, row),
         demonstrations=tuple(schema.demonstration_from_row(one) for one in shown),
     )
 
 
-def labels_of(plan: Plan, row: Row) -> LabelSet:
+def labels_of(spec: Spec, row: Row) -> LabelSet:
     """The label set for a row; empty where the row's own is missing or unusable."""
-    if plan.labels is not None:
-        return plan.labels
+    if spec.labels is not None:
+        return spec.labels
     try:
         return labels.parse(row[LABELS] or [])
     except ConfigError:
@@ -198,10 +206,10 @@ def token_counter(engine: EngineConfig) -> Callable[[Sequence[str]], list[int]]:
     return _models.token_counter(engine)
 
 
-def prompt_tokens(plan: Plan, shown: tuple[Demonstration, ...] = ()) -> int:
+def prompt_tokens(spec: Spec, shown: tuple[Demonstration, ...] = ()) -> int:
     """Of the longest prompt of the first step, with examples and all but without a text; for a plan with labels."""
-    prompts = plan.steps[0].ask(Passage(_PROBE, plan.labels or LabelSet(()), shown), ())
-    count = token_counter(plan.pools[0].engine)
+    prompts = spec.steps[0].ask(StepInput(_PROBE, spec.labels or LabelSet(()), shown), ())
+    count = token_counter(spec.pools[0].engine)
     return max((sum(count(_strings(prompt.content))) for prompt in prompts), default=0)
 
 
@@ -211,8 +219,10 @@ def _strings(content: str | tuple[Message, ...]) -> list[str]:
 
 _NO_LABELS: Row = {"code": "no_labels", "stage": "chunk", "message": "the row's label set is empty or no list of names"}
 _INTERNAL_CHUNK: Row = {"code": "internal", "stage": "chunk", "message": "see the log"}
-_BROKEN = Findings(status=DocumentStatus.FAILED, problems=(Problem("internal", "read", "see the log"),))
-_FAILED = Annotation(entities=(), status=DocumentStatus.FAILED, problems=(Problem("internal", "read", "see the log"),))
+_BROKEN = Findings(status=DocumentStatus.FAILED, errors=(ErrorRecord("internal", "read", "see the log"),))
+_FAILED = Annotation(
+    entities=(), status=DocumentStatus.FAILED, errors=(ErrorRecord("internal", "read", "see the log"),)
+)
 
 
 def _guarded(work: Callable[[Row], Any], row: Row, otherwise: Any) -> Any:

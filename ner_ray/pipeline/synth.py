@@ -29,16 +29,18 @@ import pyarrow.parquet as pq
 import ray
 from pyarrow import fs
 
-from ner_ray import compose, labels, schema
-from ner_ray.config import AnnotateConfig, DemosConfig, IndexConfig, fingerprint, semantic
-from ner_ray.demos import Selector, open_selector, select
+from ner_ray import schema
+from ner_ray.annotator.spec import family_steps, resolve
+from ner_ray.config import AnnotateConfig, DemonstrationsConfig, IndexConfig, fingerprint, labels, semantic
+from ner_ray.config import load as compose
 from ner_ray.errors import InputError, NerRayError, RunError
 from ner_ray.pipeline import source
 from ner_ray.pipeline.annotate import Summary, annotate
 from ner_ray.pipeline.cluster import connect
 from ner_ray.pipeline.index import index
-from ner_ray.pipeline.plan import family_steps, make_plan
 from ner_ray.pipeline.preflight import check_engines
+from ner_ray.retrieval import Selector, open_selector, select
+from ner_ray.storage import get_json, join, open_store, put_atomically, put_json
 from ner_ray.store.run import NumberedShard, RunDirectory
 from ner_ray.store.shards import Shard, list_shards, schemas_of
 from ner_ray.synth import answers, corpus, forms, layouts, page, records
@@ -50,7 +52,6 @@ from ner_ray.synth.filters import FilterOptions
 from ner_ray.synth.forms import Asked, Form
 from ner_ray.synth.negatives import TypePool
 from ner_ray.synth.types import unify
-from ner_ray.uris import get_json, join, open_store, put_atomically, put_json
 
 _LOG = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def synthesize(config: SynthConfig) -> Result:
     questions = _questions(config)
     made = {name: _form(config, form) for name, form in config.forms.items()}
     if not _is_answered(questions):
-        check_engines(make_plan(questions))
+        check_engines(resolve(questions))
     corpus.token_counter(config.passages.tokenizer)
     connect()
     drawn = _draw_passages(config)
@@ -201,12 +202,12 @@ def _look_at(part: tuple[NumberedShard, int, int], config: SynthConfig) -> Draw:
     draw = corpus.start_draw(config.passages)
     for table in source.read_rows(*part, columns, pa.schema([(name, pa.string()) for name in kept])):
         for row in table.to_pylist():
-            if row[source.PROBLEMS]:
-                draw.counts[row[source.PROBLEMS][0]["code"]] += 1
+            if row[schema.ERRORS]:
+                draw.counts[row[schema.ERRORS][0]["code"]] += 1
                 continue
             origin = (row[section.source] if section.source else None) or ""
             corpus.look_at(
-                draw, row[schema.ROW_ID], row[source.DOC_ID], origin, row[source.TEXT], config.passages, config.seed
+                draw, row[schema.ROW_ID], row[schema.DOC_ID], origin, row[schema.TEXT], config.passages, config.seed
             )
     draw.trim()
     return draw
@@ -320,7 +321,7 @@ def _make_forms(config: SynthConfig, made: Mapping[str, Form], pool: TypePool) -
     return rows
 
 
-def _index_annotated(config: SynthConfig, form: Form) -> DemosConfig | None:
+def _index_annotated(config: SynthConfig, form: Form) -> DemonstrationsConfig | None:
     """How a form's demonstrations are chosen, their index built; None where it shows none."""
     wanted = form.config.demonstrations
     if wanted is None:
@@ -333,7 +334,9 @@ def _index_annotated(config: SynthConfig, form: Form) -> DemosConfig | None:
     return wanted.model_copy(update={"index": uri})
 
 
-def _make_shard(file: str, output: str, name: str, form: Form, pool: TypePool, demos: DemosConfig | None) -> int:
+def _make_shard(
+    file: str, output: str, name: str, form: Form, pool: TypePool, demos: DemonstrationsConfig | None
+) -> int:
     """Writes the rows of one file of annotated passages; returns how many."""
     store, path = open_store(output)
     rows = _annotated(store, file)
@@ -347,7 +350,7 @@ def _make_shard(file: str, output: str, name: str, form: Form, pool: TypePool, d
 
 @lru_cache(maxsize=2)
 def _selector(config: str) -> Selector:
-    return open_selector(DemosConfig.model_validate_json(config))
+    return open_selector(DemonstrationsConfig.model_validate_json(config))
 
 
 def _make_varied(config: SynthConfig, name: str, form: Form, pool: TypePool, files: Sequence[str]) -> int:

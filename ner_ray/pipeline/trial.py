@@ -10,12 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ner_ray.annotator.spec import Spec, resolve
 from ner_ray.config import AnnotateConfig
 from ner_ray.pipeline.annotate import Summary, annotate
 from ner_ray.pipeline.graph import columns_of
-from ner_ray.pipeline.plan import Plan, make_plan
 from ner_ray.pipeline.preflight import check_engines, check_input, fit_budget
-from ner_ray.pipeline.source import DOC_ID, LABELS, TEXT, read_rows
+from ner_ray.pipeline.source import read_rows
+from ner_ray.schema import DOC_ID, LABELS, TEXT
 from ner_ray.store.run import NumberedShard, RunDirectory, Wave
 from ner_ray.store.shards import Shard, list_shards
 
@@ -31,7 +32,7 @@ class Work:
         schema: of the kept columns.
     """
 
-    plan: Plan
+    spec: Spec
     run: RunDirectory
     shards: Sequence[Shard]
     waves: Sequence[Wave]
@@ -44,14 +45,14 @@ def what_is_left(config: AnnotateConfig) -> Work:
     Raises:
         NerRayError: as `annotate` does.
     """
-    plan = make_plan(config)
-    check_engines(plan)
+    spec = resolve(config)
+    check_engines(spec)
     run = RunDirectory(config.output.path)
     known = [one.shard for wave in run.waves() for one in wave.shards]
     shards = list_shards(config.input.path, known)
-    schema = check_input(plan, shards, known)
-    waves = run.plan(shards, config.output.rows_per_wave, config.input.on_change, freeze=False)
-    return Work(fit_budget(plan), run, shards, waves, schema)
+    schema = check_input(spec, shards, known)
+    waves = run.plan_waves(shards, config.output.rows_per_wave, config.input.on_change, freeze=False)
+    return Work(fit_budget(spec), run, shards, waves, schema)
 
 
 def draw(work: Work, size: int, seed: int) -> pa.Table:
@@ -78,7 +79,7 @@ def draw(work: Work, size: int, seed: int) -> pa.Table:
 
 def _read(work: Work, shard: NumberedShard, first: int, stop: int) -> list[pa.Table]:
     whole = NumberedShard(shard.ordinal, shard.shard)
-    return list(read_rows(whole, first, min(stop, shard.shard.rows), columns_of(work.plan), work.schema))
+    return list(read_rows(whole, first, min(stop, shard.shard.rows), columns_of(work.spec), work.schema))
 
 
 def annotate_apart(config: AnnotateConfig, documents: pa.Table, folder: Path, *, keep_all: bool = False) -> Summary:

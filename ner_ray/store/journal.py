@@ -25,8 +25,8 @@ from typing import Protocol
 from pyarrow import fs
 
 from ner_ray.config import SamplingConfig
+from ner_ray.storage import is_local, join, open_store, put_atomically
 from ner_ray.types import Completion, Prompt
-from ner_ray.uris import is_local, join, open_store, put_atomically
 
 _LOG = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ import psutil
 from pyarrow import fs
 
 from ner_ray.errors import LeaseError
-from ner_ray.uris import get_json, is_local, join, put_json
+from ner_ray.storage import get_json, is_local, join, put_json
 
 _LOG = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ner_ray.storage import open_store
 from ner_ray.store.run import RunDirectory
-from ner_ray.uris import open_store
 
 _BATCH_ROWS = 5_000
 

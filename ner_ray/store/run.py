@@ -28,6 +28,7 @@ import pyarrow.dataset as pads
 from pyarrow import fs
 
 from ner_ray.errors import InputError, RunError
+from ner_ray.storage import get_json, join, open_store, put_json
 from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally, tally
 from ner_ray.store.wave_files import (
@@ -40,7 +41,6 @@ from ner_ray.store.wave_files import (
     without,
     write_checkpoint,
 )
-from ner_ray.uris import get_json, join, open_store, put_json
 
 ROW_BITS = 40  # of a row id; the shard's ordinal stands above
 _READERS = 16
@@ -136,7 +136,7 @@ class RunDirectory:
         """What is committed, wave by wave."""
         return self._documents("manifest")
 
-    def plan(
+    def plan_waves(
         self,
         shards: Sequence[Shard],
         rows_per_wave: int,
@@ -173,7 +173,7 @@ class RunDirectory:
                 self._freeze(waves[-1])
         return [wave for wave in waves if wave.number not in done]
 
-    def plan_again(self, ids: Ids) -> Wave:
+    def plan_retry(self, ids: Ids) -> Wave:
         """Freezes a wave over committed rows that are to be tried once more."""
         waves = self.waves()
         shards = {numbered.ordinal: numbered for wave in waves for numbered in wave.shards}

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from ner_ray.errors import InputError
-from ner_ray.uris import open_store
+from ner_ray.storage import open_store
 
 _LOG = logging.getLogger(__name__)
 

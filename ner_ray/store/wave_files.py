@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from ner_ray.schema import ROW_ID
-from ner_ray.uris import join
+from ner_ray.storage import join
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,10 +35,10 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Files of fewer than `least_rows` are joined, to `most_rows` at most, in row groups of `group_rows`."""
+    """Files of fewer than `min_rows` are joined, to `max_rows` at most, in row groups of `group_rows`."""
 
-    least_rows: int = 0
-    most_rows: int = 1_000_000
+    min_rows: int = 0
+    max_rows: int = 1_000_000
     group_rows: int = 5_000
 
 
@@ -152,16 +152,16 @@ def write_checkpoint(store: fs.FileSystem, folder: str, files: Sequence[OutputFi
 
 def compact(store: fs.FileSystem, files: list[OutputFile], folder: str, layout: Layout) -> list[OutputFile]:
     """Joins small files, of which no more are in memory than a row group takes; the small ones go afterwards."""
-    small = [file for file in files if len(file.ids) < layout.least_rows]
+    small = [file for file in files if len(file.ids) < layout.min_rows]
     if len(small) < 2:  # one alone has nothing to be joined with
         return files
     joined = []
-    for group in grouped(small, lambda file: len(file.ids), layout.most_rows):
+    for group in grouped(small, lambda file: len(file.ids), layout.max_rows):
         tables = (pq.read_table(file.path, filesystem=store) for file in group)
         joined.append(write_rows(store, folder, tables, layout.group_rows))
     for file in small:
         store.delete_file(file.path)
-    return [file for file in files if len(file.ids) >= layout.least_rows] + joined
+    return [file for file in files if len(file.ids) >= layout.min_rows] + joined
 
 
 def grouped(items: Iterable[_T], size: Callable[[_T], int], most: int) -> Iterator[list[_T]]:

@@ -11,7 +11,7 @@ from ner_ray.families import instruct
 from ner_ray.synth import filters, teacher
 from ner_ray.synth.filters import FilterCounts, FilterOptions, Removed
 from ner_ray.synth.teacher import Answer
-from ner_ray.types import Entity, Mention, Problem, Verdict
+from ner_ray.types import Entity, ErrorRecord, Mention, Verdict
 
 GROUND = "ground"
 """The name under which mentions without a place in the passage are removed and counted, as if by a last filter."""
@@ -27,7 +27,7 @@ class Annotated:
         removed: all others, each with the filter that removed it.
         counts: of the filters and of `ground`.
         verdicts: one for each of the teacher's samples.
-        problems: what could not be read.
+        errors: what could not be read.
     """
 
     entities: tuple[Entity, ...]
@@ -35,7 +35,7 @@ class Annotated:
     removed: tuple[Removed, ...]
     counts: FilterCounts
     verdicts: tuple[Verdict, ...]
-    problems: tuple[Problem, ...]
+    errors: tuple[ErrorRecord, ...]
 
 
 def annotate(
@@ -69,5 +69,5 @@ def settle(text: str, answer: Answer, options: FilterOptions, align: AlignConfig
         removed=(*filtered.removed, *(Removed(mention, GROUND) for mention in placed.unaligned)),
         counts=filtered.counts + FilterCounts(Counter({GROUND: len(filtered.kept)}), ungrounded),
         verdicts=answer.verdicts,
-        problems=answer.problems,
+        errors=answer.errors,
     )

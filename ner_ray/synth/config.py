@@ -7,7 +7,15 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ner_ray import plugins
-from ner_ray.config import AlignConfig, DemosConfig, EngineConfig, ResourceConfig, Section, fingerprint, operational
+from ner_ray.config import (
+    AlignConfig,
+    DemonstrationsConfig,
+    EngineConfig,
+    ResourceConfig,
+    Section,
+    fingerprint,
+    operational,
+)
 from ner_ray.families import instruct
 from ner_ray.synth.duplicates import THRESHOLD
 from ner_ray.synth.dynamic import DynamicOptions
@@ -126,7 +134,7 @@ class TypeConfig(Section):
     synonyms: dict[str, str] = Field(default_factory=dict, description="Type -> the name to use instead.")
 
 
-class OwnDemosConfig(DemosConfig):
+class OwnDemosConfig(DemonstrationsConfig):
     """Which other passages a row shows as examples; the index is made of the annotated passages themselves."""
 
     index: str = operational("", description="Made by the job; not to be given.")

@@ -43,7 +43,7 @@ class CurationOptions(BaseModel):
 
     mentions: int = Field(default=2000, ge=1, description="Mentions of a type that are looked for in another source.")
     texts: int = Field(default=2000, ge=1, description="Texts of a source in which mentions are looked for.")
-    least_matched: int = Field(
+    min_matched: int = Field(
         default=5, ge=1, description="Mentions found elsewhere without which two types are not compared."
     )
     size: int | None = Field(default=None, ge=1, description="Rows to keep; null: all.")
@@ -171,7 +171,7 @@ def conflicts(examples: Iterable[Example], options: CurationOptions) -> list[Con
             for key in sorted(mentions[source].keys() & mentions[other].keys()):
                 label, drawn = mentions[source][key]
                 found.append(_compare(label, source, other, drawn, places))
-    tested = [one for one in found if one.matched >= options.least_matched]
+    tested = [one for one in found if one.matched >= options.min_matched]
     return sorted(tested, key=lambda one: (-one.share, -one.matched, one.label, one.source, one.other))
 
 

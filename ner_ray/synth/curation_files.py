@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from ner_ray import compose
 from ner_ray.config import Section
-from ner_ray.demos.pool import Reject, read_pool
+from ner_ray.config import load as compose
+from ner_ray.retrieval.pool import Reject, read_pool
+from ner_ray.storage import join, open_store, put_atomically
 from ner_ray.synth.curation import CurationOptions, Example, curate, parse_taxonomy, report
 from ner_ray.types import Demonstration, Entity
-from ner_ray.uris import join, open_store, put_atomically
 
 _ENTITY = pa.struct({"start": pa.int64(), "end": pa.int64(), "text": pa.string(), "label": pa.string()})
 _SCHEMA = pa.schema({"id": pa.string(), "source": pa.string(), "text": pa.string(), "entities": pa.list_(_ENTITY)})

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ner_ray import schema
+from ner_ray.config.labels import names
 from ner_ray.families import cascade
 from ner_ray.families.base import Step
-from ner_ray.labels import names
 from ner_ray.schema import Row
 from ner_ray.synth import questions
 from ner_ray.synth.annotated import GROUND

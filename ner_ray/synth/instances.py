@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ner_ray.families.base import Step
 from ner_ray.synth.label_sets import LabelSetOptions, regularize
 from ner_ray.synth.negatives import NegativeOptions, TypePool
-from ner_ray.types import Demonstration, Entity, Exchange, Label, LabelSet, Message, Passage
+from ner_ray.types import Demonstration, Entity, Exchange, Label, LabelSet, Message, StepInput
 
 Turns = tuple[Message, ...]
 
@@ -89,7 +89,7 @@ def instances(
     names = {label.name for label in asked}
     gold = [entity for entity in entities if entity.label in names or any(label.children for label in asked)]
     gold = _once(gold) if options.surfaces == "once" and options.rows == "conversation" else gold
-    passage = Passage(text, asked, tuple(demonstrations))
+    passage = StepInput(text, asked, tuple(demonstrations))
     exchanges = step.demonstrate(passage, gold)
     if options.rows == "conversation":
         rows = [conversation(exchanges)] if exchanges else []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ner_ray.errors import InputError
 from ner_ray.families import cascade
 from ner_ray.synth.instances import Instance
-from ner_ray.types import Entity, Exchange, LabelSet, Message, Passage
+from ner_ray.types import Entity, Exchange, LabelSet, Message, StepInput
 
 _LIST = "list: "
 _END = "?"
@@ -60,7 +60,7 @@ def ask(text: str, entities: Sequence[Entity], labels: LabelSet, options: cascad
     """
     _, classifier = cascade.steps(options)
     levels: dict[str, list[Question]] = {}
-    for exchange in classifier.demonstrate(Passage(text, labels), entities):
+    for exchange in classifier.demonstrate(StepInput(text, labels), entities):
         levels.setdefault(exchange.prompt.subject, []).append(_of(exchange))
     return list(levels.values())
 

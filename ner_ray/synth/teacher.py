@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ner_ray.align import place_mentions
+from ner_ray.align import align_mentions
 from ner_ray.config import AlignConfig
 from ner_ray.families import instruct
-from ner_ray.types import Completion, Exchange, Mention, Passage, Placement, Problem, Prompt, Verdict
+from ner_ray.types import Alignment, Completion, ErrorRecord, Exchange, Mention, Prompt, StepInput, Verdict
 
 GROUNDING = AlignConfig(occurrences="all", fuzzy=False)
 """Every place of a surface, and none that is merely similar: teachers list a name once, and students should not learn
@@ -28,18 +28,18 @@ class Answer:
         mentions: in the order in which they were first named; of several samples all, each once and with the share of
             the samples that name it as score.
         verdicts: one for each sample.
-        problems: what could not be read, with the raw answer.
+        errors: what could not be read, with the raw answer.
     """
 
     mentions: tuple[Mention, ...]
     verdicts: tuple[Verdict, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    errors: tuple[ErrorRecord, ...] = ()
 
 
 def ask(text: str, options: instruct.Options) -> Prompt | None:
     """The question about a passage; None for a blank one."""
     (step,) = instruct.steps(options)
-    return next(iter(step.ask(Passage(text, ()), ())), None)
+    return next(iter(step.ask(StepInput(text, ()), ())), None)
 
 
 def prompt_hash(options: instruct.Options) -> str:
@@ -56,18 +56,18 @@ def read(text: str, answers: Sequence[str], options: instruct.Options) -> Answer
     """
     (step,) = instruct.steps(options)
     exchange = Exchange(Prompt(()), tuple(Completion(answer) for answer in answers))
-    readings = step.read(Passage(text, ()), [exchange]) if answers else []
+    readings = step.read(StepInput(text, ()), [exchange]) if answers else []
     samples = [reading.mentions for reading in readings]
     return Answer(
         mentions=samples[0] if len(samples) == 1 else _agreed(samples),
         verdicts=tuple(reading.verdict for reading in readings),
-        problems=tuple(problem for reading in readings for problem in reading.problems),
+        errors=tuple(problem for reading in readings for problem in reading.errors),
     )
 
 
-def ground(text: str, mentions: Sequence[Mention], align: AlignConfig = GROUNDING) -> Placement:
+def ground(text: str, mentions: Sequence[Mention], align: AlignConfig = GROUNDING) -> Alignment:
     """The mentions with their places in the passage; `unaligned` are those that are not in it."""
-    return place_mentions(text, mentions, align)
+    return align_mentions(text, mentions, align)
 
 
 def _agreed(samples: Sequence[Sequence[Mention]]) -> tuple[Mention, ...]:

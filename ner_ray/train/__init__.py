@@ -8,10 +8,10 @@ merge     base + adapter -> one checkpoint
 from __future__ import annotations
 
 from ner_ray.train.config import PrepareConfig, TrainConfig
-from ner_ray.train.mixture import MixtureConfig, prepare_mixture
 from ner_ray.train.model import merge
 from ner_ray.train.prepare import Prepared, prepare
 from ner_ray.train.run import Trained, train
+from ner_ray.train.starter.mixture import MixtureConfig, prepare_mixture
 
 __all__ = [
     "MixtureConfig",

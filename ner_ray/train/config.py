@@ -106,7 +106,7 @@ class ScratchConfig(Section):
     feed_forward: int = Field(default=704, ge=32, description="Width of the feed-forward layers.")
     positions: int = Field(default=2048, ge=64, description="The longest sequence, in tokens.")
     induction: bool = Field(
-        default=True, description="Start from weights that copy already (`ner_ray.train.induction`)."
+        default=True, description="Start from weights that copy already (`ner_ray.train.starter.induction`)."
     )
 
 

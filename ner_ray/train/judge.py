@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from ner_ray import plugins
-from ner_ray.compose import validate
+from ner_ray.annotator.document import read_step
 from ner_ray.config import AlignConfig, VoteConfig
+from ner_ray.config.load import validate
 from ner_ray.errors import InputError
 from ner_ray.evaluate import spans
 from ner_ray.evaluate.spans import SpanSums
 from ner_ray.families.base import Step
-from ner_ray.passages import read_step
 from ner_ray.train.config import JudgeConfig
-from ner_ray.types import Completion, Entity, Exchange, Label, Passage, Prompt
+from ner_ray.types import Completion, Entity, Exchange, Label, Prompt, StepInput
 
 Answer = Callable[[Sequence[Prompt]], Sequence[str]]
 """Answers prompts, in order."""
 
-Gold = tuple[Passage, tuple[Entity, ...]]
+Gold = tuple[StepInput, tuple[Entity, ...]]
 
 
 def annotated(paths: Sequence[str], labels: Sequence[str], label_map: Mapping[str, str | None]) -> Iterator[Gold]:
@@ -68,7 +68,7 @@ def judge(config: JudgeConfig, gold: Sequence[Gold], answer: Answer) -> SpanSums
     return total
 
 
-def _converse(step: Step, passages: Sequence[Passage], answer: Answer) -> list[list[Exchange]]:
+def _converse(step: Step, passages: Sequence[StepInput], answer: Answer) -> list[list[Exchange]]:
     """The transcripts of a step, a round of all passages' prompts at a time."""
     transcripts: list[list[Exchange]] = [[] for _ in passages]
     while True:
@@ -106,7 +106,7 @@ def _gold(row: Mapping[str, Any], labels: Sequence[str], label_map: Mapping[str,
         raise InputError(f"{path}: no column `labels`", hint="give the label set in the configuration: labels: [...]")
     entities = (_entity(one, row["text"], label_map) for one in row["entities"] or ())
     kept = tuple(entity for entity in entities if entity and entity.label in names)
-    return Passage(row["text"], tuple(Label(name) for name in names)), kept
+    return StepInput(row["text"], tuple(Label(name) for name in names)), kept
 
 
 def _entity(value: Mapping[str, Any], text: str, label_map: Mapping[str, str | None]) -> Entity | None:

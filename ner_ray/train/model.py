@@ -12,8 +12,8 @@ from ner_ray.config import EngineConfig
 from ner_ray.engines._models import load_tokenizer
 from ner_ray.errors import ModelError
 from ner_ray.train.config import LoraConfig, ModelConfig, ScratchConfig
-from ner_ray.train.induction import install_induction
-from ner_ray.train.vocabulary import END, PAD, build_tokenizer
+from ner_ray.train.starter.induction import install_induction
+from ner_ray.train.starter.vocabulary import END, PAD, build_tokenizer
 
 _PLAIN = "TokenizersBackend"  # transformers' tokenizer that is nothing but its file
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 import pytest
 
-from ner_ray.align import align_copy, place_mentions
+from ner_ray.align import align_copy, align_mentions
 from ner_ray.config import AlignConfig
 from ner_ray.text import tokens
 from ner_ray.types import Mention, SpanStatus
@@ -143,7 +143,7 @@ def test_a_list_in_order_places_every_surface_and_nearly_every_span(reference_da
     total = right = lost = 0
     for row in rows(reference_data, corpus):
         mentions = [Mention(row.text[start:end], label) for start, end, label in row.spans]
-        placement = place_mentions(row.text, mentions, CONFIG)
+        placement = align_mentions(row.text, mentions, CONFIG)
         total += len(row.spans)
         right += len({(entity.start, entity.end, entity.label) for entity in placement.entities} & set(row.spans))
         inside_words = sum(

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ner_ray.align import place_mentions
+from ner_ray.align import align_mentions
 from ner_ray.config import AlignConfig
 from ner_ray.text.tokens import is_boundary
-from ner_ray.types import Mention, Placement, SpanStatus
+from ner_ray.types import Alignment, Mention, SpanStatus
 from tests import strategies
 from tests.align.test_words import assert_sound
 
@@ -20,12 +20,12 @@ STRICT = AlignConfig(normalize=False, fuzzy=False)
 ALL = AlignConfig(occurrences="all")
 
 
-def place(source: str, *surfaces: str | tuple[str, str], config: AlignConfig = CONFIG) -> Placement:
+def place(source: str, *surfaces: str | tuple[str, str], config: AlignConfig = CONFIG) -> Alignment:
     mentions = [Mention(*(item if isinstance(item, tuple) else (item, "x"))) for item in surfaces]
-    return place_mentions(source, mentions, config)
+    return align_mentions(source, mentions, config)
 
 
-def starts(placement: Placement) -> list[tuple[int, str]]:
+def starts(placement: Alignment) -> list[tuple[int, str]]:
     return [(entity.start, entity.text) for entity in placement.entities]
 
 
@@ -83,12 +83,12 @@ def test_other_spellings_are_found_and_say_so(source: str, surface: str, text: s
 def test_what_is_not_there_is_unaligned(source: str, surface: str) -> None:
     mention = Mention(surface, "x", 0.5)
 
-    assert place_mentions(source, [mention], CONFIG) == Placement((), (mention,))
+    assert align_mentions(source, [mention], CONFIG) == Alignment((), (mention,))
 
 
 def test_more_listings_than_places_leave_the_last_ones_unaligned() -> None:
     first, second = Mention("Rome", "x", 0.9), Mention("Rome", "x", 0.1)
-    placement = place_mentions("in Rome", [first, second], CONFIG)
+    placement = align_mentions("in Rome", [first, second], CONFIG)
 
     assert placement.unaligned == (second,)
     assert [entity.score for entity in placement.entities] == [0.9]
@@ -126,7 +126,7 @@ def test_a_switched_off_level_finds_nothing() -> None:
 @given(strategies.texts(), st.lists(strategies.texts(12), max_size=6), st.sampled_from([CONFIG, STRICT, ALL]))
 def test_any_text_and_list_give_sound_entities(source: str, listed: list[str], config: AlignConfig) -> None:
     mentions = [Mention(surface, "x") for surface in listed]
-    placement = place_mentions(source, mentions, config)
+    placement = align_mentions(source, mentions, config)
 
     if config is not ALL:
         assert_sound(source, mentions, placement)
@@ -146,7 +146,7 @@ def test_spans_listed_in_order_lose_no_mention(data: st.DataObject) -> None:
         for span in data.draw(strategies.spans(len(source)))
         if all(is_boundary(source, cut) for cut in span) and source[slice(*span)].strip()
     ]
-    placement = place_mentions(source, [Mention(source[start:end], "x") for start, end in spans], STRICT)
+    placement = align_mentions(source, [Mention(source[start:end], "x") for start, end in spans], STRICT)
 
     assert not placement.unaligned
     assert sorted(entity.text for entity in placement.entities) == sorted(source[a:b].strip() for a, b in spans)
@@ -165,7 +165,7 @@ def cheapest_by_trying(source: str, listed: list[str]) -> int:
 def test_a_list_in_order_is_never_placed_out_of_order(source: str, data: st.DataObject) -> None:
     picked = sorted(data.draw(st.sets(st.integers(0, len(source) - 1), max_size=4)))
     listed = [source[index] for index in picked]
-    placement = place_mentions(source, [Mention(item, str(k)) for k, item in enumerate(listed)], CONFIG)
+    placement = align_mentions(source, [Mention(item, str(k)) for k, item in enumerate(listed)], CONFIG)
     chosen = sorted(placement.entities, key=lambda entity: int(entity.label))
 
     assert cheapest_by_trying(source, listed) == 0

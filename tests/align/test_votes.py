@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from ner_ray.align import join
 from ner_ray.config import VoteConfig
-from ner_ray.types import Entity, Mention, Placement, SpanStatus
+from ner_ray.types import Alignment, Entity, Mention, SpanStatus
 
 AGREEMENT = VoteConfig()
 LONGEST = VoteConfig(method="longest")
 TEXT = "New York City and Paris"
 
 
-def sample(*spans: tuple[int, int], score: float | None = 1.0, label: str = "", **more: SpanStatus) -> Placement:
-    return Placement(tuple(Entity(a, b, TEXT[a:b], label, score, **more) for a, b in spans))
+def sample(*spans: tuple[int, int], score: float | None = 1.0, label: str = "", **more: SpanStatus) -> Alignment:
+    return Alignment(tuple(Entity(a, b, TEXT[a:b], label, score, **more) for a, b in spans))
 
 
-def spans(placement: Placement) -> list[tuple[int, int]]:
+def spans(placement: Alignment) -> list[tuple[int, int]]:
     return [(entity.start, entity.end) for entity in placement.entities]
 
 
@@ -31,7 +31,7 @@ entities = st.builds(
     st.none() | st.floats(0, 1),
 )
 placements = st.builds(
-    lambda found, lost: Placement(
+    lambda found, lost: Alignment(
         tuple({(e.start, e.end, e.label): e for e in sorted(found, key=lambda e: (e.start, e.end, e.label))}.values()),
         tuple(Mention(text) for text in lost),
     ),
@@ -41,13 +41,13 @@ placements = st.builds(
 
 
 @given(placements)
-def test_one_sample_comes_back_as_it_is(placement: Placement) -> None:
+def test_one_sample_comes_back_as_it_is(placement: Alignment) -> None:
     assert join([placement], AGREEMENT) == placement
 
 
 @pytest.mark.parametrize("config", [AGREEMENT, LONGEST])
 def test_no_sample_gives_nothing(config: VoteConfig) -> None:
-    assert join([], config) == Placement(())
+    assert join([], config) == Alignment(())
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_labels_are_voted_on_with_their_spans() -> None:
 
 def test_mentions_without_a_place_are_voted_on() -> None:
     lost, rare = Mention("Rome"), Mention("Oslo")
-    samples = [Placement((), (lost, lost)), Placement((), (lost, rare)), Placement(())]
+    samples = [Alignment((), (lost, lost)), Alignment((), (lost, rare)), Alignment(())]
 
     assert join(samples, AGREEMENT).unaligned == (lost,)
     assert join(samples, LONGEST).unaligned == (lost, lost, lost, rare)
 
 
 @given(st.lists(placements, min_size=2, max_size=5), st.floats(0, 1))
-def test_agreement_keeps_what_has_the_votes_and_nothing_else(samples: list[Placement], least: float) -> None:
+def test_agreement_keeps_what_has_the_votes_and_nothing_else(samples: list[Alignment], least: float) -> None:
     joined = join(samples, VoteConfig(min_agreement=least))
     keys = [(entity.start, entity.end, entity.label) for entity in joined.entities]
 

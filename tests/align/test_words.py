@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from ner_ray.align import align_copy
 from ner_ray.config import AlignConfig
-from ner_ray.types import Entity, Mention, Placement, SpanStatus
+from ner_ray.types import Alignment, Entity, Mention, SpanStatus
 from tests import strategies
 
 CONFIG = AlignConfig()
 STRICT = AlignConfig(normalize=False, fuzzy=False)
 
 
-def place(source: str, copy: str, *named: str, config: AlignConfig = CONFIG) -> Placement:
+def place(source: str, copy: str, *named: str, config: AlignConfig = CONFIG) -> Alignment:
     """Aligns with mentions that stand in this order in the copy."""
     places, at = [], 0
     for surface in named:
@@ -27,7 +27,7 @@ def place(source: str, copy: str, *named: str, config: AlignConfig = CONFIG) -> 
     return align_copy(source, copy, strategies.marked(copy, places), config)
 
 
-def found(placement: Placement) -> list[tuple[int, str, str]]:
+def found(placement: Alignment) -> list[tuple[int, str, str]]:
     return [(entity.start, entity.text, entity.status.value) for entity in placement.entities]
 
 
@@ -123,7 +123,7 @@ def test_without_a_budget_nothing_is_compared() -> None:
 def test_a_mention_without_a_place_in_the_copy_is_unaligned(span: tuple[int | None, int | None]) -> None:
     mention = Mention("x", "l", None, *span)
 
-    assert align_copy("Anna met Bob", "Anna met Bob", [mention], CONFIG) == Placement((), (mention,))
+    assert align_copy("Anna met Bob", "Anna met Bob", [mention], CONFIG) == Alignment((), (mention,))
 
 
 def test_a_gap_of_a_thousand_strange_words_takes_no_time() -> None:
@@ -133,7 +133,7 @@ def test_a_gap_of_a_thousand_strange_words_takes_no_time() -> None:
     assert found(place(source, copy, "start", "end")) == [(0, "start", "exact"), (len(source) - 3, "end", "exact")]
 
 
-def assert_sound(source: str, mentions: Sequence[Mention], placement: Placement) -> None:
+def assert_sound(source: str, mentions: Sequence[Mention], placement: Alignment) -> None:
     """What holds for any placement on any text."""
     entities = placement.entities
     assert all(source[entity.start : entity.end] == entity.text for entity in entities)

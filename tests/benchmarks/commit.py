@@ -52,7 +52,7 @@ def by_rows(sizes: list[int]) -> dict[str, list[float]]:
     for rows in sizes:
         with tempfile.TemporaryDirectory() as name:
             run = RunDirectory(name)
-            (wave,) = run.plan([Shard("/corpus/a.parquet", 1, 1, rows)], rows)
+            (wave,) = run.plan_waves([Shard("/corpus/a.parquet", 1, 1, rows)], rows)
             write_wave(run, wave)
             times["resume"].append(timed(lambda run=run, wave=wave: run.resume(wave)))
             times["commit"].append(timed(lambda run=run, wave=wave: run.commit(wave, {}, Layout(1000))))
@@ -69,13 +69,13 @@ def by_shards(sizes: list[int]) -> dict[str, list[float]]:
             corpus.mkdir()
             for number in range(count):
                 pq.write_table(pa.table({"text": ["Ada met Bo."] * 3}), corpus / f"{number:05}.parquet")
-            for wave in run.plan(list_shards(str(corpus)), 1):
+            for wave in run.plan_waves(list_shards(str(corpus)), 1):
                 write_wave(run, wave)
                 run.commit(wave, {})
 
             def plan(corpus: Path = corpus, run: RunDirectory = run) -> None:
                 known = [one.shard for wave in run.waves() for one in wave.shards]
-                assert run.plan(list_shards(str(corpus), known), 1) == []
+                assert run.plan_waves(list_shards(str(corpus), known), 1) == []
 
             times["list, plan"].append(timed(plan))
             times["status"].append(timed(lambda run=run: status(run.path)))
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--most-rows", type=int, default=10**6)
     parser.add_argument("--most-shards", type=int, default=1000)
     arguments = parser.parse_args()
-    rows = [int(size) for size in np.geomspace(1000, arguments.most_rows, 4)]
+    rows = [int(size) for size in np.geomspace(1000, arguments.max_rows, 4)]
     shards = [int(size) for size in np.geomspace(10, arguments.most_shards, 3)]
     show("rows", rows, by_rows(rows))
     show("shards", shards, by_shards(shards))

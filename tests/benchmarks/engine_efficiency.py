@@ -27,16 +27,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ner_ray.annotator.spec import Pool, Role, Spec
 from ner_ray.config import AnnotateConfig, EngineConfig, SamplingConfig
 from ner_ray.pipeline import graph
 from ner_ray.pipeline.cluster import connect
 from ner_ray.pipeline.generate import GenerateStage
-from ner_ray.pipeline.plan import Plan, Pool, Role
 from ner_ray.pipeline.preflight import check_input
 from ner_ray.pipeline.progress import start_scoreboard
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import list_shards
-from ner_ray.types import Entity, Exchange, Label, Passage, Prompt, Reading, Transcript
+from ner_ray.types import Entity, Exchange, Label, Prompt, Reading, StepInput, Transcript
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tiny_models import save_tiny_model  # the folder above is no package when this is run as a script
@@ -51,13 +51,13 @@ class UnevenStep:
 
     role: str = "tagger"
 
-    def ask(self, passage: Passage, transcript: Transcript) -> list[Prompt]:
+    def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
         return [] if transcript else [Prompt(passage.text, max_tokens=answer_tokens(passage.text))]
 
-    def read(self, passage: Passage, transcript: Transcript) -> list[Reading]:
+    def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         return [Reading(mentions=()) for exchange in transcript for _ in exchange.completions]
 
-    def demonstrate(self, passage: Passage, gold: Sequence[Entity]) -> list[Exchange]:
+    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
         return []
 
 
@@ -94,7 +94,7 @@ class TimedStage(GenerateStage):
         answered = super().__call__(table)
         for row in answered["exchanges"].to_pylist():
             self.tokens += sum(one["output_tokens"] for exchange in row for one in exchange["completions"])
-        folder = self._plan.config.output.path
+        folder = self._spec.config.output.path
         timing = {"tokens": self.tokens, "seconds": self._last - self.first}
         Path(folder, "timing.json").write_text(json.dumps(timing))
         return answered
@@ -169,10 +169,10 @@ def job_turn(folder: Path, model: str, number: int, gpus: float, seqs: int) -> f
     )
     engine: EngineConfig = config.engine
     roles = (Role(UnevenStep(), SamplingConfig(), None),)
-    plan = Plan(config, (Label("person"),), None, (Pool(engine, roles),), budget=400)
+    plan = Spec(config, (Label("person"),), None, (Pool(engine, roles),), budget=400)
     run = RunDirectory(config.output.path)
     shards = list_shards(config.input.path)
-    (wave,) = run.plan(shards, 10**9)
+    (wave,) = run.plan_waves(shards, 10**9)
     graph.GenerateStage = TimedStage
     graph.run_wave(plan, run, wave, check_input(plan, shards), start_scoreboard())
     return rate(json.loads((folder / f"run{number}" / "timing.json").read_text()))

@@ -21,13 +21,13 @@ from collections.abc import Sequence
 
 import pyarrow.parquet as pq
 
-from ner_ray.config import DemosConfig, EngineConfig, IndexConfig, SamplingConfig
-from ner_ray.demos import open_selector, select
+from ner_ray.annotator.spec import family_steps
+from ner_ray.config import DemonstrationsConfig, EngineConfig, IndexConfig, SamplingConfig
+from ner_ray.config.labels import parse
 from ner_ray.engines import vllm
-from ner_ray.labels import parse
 from ner_ray.pipeline.index import index
-from ner_ray.pipeline.plan import family_steps
-from ner_ray.types import Passage, Prompt
+from ner_ray.retrieval import open_selector, select
+from ner_ray.types import Prompt, StepInput
 
 BLOCK_ROWS = 128
 BLOCKS_AT_ONCE = 4
@@ -45,12 +45,12 @@ def prompts_of(
     """Each text's examples, by their ids, and its first prompt."""
     with tempfile.TemporaryDirectory() as folder:
         index(IndexConfig(pool=(pool,), output=f"{folder}/index"))
-        selector = open_selector(DemosConfig(index=f"{folder}/index", k=k, order=order))
+        selector = open_selector(DemonstrationsConfig(index=f"{folder}/index", k=k, order=order))
         chosen, _ = select(selector, texts)
     (step, *_) = family_steps({"name": family})
     labels = parse(["person", "location", "organization"])
     return [
-        (tuple(one.example_id for one in shown), step.ask(Passage(text, labels, shown), ())[0])
+        (tuple(one.example_id for one in shown), step.ask(StepInput(text, labels, shown), ())[0])
         for text, shown in zip(texts, chosen, strict=True)
     ]
 

@@ -68,7 +68,7 @@ def measure_bm25s(size: int, queries: Sequence[str], k: int) -> Result:
 
 
 def _build_ours(size: int, folder: str) -> tuple[float, dict[str, Any]]:
-    from ner_ray.demos.retrievers import bm25
+    from ner_ray.retrieval.retrievers import bm25
 
     pool = texts(size, seed=1)
     start = time.process_time()
@@ -81,7 +81,7 @@ def _query_ours(
 ) -> tuple[float, int, list[list[int]]]:
     import scipy.sparse  # noqa: F401 - what is imported is not what the index holds
 
-    from ner_ray.demos.retrievers import bm25
+    from ner_ray.retrieval.retrievers import bm25
 
     before = _private_memory()
     index = bm25.load(Path(folder), identity, bm25.SearchOptions(), {})

@@ -65,9 +65,9 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
-    from ner_ray.config import DemosConfig, IndexConfig
-    from ner_ray.demos import open_selector, select
+    from ner_ray.config import DemonstrationsConfig, IndexConfig
     from ner_ray.pipeline.index import index
+    from ner_ray.retrieval import open_selector, select
 
     source = corpus(arguments.texts, arguments.column)
     documents = recombined(source, arguments.documents, seed=2)
@@ -76,7 +76,7 @@ def main() -> None:
         write_pool(recombined(source, arguments.pool, seed=1), folder / "pool.parquet")
         options = {"bm25": {"tokenizer": arguments.tokenizer}}
         index(IndexConfig(pool=(str(folder / "pool.parquet"),), output=str(folder / "index"), retrievers=options))
-        selector = open_selector(DemosConfig(index=str(folder / "index"), k=arguments.k))
+        selector = open_selector(DemonstrationsConfig(index=str(folder / "index"), k=arguments.k))
         select(selector, documents[:BATCH])
         rates = []
         for _ in range(arguments.repeats):

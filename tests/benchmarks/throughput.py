@@ -17,8 +17,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ner_ray.compose import load
 from ner_ray.config import AnnotateConfig
+from ner_ray.config.load import load
 from ner_ray.pipeline.annotate import annotate
 
 ROWS = 300  # a row group

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ner_ray import storage
 from ner_ray.errors import InputError
 from ner_ray.evaluate import read, rows
-from ner_ray.evaluate.plan import Columns, Plan
+from ner_ray.evaluate.config import Columns, EvaluateConfig
 from ner_ray.types import Label
 
 from . import data
@@ -54,7 +55,7 @@ def test_only_the_columns_that_are_asked_for_are_read(tmp_path):
 
 def test_text_that_is_no_unicode_is_written_all_the_same(tmp_path):
     """A lone surrogate, which JSON may hold, becomes a question mark."""
-    read.write_text(str(tmp_path / "new" / "a.html"), "a\ud800b")
+    storage.put_text(str(tmp_path / "new" / "a.html"), "a\ud800b")
 
     assert (tmp_path / "new" / "a.html").read_text() == "a?b"
 
@@ -125,14 +126,14 @@ def test_entities_outside_the_text_are_counted_and_gold_ones_left_out():
         "gold": [{"start": 0, "end": 3, "label": "person"}, {"start": 2, "end": 9, "label": "person"}],
         "entities": [{"start": 3, "end": 3, "label": "person"}, {"start": 0, "end": 3, "label": "person"}],
     }
-    found = rows.read(row, row, Plan())
+    found = rows.read(row, row, EvaluateConfig())
 
     assert [entity.text for entity in found.gold] == ["Ada"]
     assert (len(found.predicted), found.counts) == (2, {"invalid_gold": 1, "invalid_predictions": 1})
 
 
 def test_what_an_annotation_says_beside_its_entities_is_counted():
-    """Statuses, unaligned and dropped mentions, problems, verdicts, the document's status."""
+    """Statuses, unaligned and dropped mentions, errors, verdicts, the document's status."""
     row = data.rows(1)[0] | {
         "entities": [{"start": 0, "end": 3, "label": "person", "status": "fuzzy"}],
         "unaligned": [{"text": "x", "label": "y", "score": None}],
@@ -142,7 +143,7 @@ def test_what_an_annotation_says_beside_its_entities_is_counted():
         "status": "partial",
     }
 
-    assert rows.read(row, row, Plan()).counts == {
+    assert rows.read(row, row, EvaluateConfig()).counts == {
         "alignment.fuzzy": 1,
         "alignment.unaligned": 1,
         "dropped": 2,
@@ -162,7 +163,7 @@ def test_a_label_map_renames_gold_predictions_and_label_set():
         "gold": [{"start": 0, "end": 3, "label": "PER"}],
         "entities": [{"start": 0, "end": 3, "label": "human"}],
     }
-    found = rows.read(row, row, Plan(label_map={"PER": "person", "human": "person"}))
+    found = rows.read(row, row, EvaluateConfig(label_map={"PER": "person", "human": "person"}))
 
     assert (found.gold[0].label, found.predicted[0].label) == ("person", "person")
     assert [label.name for label in found.labels] == ["person", "LOC"]
@@ -172,8 +173,8 @@ def test_a_row_without_label_set_takes_the_plan_s_or_its_own_gold_s():
     """In this order."""
     row = {"text": "Ada", "gold": [{"start": 0, "end": 3, "label": "PER"}], "entities": []}
 
-    assert rows.read(row, row, Plan()).labels == (Label("PER"),)
-    assert rows.read(row, row, Plan(labels=["x", "y"])).labels == (Label("x"), Label("y"))
+    assert rows.read(row, row, EvaluateConfig()).labels == (Label("PER"),)
+    assert rows.read(row, row, EvaluateConfig(labels=["x", "y"])).labels == (Label("x"), Label("y"))
 
 
 @pytest.mark.parametrize(
@@ -191,12 +192,12 @@ def test_a_row_without_label_set_takes_the_plan_s_or_its_own_gold_s():
 def test_rows_that_are_not_what_the_plan_says_are_refused(row, message):
     """The message names the column and what was found."""
     with pytest.raises(InputError, match=message):
-        rows.read(row, row, Plan())
+        rows.read(row, row, EvaluateConfig())
 
 
 def test_answers_come_in_four_shapes():
     """One string, one a prompt, several samples a prompt, and exchanges as annotating keeps them."""
-    plan = Plan(columns=Columns(answers="raw"))
+    plan = EvaluateConfig(columns=Columns(answers="raw"))
 
     def texts(value, **more):
         row = {"text": "Ada", "gold": [], "raw": value, **more}

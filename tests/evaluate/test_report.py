@@ -12,12 +12,12 @@ from rich.console import Console
 
 from ner_ray.evaluate import report, run
 from ner_ray.evaluate.command import evaluate_files
+from ner_ray.evaluate.config import EvaluateConfig
 from ner_ray.evaluate.examples import Fault, Mark, Sentence
-from ner_ray.evaluate.plan import Plan
 
 from . import data
 
-PLAN = Plan(scorers=("b2ner", "cascade", "ra_it"), samples=20)
+PLAN = EvaluateConfig(scorers=("b2ner", "cascade", "ra_it"), samples=20)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_the_page_shows_scores_and_marks_errors_in_their_sentences(evaluation):
 
 def test_a_page_of_nothing_is_a_page():
     """No documents, no papers, no errors."""
-    plan = Plan()
+    plan = EvaluateConfig()
     page = report.html(run.summarize(run.zero(plan), plan))
 
     assert "0 documents" in page
@@ -141,7 +141,7 @@ def test_the_command_writes_both_reports(tmp_path):
     (tmp_path / "rows.jsonl").write_text(lines)
     paths = {"json_path": str(tmp_path / "out" / "a.json"), "html_path": str(tmp_path / "out" / "a.html")}
 
-    found = evaluate_files(str(tmp_path / "rows.jsonl"), plan=PLAN, title="Five", **paths)
+    found = evaluate_files(str(tmp_path / "rows.jsonl"), config=PLAN, title="Five", **paths)
 
     assert json.loads((tmp_path / "out" / "a.json").read_text()) == json.loads(json.dumps(report.to_dict(found)))
     assert "<title>Five</title>" in (tmp_path / "out" / "a.html").read_text()

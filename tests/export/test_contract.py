@@ -9,7 +9,7 @@ import pytest
 
 from ner_ray import plugins
 from ner_ray.export.base import Exported
-from ner_ray.types import Annotation, Document, DocumentStatus, Entity, Mention, Problem
+from ner_ray.types import Annotation, Document, DocumentStatus, Entity, ErrorRecord, Mention
 
 every_exporter = pytest.mark.parametrize("name", plugins.names("export"))
 
@@ -27,7 +27,7 @@ DOCUMENTS = (
     (Document("empty", "", ()), Annotation(())),
     (
         Document("odd \n id", "\ud83d\x00\u2028 …", ()),
-        Annotation((), (Mention("gone"),), DocumentStatus.FAILED, (Problem("unparsable", "tagger", "\ud800"),)),
+        Annotation((), (Mention("gone"),), DocumentStatus.FAILED, (ErrorRecord("unparsable", "tagger", "\ud800"),)),
     ),
 )
 

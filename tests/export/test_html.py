@@ -18,8 +18,8 @@ from ner_ray.types import (
     Document,
     DocumentStatus,
     Entity,
+    ErrorRecord,
     Mention,
-    Problem,
     SpanStatus,
     Usage,
 )
@@ -138,7 +138,7 @@ def test_nothing_that_a_document_says_becomes_markup(tmp_path):
         entities=(Entity(0, len(HOSTILE), HOSTILE, HOSTILE),),
         unaligned=(Mention(HOSTILE, HOSTILE),),
         status=DocumentStatus.PARTIAL,
-        problems=(Problem(HOSTILE, HOSTILE, HOSTILE),),
+        errors=(ErrorRecord(HOSTILE, HOSTILE, HOSTILE),),
     )
 
     content = page(tmp_path, (Document(HOSTILE, HOSTILE, ()), annotation), title=HOSTILE, summary={HOSTILE: HOSTILE})
@@ -160,7 +160,7 @@ def test_the_page_counts_labels_and_tells_status_problems_and_what_was_not_found
         found,
         (Mention("Dundalk", "town"),),
         DocumentStatus.PARTIAL,
-        (Problem("truncated", "extractor", "the answer was cut"),),
+        (ErrorRecord("truncated", "extractor", "the answer was cut"),),
         Usage(2, 1_200, 0, 34),
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ner_ray.export import html
-from ner_ray.types import Annotation, Document, DocumentStatus, Entity, Mention, Problem, SpanStatus
+from ner_ray.types import Annotation, Document, DocumentStatus, Entity, ErrorRecord, Mention, SpanStatus
 from tests.export.browser import EXECUTABLE, Page, chromium
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Chromium is not installed: apt-get install chromium")
@@ -27,7 +27,7 @@ def _documents() -> Iterator[tuple[Document, Annotation]]:
     yield _annotated("hostile", HOSTILE, [(0, len(HOSTILE), 4)])
     yield _annotated("long", "Brinn lies across Halmer Sound. " * 700, [(0, 5, 1), (20_000, 20_006, 1)])
     yield _annotated("word", "Donaudampfschifffahrtsgesellschaft" * 30, [(0, 34 * 30, 5)])
-    failed = (Problem("unparsable", "extractor", "no mark was closed"),)
+    failed = (ErrorRecord("unparsable", "extractor", "no mark was closed"),)
     yield (
         Document("failed", "Nothing.", ()),
         Annotation((), (Mention("Halmer", "sea"),), DocumentStatus.FAILED, failed),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ner_ray import plugins
 from ner_ray.families.base import Step
-from ner_ray.types import Completion, Demonstration, Entity, Exchange, Label, Mention, Passage, Prompt, Reading
+from ner_ray.types import Completion, Demonstration, Entity, Exchange, Label, Mention, Prompt, Reading, StepInput
 
 LABELS = (Label("person", description="a human being"), Label("place"), Label("work of art"))
 TREE = (
@@ -43,7 +43,7 @@ def tagger(name: str, **options: Any) -> Step:
     return step
 
 
-def read(step: Step, passage: Passage, *answers: str, finish_reason: str = "stop") -> Reading:
+def read(step: Step, passage: StepInput, *answers: str, finish_reason: str = "stop") -> Reading:
     """What a step reads in one sample's answers to all that it asks."""
     prompts = step.ask(passage, ()) or [Prompt("")]
     exchanges = [

@@ -6,15 +6,15 @@ import math
 
 import pytest
 
-from ner_ray.types import Completion, Exchange, Label, Message, Passage, Verdict
+from ner_ray.types import Completion, Exchange, Label, Message, StepInput, Verdict
 from tests.families.data import DEMONSTRATIONS, LABELS, TREE, entities, named, read, shown, tagger
 
 TEXT = "Ann saw Bob; Co in Ghent, Bruges and Jaws: 2"
-PASSAGE = Passage(TEXT, (Label("person"), Label("place"), Label("film: sequel"), Label("time")))
+PASSAGE = StepInput(TEXT, (Label("person"), Label("place"), Label("film: sequel"), Label("time")))
 
 
 def test_the_english_prompt_is_the_released_one() -> None:
-    (prompt,) = tagger("b2ner").ask(Passage("Ann left.", LABELS), ())
+    (prompt,) = tagger("b2ner").ask(StepInput("Ann left.", LABELS), ())
 
     assert prompt.content == (
         "Given the label set of entities, please recognize all the entities in the text. The answer format "
@@ -32,7 +32,7 @@ def test_the_chat_wrapper_is_one_user_turn() -> None:
 
 def test_a_label_tree_is_offered_by_paths_and_comes_back_as_leaves() -> None:
     step = tagger("b2ner")
-    passage = Passage("Ann and Rex", TREE)
+    passage = StepInput("Ann and Rex", TREE)
     (prompt,) = step.ask(passage, ())
 
     reading = read(step, passage, " being->person: Ann; being->animal->other: Rex")
@@ -45,7 +45,7 @@ def test_a_label_tree_is_offered_by_paths_and_comes_back_as_leaves() -> None:
 def test_large_label_sets_are_split_evenly_and_joined(count: int, sizes: list[int]) -> None:
     labels = tuple(Label(f"type {number}") for number in range(count))
     step = tagger("b2ner")
-    passage = Passage("Ann", labels)
+    passage = StepInput("Ann", labels)
     prompts = step.ask(passage, ())
     offered = [shown(prompt).split("Label Set: ")[1].split(" \n")[0].split(", ") for prompt in prompts]
 
@@ -74,7 +74,7 @@ def test_samples_are_joined_each_with_its_own_answers() -> None:
     ],
 )
 def test_descriptions_are_shown_where_a_label_has_one(language: str, line: str) -> None:
-    (prompt,) = tagger("b2ner", language=language, descriptions=True).ask(Passage("Ann", LABELS), ())
+    (prompt,) = tagger("b2ner", language=language, descriptions=True).ask(StepInput("Ann", LABELS), ())
 
     assert line in shown(prompt)
 
@@ -85,7 +85,7 @@ def test_descriptions_need_a_language_that_has_a_template_for_them() -> None:
 
 
 def test_demonstrations_stand_in_the_released_layout() -> None:
-    (prompt,) = tagger("b2ner").ask(Passage("Ann left.", LABELS, DEMONSTRATIONS), ())
+    (prompt,) = tagger("b2ner").ask(StepInput("Ann left.", LABELS, DEMONSTRATIONS), ())
 
     assert shown(prompt).endswith(
         "Below are some examples. \nLabel Set: person, place, work of art \n\n"
@@ -96,7 +96,7 @@ def test_demonstrations_stand_in_the_released_layout() -> None:
 
 
 def test_a_demonstration_shows_nothing_that_another_prompt_asks_for() -> None:
-    first, second = tagger("b2ner", max_labels=2).ask(Passage("Ann", LABELS, DEMONSTRATIONS[:1]), ())
+    first, second = tagger("b2ner", max_labels=2).ask(StepInput("Ann", LABELS, DEMONSTRATIONS[:1]), ())
 
     assert "Label Set: person \n\nText: Ida's dog sleeps in Ghent. \nAnswer: animal: Ida's dog \n" in shown(first)
     assert "Answer: animal: Ida's dog; place: Ghent \n" in shown(second)
@@ -106,7 +106,7 @@ def test_a_demonstration_shows_nothing_that_another_prompt_asks_for() -> None:
 def test_languages_without_a_few_shot_template_leave_demonstrations_out(language: str) -> None:
     step = tagger("b2ner", language=language)
 
-    assert step.ask(Passage("x", LABELS, DEMONSTRATIONS), ()) == step.ask(Passage("x", LABELS), ())
+    assert step.ask(StepInput("x", LABELS, DEMONSTRATIONS), ()) == step.ask(StepInput("x", LABELS), ())
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_an_answer_without_items_is_unparsable_and_kept(answer: str) -> None:
     reading = read(tagger("b2ner"), PASSAGE, answer)
 
     assert (reading.mentions, reading.verdict) == ((), Verdict.UNPARSABLE)
-    assert reading.problems[0].message == answer
+    assert reading.errors[0].message == answer
 
 
 def test_a_cut_answer_keeps_its_complete_items() -> None:
@@ -183,7 +183,7 @@ def test_the_score_is_the_probability_of_label_and_entity() -> None:
 
 
 def test_the_ideal_answer_follows_the_text_and_leaves_out_what_it_cannot_say() -> None:
-    passage = Passage("Ann met Ann in Ghent", LABELS)
+    passage = StepInput("Ann met Ann in Ghent", LABELS)
     gold = entities(passage.text, ("Ann", "person"), ("Ann", "person"), ("in", "unknown"), ("Ghent", "place"))
     (exchange,) = tagger("b2ner").demonstrate(passage, reversed(gold))
 

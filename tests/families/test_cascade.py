@@ -11,13 +11,13 @@ from hypothesis import given
 
 from ner_ray.families._marks import delimitable, mark, unmark
 from ner_ray.families.base import Step
-from ner_ray.types import Completion, Entity, Exchange, Label, Message, Passage, Problem, Prompt, Reading, Verdict
+from ner_ray.types import Completion, Entity, ErrorRecord, Exchange, Label, Message, Prompt, Reading, StepInput, Verdict
 from tests.families.data import LABELS, TREE, annotated, entities, family_steps, named
 
 TEXT = "Rex saw Ann; Ann saw Ghent."
 FOUND = tuple(entities(TEXT, ("Rex", ""), ("Ann", ""), ("Ann", ""), ("Ghent", "")))
-DEEP = Passage(TEXT, TREE, entities=FOUND)
-FLAT = Passage(TEXT, LABELS, entities=FOUND)
+DEEP = StepInput(TEXT, TREE, entities=FOUND)
+FLAT = StepInput(TEXT, LABELS, entities=FOUND)
 
 
 def extractor(**options: Any) -> Step:
@@ -28,7 +28,7 @@ def classifier(**options: Any) -> Step:
     return family_steps("cascade", **options)[1]
 
 
-def converse(step: Step, passage: Passage, answers: dict[str, Sequence[str]]) -> list[Exchange]:
+def converse(step: Step, passage: StepInput, answers: dict[str, Sequence[str]]) -> list[Exchange]:
     """All rounds of questions; each surface is answered from its list."""
     left = {surface: list(given) for surface, given in answers.items()}
     transcript: list[Exchange] = []
@@ -37,14 +37,14 @@ def converse(step: Step, passage: Passage, answers: dict[str, Sequence[str]]) ->
     return transcript
 
 
-def classify(passage: Passage, answers: dict[str, Sequence[str]], **options: Any) -> Reading:
+def classify(passage: StepInput, answers: dict[str, Sequence[str]], **options: Any) -> Reading:
     step = classifier(**options)
     (reading,) = step.read(passage, converse(step, passage, answers))
     return reading
 
 
 def extract(text: str, answer: str, finish_reason: str = "stop") -> Reading:
-    (reading,) = extractor().read(Passage(text, ()), [Exchange(Prompt(""), (Completion(answer, finish_reason),))])
+    (reading,) = extractor().read(StepInput(text, ()), [Exchange(Prompt(""), (Completion(answer, finish_reason),))])
     return reading
 
 
@@ -54,8 +54,8 @@ def question(prompt: Prompt) -> str:
 
 
 def test_the_extractor_is_given_the_text_alone() -> None:
-    (prompt,) = extractor().ask(Passage(TEXT, LABELS), ())
-    (bare,) = extractor(system="").ask(Passage(TEXT, LABELS), ())
+    (prompt,) = extractor().ask(StepInput(TEXT, LABELS), ())
+    (bare,) = extractor(system="").ask(StepInput(TEXT, LABELS), ())
 
     assert prompt.content == (Message("system", "You are a helpful assistant."), Message("user", TEXT))
     assert bare.content == (Message("user", TEXT),)
@@ -125,7 +125,7 @@ def test_an_answer_without_marks_is_no_entity_if_it_is_a_copy_and_unparsable_if_
 
     assert (copied.mentions, copied.verdict) == ((), Verdict.OK)
     assert refused.verdict == empty.verdict == Verdict.UNPARSABLE
-    assert refused.problems == (Problem("unparsable", "extractor", "I'm sorry, but I can't help with this."),)
+    assert refused.errors == (ErrorRecord("unparsable", "extractor", "I'm sorry, but I can't help with this."),)
 
 
 def test_a_cut_copy_keeps_what_was_marked() -> None:
@@ -138,7 +138,7 @@ def test_a_cut_copy_keeps_what_was_marked() -> None:
 def test_every_sample_of_the_extractor_is_a_reading_of_its_own() -> None:
     samples = (Completion("##Rex## saw Ann; Ann saw Ghent."), Completion("Rex saw ##Ann##; Ann saw Ghent."))
 
-    readings = extractor().read(Passage(TEXT, ()), [Exchange(Prompt(""), samples)])
+    readings = extractor().read(StepInput(TEXT, ()), [Exchange(Prompt(""), samples)])
 
     assert [[mention.text for mention in reading.mentions] for reading in readings] == [["Rex"], ["Ann"]]
 
@@ -146,7 +146,7 @@ def test_every_sample_of_the_extractor_is_a_reading_of_its_own() -> None:
 def test_the_extractors_score_is_the_probability_of_the_marked_span() -> None:
     completion = Completion("##Rex## ran", token_ends=(2, 5, 7, 11), logprobs=(-9.0, -0.3, -9.0, -9.0))
 
-    (reading,) = extractor().read(Passage("Rex ran", ()), [Exchange(Prompt(""), (completion,))])
+    (reading,) = extractor().read(StepInput("Rex ran", ()), [Exchange(Prompt(""), (completion,))])
 
     assert reading.mentions[0].score == pytest.approx(math.exp(-0.3))
 
@@ -199,13 +199,13 @@ def test_each_surface_is_asked_about_once_and_level_by_level() -> None:
     ],
 )
 def test_the_published_wordings_are_options(wording: str, expected: str) -> None:
-    passage = Passage(TEXT, (Label("X"), Label("Y")), entities=FOUND)
+    passage = StepInput(TEXT, (Label("X"), Label("Y")), entities=FOUND)
 
     assert question(classifier(wording=wording).ask(passage, ())[1]) == expected
 
 
 def test_the_answer_may_be_held_to_the_list() -> None:
-    passage = Passage(TEXT, (Label("Äpfel"), Label("B")), entities=FOUND)
+    passage = StepInput(TEXT, (Label("Äpfel"), Label("B")), entities=FOUND)
 
     assert classifier().ask(passage, ())[0].choices == ("äpfel", "b")
     assert classifier(lower_labels=False).ask(passage, ())[0].choices == ("Äpfel", "B")
@@ -236,7 +236,7 @@ def test_levels_beyond_the_published_three_go_on() -> None:
     label = Label("leaf")
     for number in range(11, -1, -1):
         label = Label(f"l{number}", children=(label,))
-    passage = Passage("Ann", (label,), entities=tuple(entities("Ann", ("Ann", ""))))
+    passage = StepInput("Ann", (label,), entities=tuple(entities("Ann", ("Ann", ""))))
     step = classifier()
     transcript = converse(step, passage, {"Ann": [*(f"l{number}" for number in range(12)), "leaf"]})
 
@@ -270,7 +270,7 @@ def test_an_unknown_answer_costs_that_entity_and_no_other(answer: str) -> None:
 
     assert named(reading) == [("Rex", "person"), ("Ghent", "place")]
     assert [(one.text, one.start) for one in reading.dropped] == [("Ann", 8), ("Ann", 13)]
-    assert reading.problems == (Problem("unknown_label", "classifier", answer),)
+    assert reading.errors == (ErrorRecord("unknown_label", "classifier", answer),)
 
 
 def test_an_unknown_answer_on_a_lower_level_costs_that_entity_and_no_other() -> None:
@@ -292,7 +292,7 @@ def test_an_unknown_answer_follows_the_policy(policy: str, label: str) -> None:
 
 
 def test_the_score_multiplies_the_entitys_and_those_of_all_levels() -> None:
-    passage = Passage("Ann", TREE, entities=(Entity(0, 3, "Ann", "", score=0.5),))
+    passage = StepInput("Ann", TREE, entities=(Entity(0, 3, "Ann", "", score=0.5),))
     step = classifier()
     transcript: list[Exchange] = []
     for answer, logprob in (("being", -0.1), ("person", -0.2)):
@@ -305,7 +305,7 @@ def test_the_score_multiplies_the_entitys_and_those_of_all_levels() -> None:
 
 
 def test_tokens_that_the_list_forces_add_nothing_to_the_classifiers_score() -> None:
-    passage = Passage("Ann", LABELS, entities=(Entity(0, 3, "Ann", ""),))
+    passage = StepInput("Ann", LABELS, entities=(Entity(0, 3, "Ann", ""),))
     step = classifier()
     (prompt,) = step.ask(passage, ())
     forced = Completion("person", token_ends=(1, 3, 6, 6), logprobs=(math.log(0.4), 0.0, 0.0, 0.0))
@@ -316,7 +316,7 @@ def test_tokens_that_the_list_forces_add_nothing_to_the_classifiers_score() -> N
 
 
 def test_of_several_answers_of_the_classifier_the_majority_decides_and_its_share_counts() -> None:
-    passage = Passage("Ann", LABELS, entities=(Entity(0, 3, "Ann", ""),))
+    passage = StepInput("Ann", LABELS, entities=(Entity(0, 3, "Ann", ""),))
     step = classifier()
     (prompt,) = step.ask(passage, ())
     samples = tuple(Completion(answer) for answer in ("place", "person", "?", "person"))
@@ -335,12 +335,12 @@ def test_a_surface_that_no_engine_answered_for_is_dropped_with_a_problem() -> No
 
     assert step.ask(FLAT, transcript) == []
     assert named(reading) == [("Rex", "person")]
-    assert [problem.code for problem in reading.problems] == ["unanswered", "unanswered"]
+    assert [problem.code for problem in reading.errors] == ["unanswered", "unanswered"]
 
 
 def test_of_a_surface_with_two_labels_the_ideal_answer_says_the_first() -> None:
     gold = entities(TEXT, ("Ann", "person"), ("Ann", "place"))
-    transcript = classifier().demonstrate(Passage(TEXT, LABELS), gold)
+    transcript = classifier().demonstrate(StepInput(TEXT, LABELS), gold)
 
     assert [(one.prompt.subject, one.completions[0].text) for one in transcript] == [("Ann", "person")]
 
@@ -349,12 +349,12 @@ def test_an_entity_that_marks_cannot_delimit_is_left_out_of_the_ideal_answer() -
     text = "C# and #tag in Bo "
     gold = entities(text, ("C", "x"), ("tag", "x"), ("Bo ", "x"))
 
-    assert extractor().demonstrate(Passage(text, ()), gold)[0].completions[0].text == "C# and #tag in ##Bo## "
+    assert extractor().demonstrate(StepInput(text, ()), gold)[0].completions[0].text == "C# and #tag in ##Bo## "
 
 
 def test_a_question_may_hold_the_entitys_own_sentence_alone() -> None:
     text = "Rex saw Ann in St. Gallen.  Ann was late!\nGhent is far."
-    passage = Passage(text, LABELS, entities=tuple(entities(text, ("Ann", ""), ("Ann", ""), ("Ghent", ""))))
+    passage = StepInput(text, LABELS, entities=tuple(entities(text, ("Ann", ""), ("Ann", ""), ("Ghent", ""))))
 
     ann, ghent = (question(prompt) for prompt in classifier(context="sentence").ask(passage, ()))
     marked = question(classifier(context="sentence", wording="training").ask(passage, ())[0])
@@ -367,7 +367,7 @@ def test_a_question_may_hold_the_entitys_own_sentence_alone() -> None:
 @given(annotated())
 def test_whatever_the_sentences_are_a_question_holds_its_entity(case: tuple[str, list[Entity]]) -> None:
     text, found = case
-    for prompt in classifier(context="sentence").ask(Passage(text, LABELS, entities=tuple(found)), ()):
+    for prompt in classifier(context="sentence").ask(StepInput(text, LABELS, entities=tuple(found)), ()):
         sentence = question(prompt).split('in the sentence: "', 1)[1].rsplit('" belong to', 1)[0]
         assert prompt.subject in sentence
         assert sentence in text

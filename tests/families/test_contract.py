@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ner_ray import plugins
 from ner_ray.families._marks import delimitable
 from ner_ray.families.base import FamilyOptions
-from ner_ray.types import Completion, Entity, Exchange, Label, Passage, Reading, Verdict
+from ner_ray.types import Completion, Entity, Exchange, Label, Reading, StepInput, Verdict
 from tests.families.data import DEMONSTRATIONS, LABELS, TREE, annotated, answers, family_steps, shown, texts
 
 FAMILIES = plugins.names("families")
@@ -22,7 +22,7 @@ POLICIES = ["drop", "keep", "nearest"]
 every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
-def _passage(text: str, role: str) -> Passage:
+def _passage(text: str, role: str) -> StepInput:
     """A classifier sees entities, here every blank-separated word."""
     entities = []
     start = 0
@@ -30,7 +30,7 @@ def _passage(text: str, role: str) -> Passage:
         start = text.index(word, start)
         entities.append(Entity(start, start + len(word), word, ""))
         start += len(word)
-    return Passage(text, LABELS, entities=tuple(entities))
+    return StepInput(text, LABELS, entities=tuple(entities))
 
 
 @every_family
@@ -54,7 +54,7 @@ def test_a_step_has_a_role_and_asks_nothing_about_a_blank_text(family: str) -> N
 @every_family
 def test_nothing_asked_is_one_empty_reading(family: str) -> None:
     for step in family_steps(family):
-        (reading,) = step.read(Passage("", LABELS), ())
+        (reading,) = step.read(StepInput("", LABELS), ())
 
         assert reading.mentions == ()
         assert reading.verdict == Verdict.OK
@@ -117,8 +117,8 @@ def test_any_answer_gives_a_reading(family: str, data: st.DataObject) -> None:
                 assert reading.copy[mention.start : mention.end] == mention.text
         if policy != "keep" and step.role != "extractor":
             assert {mention.label for mention in reading.mentions} <= {label.name for label in LABELS}
-        assert (reading.verdict == Verdict.UNPARSABLE) <= bool(reading.problems)
-        assert all(problem.message in drawn for problem in reading.problems)
+        assert (reading.verdict == Verdict.UNPARSABLE) <= bool(reading.errors)
+        assert all(problem.message in drawn for problem in reading.errors)
 
 
 @every_family
@@ -141,9 +141,9 @@ def test_gold_comes_back_from_its_ideal_answer(family: str, labels: tuple[Label,
     names = ["person", "place", "work of art"] if labels is LABELS else ["person", "dog", "city", "place->other"]
     text, gold = data.draw(annotated(names))
     for step in family_steps(family):
-        passage = Passage(text, labels, DEMONSTRATIONS)
+        passage = StepInput(text, labels, DEMONSTRATIONS)
         if step.role == "classifier":
-            passage = Passage(text, labels, entities=tuple(gold))
+            passage = StepInput(text, labels, entities=tuple(gold))
         expressible = _expressible(family, step.role, text, gold)
 
         (reading,) = step.read(passage, step.demonstrate(passage, gold))
@@ -158,7 +158,7 @@ def test_the_ideal_transcript_answers_what_is_asked(family: str) -> None:
     text = "Ann saw Rex."
     gold = [Entity(0, 3, "Ann", "person"), Entity(8, 11, "Rex", "dog")]
     for step in family_steps(family):
-        passage = Passage(text, TREE, entities=tuple(gold) if step.role == "classifier" else ())
+        passage = StepInput(text, TREE, entities=tuple(gold) if step.role == "classifier" else ())
         transcript = step.demonstrate(passage, gold)
 
         assert transcript[0].prompt in step.ask(passage, ())

@@ -6,17 +6,17 @@ import math
 
 import pytest
 
-from ner_ray.align import place
+from ner_ray.align import align
 from ner_ray.config import AlignConfig
-from ner_ray.types import Completion, Demonstration, Exchange, Label, Message, Passage, Verdict
+from ner_ray.types import Completion, Demonstration, Exchange, Label, Message, StepInput, Verdict
 from tests.families.data import TREE, entities, named, read, shown, tagger
 
 LABELS = (Label("person"), Label("place"), Label("person (player)"))
-PASSAGE = Passage("Ann Lee left (old) Ghent, H(O) and C-4 in 東京都.", LABELS)
+PASSAGE = StepInput("Ann Lee left (old) Ghent, H(O) and C-4 in 東京都.", LABELS)
 
 
 def test_the_prompt_is_the_released_one() -> None:
-    (prompt,) = tagger("gner").ask(Passage("Ann left Ghent.", LABELS[:2]), ())
+    (prompt,) = tagger("gner").ask(StepInput("Ann left Ghent.", LABELS[:2]), ())
 
     assert prompt.content == (
         "[INST] Please analyze the sentence provided, identifying the type of entity for each word on a "
@@ -33,7 +33,7 @@ def test_the_prompt_is_the_released_one() -> None:
 
 
 def test_the_wrapper_is_an_option() -> None:
-    passage = Passage("Ann left.", LABELS[:1])
+    passage = StepInput("Ann left.", LABELS[:1])
     (llama,) = tagger("gner").ask(passage, ())
     (bare,) = tagger("gner", wrapper="t5").ask(passage, ())
     (chat,) = tagger("gner", wrapper="chat").ask(passage, ())
@@ -43,13 +43,13 @@ def test_the_wrapper_is_an_option() -> None:
 
 
 def test_a_dataset_has_a_line_of_its_own() -> None:
-    (prompt,) = tagger("gner", dataset="toy").ask(Passage("Ann left.", LABELS[:1]), ())
+    (prompt,) = tagger("gner", dataset="toy").ask(StepInput("Ann left.", LABELS[:1]), ())
 
     assert "person and O.\nDataset: toy.\nSentence: Ann left ." in shown(prompt)
 
 
 def test_a_label_tree_is_offered_by_its_leaves() -> None:
-    (prompt,) = tagger("gner").ask(Passage("Ann left.", TREE), ())
+    (prompt,) = tagger("gner").ask(StepInput("Ann left.", TREE), ())
 
     assert "tags: person, dog, being->animal->other, city, place->other and O." in shown(prompt)
 
@@ -62,16 +62,16 @@ def test_a_label_tree_is_offered_by_its_leaves() -> None:
     ],
 )
 def test_words_are_split_as_configured(words: str, sentence: str) -> None:
-    (prompt,) = tagger("gner", words=words).ask(Passage("Mr. O'Neil-Smith 在東京へ서울에 x_1.", LABELS), ())
+    (prompt,) = tagger("gner", words=words).ask(StepInput("Mr. O'Neil-Smith 在東京へ서울에 x_1.", LABELS), ())
     expected = sentence.replace("Mr. O'Neil-Smith", "Mr . O ' Neil-Smith")
 
     assert shown(prompt).endswith(f"Sentence: {expected} [/INST]")
 
 
 def test_demonstrations_have_no_place_in_the_prompt() -> None:
-    with_demonstration = Passage("Ann left.", LABELS, (Demonstration("x", ()),))
+    with_demonstration = StepInput("Ann left.", LABELS, (Demonstration("x", ()),))
 
-    assert tagger("gner").ask(with_demonstration, ()) == tagger("gner").ask(Passage("Ann left.", LABELS), ())
+    assert tagger("gner").ask(with_demonstration, ()) == tagger("gner").ask(StepInput("Ann left.", LABELS), ())
 
 
 def test_a_clean_answer_is_read_with_places_in_its_copy() -> None:
@@ -131,7 +131,7 @@ def test_an_answer_without_tags_is_unparsable_and_kept(answer: str) -> None:
     reading = read(tagger("gner"), PASSAGE, answer)
 
     assert (reading.mentions, reading.verdict) == ((), Verdict.UNPARSABLE)
-    assert [(problem.code, problem.stage, problem.message) for problem in reading.problems] == [
+    assert [(problem.code, problem.stage, problem.message) for problem in reading.errors] == [
         ("unparsable", "tagger", answer)
     ]
 
@@ -173,7 +173,7 @@ def test_the_score_is_the_probability_of_the_mentions_words_and_tags() -> None:
 
 
 def test_gold_that_ends_inside_a_word_cuts_the_word() -> None:
-    passage = Passage("The Ghent-based team", LABELS)
+    passage = StepInput("The Ghent-based team", LABELS)
     (exchange,) = tagger("gner").demonstrate(passage, entities(passage.text, ("Ghent", "place")))
 
     assert exchange.completions[0].text == "The(O) Ghent(B-place) -based(O) team(O)"
@@ -182,18 +182,18 @@ def test_gold_that_ends_inside_a_word_cuts_the_word() -> None:
 
 def test_gold_is_placed_where_it_stands() -> None:
     text = "Paris loves Paris; 北京大学在北京, e\u0301tude (H(O)) by Bo-Lee."
-    passage = Passage(text, LABELS)
+    passage = StepInput(text, LABELS)
     gold = entities(text, ("Paris", "place"), ("北京", "place"), ("H(O)", "person"), ("Lee", "person"))
     step = tagger("gner")
 
     (reading,) = step.read(passage, step.demonstrate(passage, gold))
-    found = place(text, reading, AlignConfig()).entities
+    found = align(text, reading, AlignConfig()).entities
 
     assert [(one.start, one.end, one.label) for one in found] == [(one.start, one.end, one.label) for one in gold]
 
 
 def test_of_overlapping_gold_the_outermost_is_demonstrated() -> None:
-    passage = Passage("University of Ghent", LABELS)
+    passage = StepInput("University of Ghent", LABELS)
     gold = [*entities(passage.text, ("Ghent", "place")), *entities(passage.text, ("University of Ghent", "person"))]
     step = tagger("gner")
 

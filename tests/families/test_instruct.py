@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ner_ray import plugins
-from ner_ray.types import Completion, Exchange, Message, Passage, Verdict
+from ner_ray.types import Completion, Exchange, Message, StepInput, Verdict
 from tests.families.data import DEMONSTRATIONS, LABELS, entities, named, read, tagger
 
-PASSAGE = Passage("Ann saw Ghent.", LABELS)
+PASSAGE = StepInput("Ann saw Ghent.", LABELS)
 
 
 def test_the_evaluation_prompt_holds_the_label_set() -> None:
@@ -35,7 +35,7 @@ def test_there_is_no_published_evaluation_prompt_for_tuples() -> None:
 
 
 def test_demonstrations_are_earlier_turns() -> None:
-    passage = Passage("Ann saw Ghent.", LABELS, DEMONSTRATIONS)
+    passage = StepInput("Ann saw Ghent.", LABELS, DEMONSTRATIONS)
     (prompt,) = tagger("instruct", prompt="annotation", returns="tuples").ask(passage, ())
     roles = [turn.role for turn in prompt.content]
 
@@ -150,7 +150,7 @@ def test_an_answer_without_pairs_is_unparsable_and_kept(answer: str) -> None:
     reading = read(tagger("instruct"), PASSAGE, answer)
 
     assert (reading.mentions, reading.verdict) == ((), Verdict.UNPARSABLE)
-    assert reading.problems[0].message == answer
+    assert reading.errors[0].message == answer
 
 
 def test_what_a_model_thinks_before_it_answers_is_not_its_answer() -> None:
@@ -165,7 +165,7 @@ def test_what_a_model_thinks_before_it_answers_is_not_its_answer() -> None:
 
 
 def test_without_a_label_set_every_type_is_kept() -> None:
-    reading = read(tagger("instruct", prompt="annotation"), Passage("Ann", ()), '[{"Ann": "heroine"}]')
+    reading = read(tagger("instruct", prompt="annotation"), StepInput("Ann", ()), '[{"Ann": "heroine"}]')
 
     assert named(reading) == [("Ann", "heroine")]
     assert reading.verdict == Verdict.OK
@@ -187,7 +187,7 @@ def test_with_a_label_set_other_types_follow_the_policy() -> None:
     ],
 )
 def test_the_ideal_answer_has_the_form_that_was_asked_for(returns: str, expected: str) -> None:
-    passage = Passage('"Al" in Ghent', LABELS)
+    passage = StepInput('"Al" in Ghent', LABELS)
     gold = entities(passage.text, ('"Al"', "person"), ("in", "preposition"), ("Ghent", "place"))
     step = tagger("instruct", prompt="annotation", returns=returns)
 
@@ -195,7 +195,7 @@ def test_the_ideal_answer_has_the_form_that_was_asked_for(returns: str, expected
 
 
 def test_every_label_is_demonstrated_where_there_is_no_set() -> None:
-    passage = Passage("Ann", ())
+    passage = StepInput("Ann", ())
     (exchange,) = tagger("instruct", prompt="annotation").demonstrate(passage, entities("Ann", ("Ann", "heroine")))
 
     assert exchange.completions[0].text == '[{"Ann": "heroine"}]'

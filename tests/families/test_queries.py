@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from ner_ray.types import Completion, Exchange, Label, Message, Passage, Verdict
+from ner_ray.types import Completion, Exchange, Label, Message, StepInput, Verdict
 from tests.families.data import DEMONSTRATIONS, LABELS, TREE, entities, named, read, shown, tagger
 
-PASSAGE = Passage("Ann saw Ghent.", LABELS)
+PASSAGE = StepInput("Ann saw Ghent.", LABELS)
 BOTH = pytest.mark.parametrize("name", ["universal_ner", "ra_it"])
 
 
@@ -65,7 +65,7 @@ def test_ra_it_asks_in_llama_3s_wrapper_without_a_system_turn() -> None:
 
 
 def test_ra_it_shows_demonstrations_in_the_released_layout() -> None:
-    passage = Passage("小明在 \n", (Label("人名"),), DEMONSTRATIONS)
+    passage = StepInput("小明在 \n", (Label("人名"),), DEMONSTRATIONS)
     (prompt,) = tagger("ra_it", language="zh", wrapper="qwen").ask(passage, ())
 
     assert prompt.content == (
@@ -82,7 +82,7 @@ def test_ra_it_shows_demonstrations_in_the_released_layout() -> None:
 
 
 def test_llama_3s_wrapper_strips_every_turn_and_qwens_does_not() -> None:
-    passage = Passage(" Ann \n", LABELS[:1])
+    passage = StepInput(" Ann \n", LABELS[:1])
     (llama,) = tagger("ra_it").ask(passage, ())
     (qwen,) = tagger("ra_it", wrapper="qwen").ask(passage, ())
 
@@ -102,7 +102,7 @@ def test_llama_3s_wrapper_strips_every_turn_and_qwens_does_not() -> None:
     ],
 )
 def test_the_published_wordings_that_differ_are_options(options: dict[str, str], turns: list[str]) -> None:
-    (prompt,) = tagger("ra_it", wrapper="chat", system="", **options).ask(Passage("x", LABELS[:1]), ())
+    (prompt,) = tagger("ra_it", wrapper="chat", system="", **options).ask(StepInput("x", LABELS[:1]), ())
 
     assert [turn.content for turn in prompt.content] == turns
 
@@ -121,7 +121,7 @@ def test_the_system_turn_is_the_released_one_unless_set() -> None:
 def test_a_texts_prompts_differ_only_behind_the_text(name: str) -> None:
     """So that an engine with a prefix cache reads the text once."""
     text = "A long text about Ann. " * 20
-    first, second, _ = (shown(prompt) for prompt in tagger(name).ask(Passage(text, LABELS), ()))
+    first, second, _ = (shown(prompt) for prompt in tagger(name).ask(StepInput(text, LABELS), ()))
     shared = next(number for number, (one, other) in enumerate(zip(first, second, strict=False)) if one != other)
 
     assert shared > first.index(text.strip()) + len(text.strip())
@@ -129,7 +129,7 @@ def test_a_texts_prompts_differ_only_behind_the_text(name: str) -> None:
 
 @BOTH
 def test_a_label_tree_is_asked_for_by_its_leaves(name: str) -> None:
-    subjects = [prompt.subject for prompt in tagger(name).ask(Passage("x", TREE), ())]
+    subjects = [prompt.subject for prompt in tagger(name).ask(StepInput("x", TREE), ())]
 
     assert subjects == ["person", "dog", "being->animal->other", "city", "place->other"]
 
@@ -161,7 +161,7 @@ def test_the_verdict_is_that_of_the_worst_answer_and_the_others_are_kept(
 
     assert reading.verdict == verdict
     assert ("Ann", "person") in named(reading)
-    assert [problem.message for problem in reading.problems] == [one for one in answers if one in ("?", "")]
+    assert [problem.message for problem in reading.errors] == [one for one in answers if one in ("?", "")]
 
 
 @BOTH
@@ -175,7 +175,7 @@ def test_an_answer_that_ran_out_of_tokens_is_truncated(name: str) -> None:
 @BOTH
 def test_the_score_is_the_probability_of_the_string(name: str) -> None:
     step = tagger(name)
-    passage = Passage("x", LABELS[:1])
+    passage = StepInput("x", LABELS[:1])
     completion = Completion('["Ann", "Bo"]', token_ends=(1, 6, 8, 13), logprobs=(-9.0, -0.1, -9.0, -0.7))
 
     (reading,) = step.read(passage, [Exchange(step.ask(passage, ())[0], (completion,))])
@@ -185,7 +185,7 @@ def test_the_score_is_the_probability_of_the_string(name: str) -> None:
 
 @BOTH
 def test_the_ideal_answers_list_every_mention_in_the_order_of_the_text(name: str) -> None:
-    passage = Passage('Ann met "Al" \\ and Ann', LABELS[:2])
+    passage = StepInput('Ann met "Al" \\ and Ann', LABELS[:2])
     gold = entities(passage.text, ("Ann", "person"), ('"Al" \\', "person"), ("and", "verb"), ("Ann", "person"))
 
     said = [one.completions[0].text for one in tagger(name).demonstrate(passage, reversed(gold))]

@@ -11,7 +11,7 @@ import yaml
 
 from ner_ray import plugins
 from ner_ray.families._template import placeholders, render, template
-from ner_ray.types import Passage
+from ner_ray.types import StepInput
 from tests.families.data import DEMONSTRATIONS, LABELS, entities, family_steps, shown
 
 # SHA-256 of the texts as their repositories have them, with their own placeholders.
@@ -212,7 +212,7 @@ def test_a_rendered_prompt_has_not_changed(
     family: str, options: dict[str, Any], demonstrations: str, expected: str
 ) -> None:
     found = entities(TEXT, ("Ann", ""), ("Ghent", ""))
-    passage = Passage(TEXT, LABELS, DEMONSTRATIONS if demonstrations else (), tuple(found))
+    passage = StepInput(TEXT, LABELS, DEMONSTRATIONS if demonstrations else (), tuple(found))
     prompts = [shown(prompt) for step in family_steps(family, **options) for prompt in step.ask(passage, ())]
 
     assert digest("\0".join(prompts)) == expected

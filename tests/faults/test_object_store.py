@@ -19,9 +19,9 @@ import pytest
 from ner_ray.config import AnnotateConfig
 from ner_ray.pipeline.annotate import annotate, retry
 from ner_ray.pipeline.forecast import forecast
+from ner_ray.storage import open_store
 from ner_ray.store.health import status, verify
 from ner_ray.store.shards import list_shards
-from ner_ray.uris import open_store
 from tests.answering import OUTPUT_TOKENS, answering
 from tests.replayed import write_corpus
 

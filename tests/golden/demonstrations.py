@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ner_ray.config import DemosConfig
-from ner_ray.demos.retrievers import bm25, dense
-from ner_ray.demos.strategies import STRATEGIES, View
-from ner_ray.demos.terms import Name, Tokenizer
+from ner_ray.config import DemonstrationsConfig
+from ner_ray.retrieval.retrievers import bm25, dense
+from ner_ray.retrieval.strategies import STRATEGIES, View
+from ner_ray.retrieval.terms import Name, Tokenizer
 
 Case = dict[str, Any]
 
@@ -30,7 +30,9 @@ _STRATEGIES = {
 def _strategy(case: Case) -> list[str]:
     given = case["input"]
     strategy = STRATEGIES[_STRATEGIES[case["case"]]]
-    config = DemosConfig(index="", k=given["k"], candidates=given["diverse_k"], bm25_threshold=given["threshold"])
+    config = DemonstrationsConfig(
+        index="", k=given["k"], candidates=given["diverse_k"], bm25_threshold=given["threshold"]
+    )
     examples = given["examples(nearest first)"]
     view = View(range(len(examples)), len(examples))
     picks = strategy.propose(view, config, random.Random(given["random.seed"]))

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ner_ray.align import place
+from ner_ray.align import align
 from ner_ray.config import AlignConfig
 from ner_ray.evaluate.papers import b2ner as b2ner_scorer
 from ner_ray.evaluate.papers._matches import normalize, unique
 from ner_ray.families import b2ner, cascade, gner, instruct, ra_it, universal_ner
 from ner_ray.families.base import Step
 from ner_ray.synth import teacher
-from ner_ray.types import Completion, Entity, Exchange, Label, Passage, Prompt, Reading
+from ner_ray.types import Completion, Entity, Exchange, Label, Prompt, Reading, StepInput
 from tests.golden.synthesis import own_extractor_target
 
 Case = dict[str, Any]
@@ -47,13 +47,13 @@ def _theirs(case: Case) -> Any:
     return result
 
 
-def _read(step: Step, passage: Passage, *answers: str, subject: str = "") -> list[Reading]:
+def _read(step: Step, passage: StepInput, *answers: str, subject: str = "") -> list[Reading]:
     completions = tuple(Completion(answer) for answer in answers)
     return step.read(passage, [Exchange(Prompt("", subject=subject), completions)])
 
 
-def _placed(passage: Passage, reading: Reading) -> tuple[Entity, ...]:
-    return place(passage.text, reading, AlignConfig()).entities
+def _placed(passage: StepInput, reading: Reading) -> tuple[Entity, ...]:
+    return align(passage.text, reading, AlignConfig()).entities
 
 
 def _labels(names: Sequence[str]) -> tuple[Label, ...]:
@@ -61,7 +61,7 @@ def _labels(names: Sequence[str]) -> tuple[Label, ...]:
 
 
 def _gner(case: Case) -> list[tuple[str, str]]:
-    passage = Passage(" ".join(case["input"]["words"]), _labels(case["input"]["label_list"]))
+    passage = StepInput(" ".join(case["input"]["words"]), _labels(case["input"]["label_list"]))
     (step,) = gner.steps(gner.Options())
     (reading,) = _read(step, passage, case["output_text"] or "")
     found = _placed(passage, reading)
@@ -69,7 +69,7 @@ def _gner(case: Case) -> list[tuple[str, str]]:
 
 
 def _gner_demo(case: Case) -> list[tuple[int, int, str]]:
-    passage = Passage(case["input"]["text"], _labels(case["input"]["labels"]))
+    passage = StepInput(case["input"]["text"], _labels(case["input"]["labels"]))
     (step,) = gner.steps(gner.Options())
     (reading,) = _read(step, passage, case["output_text"])
     return [(entity.start, entity.end, entity.label) for entity in _placed(passage, reading)]
@@ -78,7 +78,7 @@ def _gner_demo(case: Case) -> list[tuple[int, int, str]]:
 def _listed(family: Any) -> Callable[[Case], list[str]]:
     def ours(case: Case) -> list[str]:
         (step,) = family.steps(family.Options())
-        (reading,) = _read(step, Passage("x", _labels("t")), case["output_text"], subject="t")
+        (reading,) = _read(step, StepInput("x", _labels("t")), case["output_text"], subject="t")
         return unique([normalize(mention.text) for mention in reading.mentions])
 
     return ours
@@ -86,7 +86,7 @@ def _listed(family: Any) -> Callable[[Case], list[str]]:
 
 def _b2ner(case: Case) -> list[str]:
     gold = [item.split(":", 1) for item in b2ner_scorer.read(case["input"]["ground_truth"])]
-    passage = Passage(" ".join(entity for _, entity in gold), _labels([label for label, _ in gold]))
+    passage = StepInput(" ".join(entity for _, entity in gold), _labels([label for label, _ in gold]))
     (step,) = b2ner.steps(b2ner.Options(outside_labels="keep"))
     (reading,) = _read(step, passage, case["output_text"])
     items = [f"{mention.label}: {mention.text}" for mention in reading.mentions]
@@ -94,7 +94,7 @@ def _b2ner(case: Case) -> list[str]:
 
 
 def _cascade(case: Case) -> list[list[tuple[int, int]]]:
-    passage = Passage(case["input"]["sentence"], ())
+    passage = StepInput(case["input"]["sentence"], ())
     step, _ = cascade.steps(cascade.Options())
     readings = _read(step, passage, *case["output_text"])
     return [sorted((one.start, one.end) for one in _placed(passage, reading)) for reading in readings]

@@ -19,7 +19,7 @@ from ner_ray.types import (
     LabelSet,
     Mention,
     Message,
-    Passage,
+    StepInput,
 )
 
 Case = dict[str, Any]
@@ -49,7 +49,7 @@ def _gner_demo(case: Case) -> dict[str, Any]:
     Unlike their scorer the demo drops an I- that follows no B-.
     """
     (step,) = gner.steps(gner.Options(words="released"))
-    passage = Passage(case["input"]["text"], _labels(case["input"]["labels"]))
+    passage = StepInput(case["input"]["text"], _labels(case["input"]["labels"]))
     (prompt,) = step.ask(passage, ())
     words = gner._words(passage.text, "released")
     tags = gner_scorer.tags([word for word, _, _ in words], case["output_text"], case["input"]["labels"])
@@ -78,7 +78,7 @@ def _gner_instances(case: Case) -> list[dict[str, Any]]:
         rows = [row.rsplit(" ", 1) for row in sentence.split(" / ")]
         words, tags = [word for word, _ in rows], [tag for _, tag in rows]
         shuffled.shuffle(labels)
-        passage = Passage(" ".join(words), _labels(labels))
+        passage = StepInput(" ".join(words), _labels(labels))
         (exchange,) = step.demonstrate(passage, list(_tagged(words, tags)))
         instances.append(
             {
@@ -118,7 +118,7 @@ def _universal_ner_prompt(case: Case) -> str:
         return wrapped
     (step,) = universal_ner.steps(universal_ner.Options())
     label = asked.removeprefix("What describes ").removesuffix(" in the text?")
-    (prompt,) = step.ask(Passage(text.removeprefix("Text: "), _labels([label])), ())
+    (prompt,) = step.ask(StepInput(text.removeprefix("Text: "), _labels([label])), ())
     return wrapped if prompt.content == wrapped else str(prompt.content)
 
 
@@ -135,7 +135,7 @@ def _ra_it_serve(case: Case) -> dict[str, Any]:
     language = given["language"]
     wrapper = "llama-3" if language == "en" else "qwen"
     (step,) = ra_it.steps(ra_it.Options(language=language, wrapper="chat", wording="serve"))
-    (prompt,) = step.ask(Passage(given["text"], _labels([given["entity_type"]])), ())
+    (prompt,) = step.ask(StepInput(given["text"], _labels([given["entity_type"]])), ())
     turns = list(prompt.content)
     if given["examples"]:
         intro = template("ra_it", "serve", language, "examples").replace("{examples}", given["examples"])
@@ -154,7 +154,7 @@ def _ra_it_demonstrations(case: Case) -> dict[str, str]:
         for demo in case["input"]["demos"]
     )
     (step,) = ra_it.steps(ra_it.Options(language=case["input"]["lang"], wrapper="chat", system=""))
-    (prompt,) = step.ask(Passage("x", _labels(["y"]), demos), ())
+    (prompt,) = step.ask(StepInput("x", _labels(["y"]), demos), ())
     human, gpt, *_ = prompt.content
     return {"human": human.content, "gpt": gpt.content}
 
@@ -166,7 +166,7 @@ def _ra_it_conversations(case: Case) -> Any:
     (step,) = ra_it.steps(ra_it.Options(language=language, wrapper="chat", wording="generator", system=""))
     conversations, golds = [], []
     for row in rows:
-        for prompt in step.ask(Passage(row["sentence"], _labels(case["input"]["labels"])), ()):
+        for prompt in step.ask(StepInput(row["sentence"], _labels(case["input"]["labels"])), ()):
             named = [name for name, label in row["label"].items() if label == prompt.subject]
             answer = "[" + ", ".join(f'"{name}"' for name in named) + "]"
             turns = [*_turns(prompt.content), {"from": "gpt", "value": answer}]
@@ -192,7 +192,7 @@ def _b2ner_prompt(case: Case) -> dict[str, str]:
     """The prompt, and what the released collator makes of it: it formats the text a second time."""
     given = case["input"]
     (step,) = b2ner.steps(b2ner.Options(language=given["lang"]))
-    (prompt,) = step.ask(Passage(given["text"], _labels(given["labels"])), ())
+    (prompt,) = step.ask(StepInput(given["text"], _labels(given["labels"])), ())
     rendered = str(prompt.content)
     try:
         formatted = rendered.format(given["text"])
@@ -213,7 +213,7 @@ def _cascade_questions(case: Case) -> dict[str, Any]:
     given = case["input"]
     levels = list(given["category_tree"].values())
     _, step = cascade.steps(cascade.Options(constrained=False, outside_labels="keep"))
-    passage = Passage(given["sentence"], _tree(levels, 0), entities=tuple(_found(given)))
+    passage = StepInput(given["sentence"], _tree(levels, 0), entities=tuple(_found(given)))
     script = iter(given["scripted_answers"])
     transcript: list[Exchange] = []
     queries: list[str] = []

@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from ner_ray.align import place_mentions
+from ner_ray.align import align_mentions
 from ner_ray.config import AlignConfig
+from ner_ray.config.labels import parse
 from ner_ray.evaluate.papers import cascade as cascade_scorer
 from ner_ray.families import b2ner, cascade
-from ner_ray.labels import parse
 from ner_ray.synth import dynamic, passages, questions
 from ner_ray.synth.filters import PUBLISHED, PUBLISHED_TYPES, FilterOptions, apply
 from ner_ray.synth.label_sets import LabelSetOptions, regularize
 from ner_ray.synth.statistics import Statistics, count
-from ner_ray.types import Entity, Label, Mention, Passage
+from ner_ray.types import Entity, Label, Mention, StepInput
 
 Case = dict[str, Any]
 
@@ -111,9 +111,9 @@ def own_extractor_target(case: Case) -> str:
     """Ours, with every place of every entity marked, where none lies in another."""
     sentence = case["input"]["sentence"]
     mentions = [Mention(entity) for entity in dict.fromkeys(case["input"]["entities"])]
-    placed = place_mentions(sentence, mentions, AlignConfig(occurrences="all")).entities
+    placed = align_mentions(sentence, mentions, AlignConfig(occurrences="all")).entities
     extractor, _ = cascade.steps(cascade.Options(system=""))
-    (exchange,) = extractor.demonstrate(Passage(sentence, ()), placed)
+    (exchange,) = extractor.demonstrate(StepInput(sentence, ()), placed)
     return exchange.completions[0].text
 
 
@@ -133,7 +133,7 @@ def _characters(case: Case) -> list[list[str]]:
     """A character and its tag a row; ours places entities first, so that the first place of each is tagged."""
     sentence = case["input"]["sentence"]
     pairs = zip(case["input"]["entity"], case["input"]["category"], strict=True)
-    placed = place_mentions(sentence, [Mention(name, label) for name, label in pairs], AlignConfig()).entities
+    placed = align_mentions(sentence, [Mention(name, label) for name, label in pairs], AlignConfig()).entities
     return [*map(list, zip(sentence, _tags(len(sentence), placed), strict=True)), ["", ""]]
 
 
@@ -190,7 +190,7 @@ def _b2ner_instances(case: Case) -> Any:
 
 def _b2ner_row(number: str, sentence: str, gold: Sequence[Entity], offered: Sequence[str]) -> dict[str, str]:
     (step,) = b2ner.steps(b2ner.Options(max_labels=max(1, len(offered))))
-    (exchange,) = step.demonstrate(Passage(sentence, tuple(map(Label, offered))), gold)
+    (exchange,) = step.demonstrate(StepInput(sentence, tuple(map(Label, offered))), gold)
     answer = exchange.completions[0].text
     row = {"id": number, "sentence": sentence, "label": answer, "ground_truth": answer}
     return {**row, "instruction": str(exchange.prompt.content)}

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ner_ray.errors import InputError
-from ner_ray.evaluate.plan import Plan
+from ner_ray.evaluate.config import EvaluateConfig
 from ner_ray.evaluate.run import evaluate as evaluate_here
 from ner_ray.pipeline.evaluate import evaluate
 
@@ -33,7 +33,7 @@ def write_shards(folder: Path, shards: int) -> None:
 
 def test_sums_of_shards_add_up_to_the_figures_of_the_whole(tmp_path: Path) -> None:
     write_shards(tmp_path, 5)
-    plan = Plan(samples=50, scorers=("gner", "b2ner"))
+    plan = EvaluateConfig(samples=50, scorers=("gner", "b2ner"))
 
     here, there = evaluate_here(str(tmp_path), plan), evaluate(str(tmp_path), plan)
 
@@ -46,4 +46,4 @@ def test_a_shard_without_the_columns_is_an_input_error(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["Ada"]}), tmp_path / "a.parquet")
 
     with pytest.raises(InputError, match="gold"):
-        evaluate(str(tmp_path), Plan())
+        evaluate(str(tmp_path), EvaluateConfig())

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ner_ray.annotator.spec import Spec, resolve
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import ConfigError, InputError, ModelError
-from ner_ray.pipeline.plan import Plan, make_plan
 from ner_ray.pipeline.preflight import check_engines, check_input, fit_budget
 from ner_ray.store.shards import list_shards
 
 
-def plan(engine: dict, **changes: object) -> Plan:
+def plan(engine: dict, **changes: object) -> Spec:
     plain = {
         "input": {"path": "in"},
         "labels": ["person", "place"],
@@ -23,7 +23,7 @@ def plan(engine: dict, **changes: object) -> Plan:
         "engine": engine,
         "output": {"path": "out"},
     }
-    return make_plan(AnnotateConfig.model_validate(plain | changes))
+    return resolve(AnnotateConfig.model_validate(plain | changes))
 
 
 def test_one_engine_for_all_roles_is_one_pool() -> None:
@@ -77,7 +77,7 @@ def test_chunks_are_cut_smaller_where_prompt_and_answer_would_not_fit(tiny_model
 
 
 def test_examples_get_the_room_that_text_and_answer_leave_or_what_is_said(tiny_model: Path) -> None:
-    def fitted(length: int, **demonstrations: object) -> Plan:
+    def fitted(length: int, **demonstrations: object) -> Spec:
         engine = {"model": str(tiny_model), "max_model_len": length}
         shown = {"index": "anywhere"} | demonstrations
         return fit_budget(plan(engine, family="gner", chunk={"tokens": 300}, demonstrations=shown))

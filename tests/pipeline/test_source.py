@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.pipeline.source import PROBLEMS, TEXT, Columns, read_rows
-from ner_ray.schema import ROW_ID
+from ner_ray.pipeline.source import Columns, read_rows
+from ner_ray.schema import ERRORS, ROW_ID, TEXT
 from ner_ray.store.run import NumberedShard
 from ner_ray.store.shards import list_shards
 
@@ -67,7 +67,7 @@ def test_text_that_is_null_too_long_or_no_utf8_is_a_row_with_a_problem(tmp_path:
     rows = read(shard, 0, 5)
 
     assert [row[TEXT] for row in rows] == ["good", "", "", "", ""]
-    assert [[problem["code"] for problem in row[PROBLEMS]] for row in rows] == [
+    assert [[problem["code"] for problem in row[ERRORS]] for row in rows] == [
         [],
         ["null_text"],
         ["invalid_utf8"],

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ner_ray.compose import load, validate
+from ner_ray.config.load import load, validate
 from ner_ray.errors import ConfigError, InputError, ModelError, RunError
 from ner_ray.pipeline.synth import Result, synthesize
 from ner_ray.synth.config import SynthConfig
@@ -54,7 +54,7 @@ class Script:
 
 
 def passage_of(prompt: str) -> str:
-    return re.split("Passage: |文本：", prompt, maxsplit=1)[1]
+    return re.split("StepInput: |文本：", prompt, maxsplit=1)[1]
 
 
 @pytest.fixture(scope="module")

@@ -15,15 +15,16 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from ner_ray import passages, plugins
-from ner_ray.align import place
+from ner_ray import plugins
+from ner_ray.align import align
+from ner_ray.annotator.document import read_step
 from ner_ray.config import AlignConfig, VoteConfig
 from ner_ray.evaluate.papers import cascade as cascade_paper
 from ner_ray.evaluate.papers import gner as gner_paper
 from ner_ray.families import cascade, gner
 from ner_ray.families.base import Step
 from ner_ray.text import tokens
-from ner_ray.types import Completion, Entity, Exchange, Label, Passage, Prompt
+from ner_ray.types import Completion, Entity, Exchange, Label, Prompt, StepInput
 from tests.reproduction.formats import bio_spans
 
 CORPORA = Path("data") / "corpora"
@@ -91,10 +92,10 @@ def flat(entities: Sequence[Entity]) -> list[Entity]:
 
 def round_trip(document: Document, family: str) -> set[tuple[int, int, str]]:
     """The spans that come back from a family's ideal answer."""
-    passage = Passage(document.text, tuple(Label(name) for name in document.labels))
+    passage = StepInput(document.text, tuple(Label(name) for name in document.labels))
     for step in _steps(family):
         ideal = step.demonstrate(passage, document.gold)
-        found = passages.read_step(step, passage, ideal, CONFIG, VOTE)
+        found = read_step(step, passage, ideal, CONFIG, VOTE)
         passage = replace(passage, entities=found.entities)
     return {(one.start, one.end, one.label) for one in passage.entities}
 
@@ -188,10 +189,10 @@ def corrupted(document: Document, rate: float, seed: int) -> dict[str, Recovered
 
 
 def _ours(family: object, document: Document, answer: str) -> set[tuple[int, int, str]]:
-    passage = Passage(document.text, tuple(Label(name) for name in document.labels))
+    passage = StepInput(document.text, tuple(Label(name) for name in document.labels))
     step = family.steps(family.Options())[0]  # type: ignore[attr-defined]
     (reading,) = step.read(passage, [Exchange(Prompt(""), (Completion(answer),))])
-    return {(one.start, one.end, one.label) for one in place(document.text, reading, CONFIG).entities}
+    return {(one.start, one.end, one.label) for one in align(document.text, reading, CONFIG).entities}
 
 
 def _gner_published(document: Document, whole: Sequence[Piece], answer: str) -> set[tuple[int, int, str]]:

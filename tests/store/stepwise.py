@@ -52,5 +52,5 @@ for module, names in (
 ):
     for name in names:
         setattr(module, name, with_steps(getattr(module, name)))
-directory.commit(wave, {}, Layout(least_rows=6, most_rows=9))
+directory.commit(wave, {}, Layout(min_rows=6, max_rows=9))
 print("committed after", len(reached), "steps")

@@ -38,7 +38,7 @@ def nightly(folder: Path, *nights: list[Found]) -> RunDirectory:
     shards: list[Shard] = []
     for documents in nights:
         shards.append(Shard(f"/corpus/{len(shards)}.parquet", 100, 1, len(documents)))
-        (wave,) = run.plan(shards, 10_000)
+        (wave,) = run.plan_waves(shards, 10_000)
         commit(run, wave, documents)
     return run
 
@@ -59,7 +59,7 @@ def test_entities_are_counted_by_label_and_documents_by_error_code(
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
     run = RunDirectory(str(folder))
-    (wave,) = run.plan([Shard("/corpus/a.parquet", 100, 1, len(found))], 100)
+    (wave,) = run.plan_waves([Shard("/corpus/a.parquet", 100, 1, len(found))], 100)
     commit(run, wave, found, part)
 
     told = status(str(folder))
@@ -75,7 +75,7 @@ def test_entities_are_counted_by_label_and_documents_by_error_code(
 def test_documents_that_were_tried_again_count_with_what_came_of_them_last(tmp_path: Path) -> None:
     bad, good = ([], ["poison"]), (["person"], [])
     run = nightly(tmp_path, [bad, good, bad, good])
-    again = run.plan_again(run.dataset().to_table()["row_id"].to_numpy()[[0, 2]])
+    again = run.plan_retry(run.dataset().to_table()["row_id"].to_numpy()[[0, 2]])
     waiting = status(str(tmp_path))
     commit(run, again, [good, bad])
 
@@ -87,7 +87,7 @@ def test_documents_that_were_tried_again_count_with_what_came_of_them_last(tmp_p
 
 def test_a_shard_that_was_annotated_anew_counts_once(tmp_path: Path) -> None:
     run = nightly(tmp_path, [(["person"], ["truncated"])] * 3)
-    (wave,) = run.plan([Shard("/corpus/0.parquet", 200, 2, 5)], 100, "reprocess")
+    (wave,) = run.plan_waves([Shard("/corpus/0.parquet", 200, 2, 5)], 100, "reprocess")
     waiting = status(str(tmp_path))
     commit(run, wave, [(["place"], [])] * 5)
 
@@ -115,6 +115,6 @@ def test_chance_second_tries_and_a_first_wave_are_no_drift(tmp_path: Path) -> No
     few = nightly(tmp_path / "few", [(["person"], [])] * 99, [([], [])] * 99)
     first = nightly(tmp_path / "first", [(["person"], [])] * 500)
     tried = nightly(tmp_path / "tried", [(["person"], ["poison"])] * 300, [(["person"], [])] * 300)
-    commit(tried, tried.plan_again(tried.dataset().to_table()["row_id"].to_numpy()[:250]), [([], [])] * 250)
+    commit(tried, tried.plan_retry(tried.dataset().to_table()["row_id"].to_numpy()[:250]), [([], [])] * 250)
 
     assert [status(run.uri).drift for run in (few, first, tried)] == [{}, {}, {}]

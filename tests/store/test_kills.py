@@ -28,7 +28,7 @@ def rows_of(run: RunDirectory) -> list[tuple[int, str]]:
 def committed_run(folder: Path) -> tuple[RunDirectory, Wave]:
     """A run with a wave of 12 rows that is committed."""
     run = RunDirectory(str(folder))
-    (wave,) = run.plan([Shard("/corpus/a.parquet", 1, 1, 12)], 100)
+    (wave,) = run.plan_waves([Shard("/corpus/a.parquet", 1, 1, 12)], 100)
     path = Path(run.data_path(wave))
     path.mkdir(parents=True)
     ids = wave.row_ids()
@@ -44,13 +44,13 @@ def test_whatever_the_step_every_row_is_there_once(tmp_path: Path, kind: str) ->
     ids = first.row_ids()
     before = [(row, "old") for row in ids.tolist()]
     if kind == "new":
-        (wave,) = run.plan([Shard("/corpus/a.parquet", 1, 1, 12), Shard("/corpus/b.parquet", 1, 1, 20)], 100)
+        (wave,) = run.plan_waves([Shard("/corpus/a.parquet", 1, 1, 12), Shard("/corpus/b.parquet", 1, 1, 20)], 100)
         gone: set[int] = set()
     elif kind == "changed":
-        (wave,) = run.plan([Shard("/corpus/a.parquet", 2, 2, 20)], 100, "reprocess")
+        (wave,) = run.plan_waves([Shard("/corpus/a.parquet", 2, 2, 20)], 100, "reprocess")
         gone = set(ids.tolist())
     else:
-        wave = run.plan_again(np.array(ids[5:9]))
+        wave = run.plan_retry(np.array(ids[5:9]))
         gone = set(ids[5:9].tolist())
     after = sorted([row for row in before if row[0] not in gone] + [(row, "new") for row in wave.row_ids().tolist()])
 

@@ -15,8 +15,8 @@ import pytest
 from pyarrow import fs
 
 from ner_ray.errors import EXIT_LEASED, LeaseError
+from ner_ray.storage import put_json
 from ner_ray.store.lease import Lease, holder_of
-from ner_ray.uris import put_json
 
 STORE = fs.LocalFileSystem()
 PERIOD = 0.1
@@ -165,7 +165,7 @@ def test_of_many_that_begin_at_once_at_most_one_gets_it(tmp_path: Path) -> None:
 
 
 def test_the_lease_works_on_an_object_store(bucket: str) -> None:
-    from ner_ray.uris import open_store
+    from ner_ray.storage import open_store
 
     store, path = open_store(f"s3://{bucket}/run")
     with Lease(store, path, period=PATIENT) as mine:

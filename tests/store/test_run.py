@@ -33,21 +33,21 @@ def ids_of(wave: Wave) -> list[int]:
 
 
 def test_shards_are_grouped_into_waves_of_so_many_rows(tmp_path: Path) -> None:
-    waves = RunDirectory(str(tmp_path)).plan([shard("a"), shard("b"), shard("c", rows=9)], rows_per_wave=6)
+    waves = RunDirectory(str(tmp_path)).plan_waves([shard("a"), shard("b"), shard("c", rows=9)], rows_per_wave=6)
 
     assert [[one.shard.uri[8:9] for one in wave.shards] for wave in waves] == [["a", "b"], ["c"]]
 
 
 def test_a_shard_larger_than_a_wave_is_a_wave_of_its_own(tmp_path: Path) -> None:
-    waves = RunDirectory(str(tmp_path)).plan([shard("a", rows=50), shard("b")], rows_per_wave=6)
+    waves = RunDirectory(str(tmp_path)).plan_waves([shard("a", rows=50), shard("b")], rows_per_wave=6)
 
     assert [wave.rows for wave in waves] == [50, 3]
 
 
 def test_an_open_wave_keeps_its_shards_and_new_ones_get_their_own(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
-    run.plan([shard("b")], 10)
-    again = RunDirectory(str(tmp_path)).plan([shard("a"), shard("b")], 10)
+    run.plan_waves([shard("b")], 10)
+    again = RunDirectory(str(tmp_path)).plan_waves([shard("a"), shard("b")], 10)
 
     assert [[one.shard.uri for one in wave.shards] for wave in again] == [["/corpus/b.parquet"], ["/corpus/a.parquet"]]
     assert again[0].shards[0].ordinal != again[1].shards[0].ordinal
@@ -55,14 +55,14 @@ def test_an_open_wave_keeps_its_shards_and_new_ones_get_their_own(tmp_path: Path
 
 def test_a_committed_wave_is_not_run_again_and_its_files_are_what_a_reader_sees(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
-    (wave,) = run.plan([shard("a"), shard("b")], 10)
+    (wave,) = run.plan_waves([shard("a"), shard("b")], 10)
     write(run, wave, ids_of(wave))
     with pytest.raises(RunError, match="nothing is committed"):
         run.dataset()
 
     run.commit(wave, {"documents": 6})
 
-    assert run.plan([shard("a"), shard("b")], 10) == []
+    assert run.plan_waves([shard("a"), shard("b")], 10) == []
     assert run.dataset().to_table()["row_id"].to_pylist() == ids_of(wave)
     assert run.manifests()[0]["counts"] == {"documents": 6}
 
@@ -77,7 +77,7 @@ def test_a_committed_wave_is_not_run_again_and_its_files_are_what_a_reader_sees(
 )
 def test_a_wave_with_missing_or_foreign_rows_is_not_committed(tmp_path: Path, change, said: str) -> None:
     run = RunDirectory(str(tmp_path))
-    (wave,) = run.plan([shard("a"), shard("b")], 10)
+    (wave,) = run.plan_waves([shard("a"), shard("b")], 10)
     write(run, wave, change(ids_of(wave)))
 
     with pytest.raises(RunError, match=said):
@@ -87,7 +87,9 @@ def test_a_wave_with_missing_or_foreign_rows_is_not_committed(tmp_path: Path, ch
 
 
 def test_unreadable_and_empty_shards_are_in_no_wave(tmp_path: Path) -> None:
-    waves = RunDirectory(str(tmp_path)).plan([shard("a", problem="truncated"), shard("b", rows=0), shard("c")], 10)
+    waves = RunDirectory(str(tmp_path)).plan_waves(
+        [shard("a", problem="truncated"), shard("b", rows=0), shard("c")], 10
+    )
 
     assert [one.shard.uri for wave in waves for one in wave.shards] == ["/corpus/c.parquet"]
 
@@ -119,7 +121,7 @@ def marks(run: RunDirectory) -> dict[int, str]:
 
 def test_an_open_wave_goes_on_from_what_its_files_hold_whatever_the_checkpoint_says(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
-    (wave,) = run.plan([shard("a"), shard("b")], 10)
+    (wave,) = run.plan_waves([shard("a"), shard("b")], 10)
     ids = ids_of(wave)
     write_more(run, wave, ids[:2], "1")
     write_more(run, wave, ids[1:4], "2")
@@ -140,7 +142,7 @@ def test_an_open_wave_goes_on_from_what_its_files_hold_whatever_the_checkpoint_s
 
 def test_a_row_that_is_in_one_file_twice_is_there_once_after_the_commit(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
-    (wave,) = run.plan([shard("a")], 10)
+    (wave,) = run.plan_waves([shard("a")], 10)
     write_more(run, wave, [*ids_of(wave), ids_of(wave)[0]], "1")
 
     run.commit(wave, {})
@@ -150,13 +152,13 @@ def test_a_row_that_is_in_one_file_twice_is_there_once_after_the_commit(tmp_path
 
 def test_small_files_are_joined_and_large_ones_left(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
-    (wave,) = run.plan([shard("a", rows=30)], 100)
+    (wave,) = run.plan_waves([shard("a", rows=30)], 100)
     ids = ids_of(wave)
     large = write_more(run, wave, ids[:10], "large")
     for number in range(20):
         write_more(run, wave, [ids[10 + number]], f"small{number}")
 
-    run.commit(wave, {}, Layout(least_rows=8, most_rows=12, group_rows=5))
+    run.commit(wave, {}, Layout(min_rows=8, max_rows=12, group_rows=5))
 
     files = [pq.ParquetFile(path).metadata for path in run.files()]
     groups = [[file.row_group(number).num_rows for number in range(file.num_row_groups)] for file in files]
@@ -167,33 +169,33 @@ def test_small_files_are_joined_and_large_ones_left(tmp_path: Path) -> None:
 
 def test_a_changed_shard_is_an_error_or_takes_the_place_of_its_former_rows(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
-    (wave,) = run.plan([shard("a"), shard("b")], 10)
+    (wave,) = run.plan_waves([shard("a"), shard("b")], 10)
     before = ids_of(wave)
     write_more(run, wave, before, "old")
     run.commit(wave, {})
     changed = Shard("/corpus/a.parquet", 200, 2, 4)
     with pytest.raises(InputError, match=r"a\.parquet has changed"):
-        run.plan([changed, shard("b")], 10)
+        run.plan_waves([changed, shard("b")], 10)
 
-    (again,) = run.plan([changed, shard("b")], 10, "reprocess")
+    (again,) = run.plan_waves([changed, shard("b")], 10, "reprocess")
     write_more(run, again, ids_of(again), "new")
     assert set(marks(run).values()) == {"old"}
     run.commit(again, {})
 
     assert marks(run) == dict.fromkeys(before[3:], "old") | dict.fromkeys(ids_of(again), "new")
     assert len(ids_of(again)) == 4
-    assert run.plan([changed, shard("b")], 10) == []
+    assert run.plan_waves([changed, shard("b")], 10) == []
     assert verify(str(tmp_path)) == (7, [])
 
 
 def test_rows_that_are_tried_again_take_the_place_of_their_former_selves(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
-    (wave,) = run.plan([shard("a"), shard("b")], 10)
+    (wave,) = run.plan_waves([shard("a"), shard("b")], 10)
     ids = ids_of(wave)
     write_more(run, wave, ids, "old")
     run.commit(wave, {})
 
-    again = run.plan_again(np.array([ids[1], ids[4]]))
+    again = run.plan_retry(np.array([ids[1], ids[4]]))
     assert RunDirectory(str(tmp_path)).open_waves() == [again]
     write_more(run, again, [ids[1], ids[4]], "new")
     run.commit(again, {})
@@ -205,7 +207,7 @@ def test_rows_that_are_tried_again_take_the_place_of_their_former_selves(tmp_pat
 @pytest.mark.parametrize("harm", ["torn", "flipped", "gone"])
 def test_verify_finds_a_file_that_is_not_what_was_committed(tmp_path: Path, harm: str) -> None:
     run = RunDirectory(str(tmp_path))
-    (wave,) = run.plan([shard("a", rows=1000)], 5000)
+    (wave,) = run.plan_waves([shard("a", rows=1000)], 5000)
     file = write_more(run, wave, ids_of(wave), "1")
     run.commit(wave, {})
     assert verify(str(tmp_path)) == (1000, [])
@@ -231,7 +233,7 @@ def test_status_counts_what_is_done_and_open(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
     with pytest.raises(RunError, match="there is no run"):
         status(str(tmp_path))
-    first, second = run.plan([shard("a"), shard("b", rows=4)], 3)
+    first, second = run.plan_waves([shard("a"), shard("b", rows=4)], 3)
     write_more(run, first, ids_of(first), "1")
     run.commit(first, {"seconds": 2.0, "documents": 3})
     write_more(run, second, ids_of(second)[:1], "2")
@@ -244,7 +246,7 @@ def test_status_counts_what_is_done_and_open(tmp_path: Path) -> None:
 
 def test_a_reader_beside_a_writer_sees_whole_waves_only(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
-    waves = run.plan([shard(f"{number:02}", rows=5) for number in range(30)], 10)
+    waves = run.plan_waves([shard(f"{number:02}", rows=5) for number in range(30)], 10)
     seen: set[int] = set()
 
     def write_all() -> None:
@@ -252,7 +254,7 @@ def test_a_reader_beside_a_writer_sees_whole_waves_only(tmp_path: Path) -> None:
             ids = ids_of(wave)
             for part in range(0, len(ids), 3):
                 write_more(run, wave, ids[part : part + 3], f"{part}")
-            run.commit(wave, {}, Layout(least_rows=4))
+            run.commit(wave, {}, Layout(min_rows=4))
 
     thread = threading.Thread(target=write_all)
     thread.start()
@@ -270,7 +272,7 @@ def test_a_reader_beside_a_writer_sees_whole_waves_only(tmp_path: Path) -> None:
 
 def test_a_driver_without_its_lease_commits_nothing(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
-    (wave,) = run.plan([shard("a")], 10)
+    (wave,) = run.plan_waves([shard("a")], 10)
     write_more(run, wave, ids_of(wave), "1")
 
     def taken() -> None:

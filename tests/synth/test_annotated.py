@@ -46,7 +46,7 @@ def test_what_cannot_be_read_is_a_problem_and_no_entity():
 
     assert (found.entities, found.mentions, found.removed) == ((), (), ())
     assert found.verdicts == (Verdict.UNPARSABLE,)
-    assert [problem.message for problem in found.problems] == ["I am sorry."]
+    assert [problem.message for problem in found.errors] == ["I am sorry."]
 
 
 def test_samples_vote_where_agreement_is_asked_for():

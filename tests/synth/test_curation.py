@@ -23,7 +23,7 @@ from ner_ray.synth.curation import (
 )
 from ner_ray.types import Entity
 
-ALL = CurationOptions(least_matched=1)
+ALL = CurationOptions(min_matched=1)
 
 
 def example(source: str, text: str, *found: tuple[str, str], number: int = 0) -> Example:
@@ -80,7 +80,7 @@ def test_types_that_only_one_source_has_and_rare_ones_are_not_compared() -> None
     few = [example("a", "Ada ran.", ("Ada", "person")), example("b", "Ada ran, Bo sat.", ("Bo", "person"))]
 
     assert conflicts(rows, ALL) == []
-    assert conflicts(few, CurationOptions(least_matched=2)) == []
+    assert conflicts(few, CurationOptions(min_matched=2)) == []
     assert between(conflicts(few, ALL), "a", "b") == {"person": {"not_annotated": 1}}
 
 
@@ -208,7 +208,7 @@ def test_the_report_says_what_was_found_joined_and_dropped() -> None:
         example("b", "Ada and Bo|2 saw Oslo again.", ("Bo|2", "PER"), number=1),
     ]
 
-    curated = curate(rows, {"*": {"PER": "person", "misc": None}}, CurationOptions(least_matched=1, size=2))
+    curated = curate(rows, {"*": {"PER": "person", "misc": None}}, CurationOptions(min_matched=1, size=2))
     said = report(curated)
 
     assert "| PER | a | b | 1.00 | 1 | 0 | 0 | 1 |" in said

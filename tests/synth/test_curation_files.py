@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ner_ray.compose import load
+from ner_ray.config.load import load
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.synth.curation_files import CurateConfig, curate_files
 

@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 
 from ner_ray import plugins
+from ner_ray.config.labels import parse
 from ner_ray.errors import InputError
 from ner_ray.families import b2ner, cascade, gner, instruct, ra_it, universal_ner
-from ner_ray.labels import parse
 from ner_ray.synth import layouts
 from ner_ray.synth.instances import Instance, InstanceOptions, conversation, instances
 from ner_ray.synth.label_sets import LabelSetOptions
 from ner_ray.synth.negatives import NegativeOptions, TypePool
 from ner_ray.synth.records import Lineage, from_table, to_table
 from ner_ray.train.examples import read_examples
-from ner_ray.types import Demonstration, Entity, Mention, Message, Passage
+from ner_ray.types import Demonstration, Entity, Mention, Message, StepInput
 
 TEXT = "Nora Lind moved from Bergen to Oslo, and Oslo liked Nora Lind."
 ENTITIES = [
@@ -149,7 +149,7 @@ def test_questions_with_beginnings_of_their_own_are_no_conversation():
 
 
 def _passage(labels=()):
-    return Passage(TEXT, labels)
+    return StepInput(TEXT, labels)
 
 
 # Layouts

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner_ray.config.labels import parse
 from ner_ray.errors import InputError
 from ner_ray.families import cascade
-from ner_ray.labels import parse
 from ner_ray.synth import dynamic, questions
 from ner_ray.synth.dynamic import DynamicOptions, Hierarchy
 from ner_ray.synth.instances import InstanceOptions, instances

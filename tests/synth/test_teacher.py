@@ -60,7 +60,7 @@ def test_the_score_is_the_share_of_samples_that_agree():
         ("London", "place"): 0.25,
     }
     assert answer.verdicts[-1] is Verdict.UNPARSABLE
-    assert [problem.message for problem in answer.problems] == ["?"]
+    assert [problem.message for problem in answer.errors] == ["?"]
 
 
 def test_no_answer_is_no_mention():

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ner_ray import compose, plugins
+from ner_ray import plugins
+from ner_ray.config import load as compose
 from ner_ray.errors import ConfigError
 from ner_ray.train import MixtureConfig, TrainConfig
 from ner_ray.train.config import PrepareConfig

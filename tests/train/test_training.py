@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ner_ray import compose
+from ner_ray.config import load as compose
 from ner_ray.errors import InputError, RunError
 from ner_ray.train import TrainConfig, train
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ner_ray.train import PrepareConfig, prepare
-from ner_ray.train.sentences import parse_grammar, sentences
+from ner_ray.train.starter.sentences import parse_grammar, sentences
 
 _GRAMMAR = parse_grammar("""
 = start

@@ -1,0 +1,121 @@
+"""What a configuration means for the stages: the family's steps, the label set, and which steps share an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ner_ray import plugins
+from ner_ray.config import AnnotateConfig, EngineConfig, SamplingConfig, labels
+from ner_ray.config import load as compose
+from ner_ray.errors import ConfigError
+from ner_ray.families.base import Step
+from ner_ray.types import LabelSet
+
+REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """How one step's engine is to answer it."""
+
+    step: Step
+    sampling: SamplingConfig
+    adapter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Engines of one kind, and the steps in a row that they serve (two adapters of one base share a pool)."""
+
+    engine: EngineConfig
+    roles: tuple[Role, ...]
+
+    @property
+    def name(self) -> str:
+        return "+".join(role.step.role for role in self.roles)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(role.step for role in self.roles)
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(role.adapter for role in self.roles if role.adapter))
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A configuration, resolved; small and plain, so that it can travel to every worker.
+
+    Attributes:
+        labels: one set for all rows, or None where each row brings its own.
+        labels_column: the column with a set per row, or None.
+        budget: the longest chunk, in tokens, for which there is room in the model beside the prompt.
+        demonstration_tokens: how much longer a chunk's examples may make its prompt; None: as long as they are.
+    """
+
+    config: AnnotateConfig
+    labels: LabelSet | None
+    labels_column: str | None
+    pools: tuple[Pool, ...]
+    budget: int
+    demonstration_tokens: int | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(step for pool in self.pools for step in pool.steps)
+
+    @property
+    def replays(self) -> bool:
+        """Whether answers come with the rows, from an earlier run."""
+        return self.pools[0].engine.name == REPLAY
+
+
+def resolve(config: AnnotateConfig) -> Spec:
+    """The plan of a configuration.
+
+    Raises:
+        ConfigError: no such family or option, a role without an engine, an empty label set.
+    """
+    column = labels.column_of(config.labels)
+    return Spec(
+        config=config,
+        labels=None if column else labels.parse(compose.label_source(config.labels)),
+        labels_column=column,
+        pools=_pools(config, family_steps(config.family)),
+        budget=config.chunk.tokens,
+        demonstration_tokens=config.demonstrations.token_budget if config.demonstrations else None,
+    )
+
+
+def family_steps(section: dict[str, object]) -> tuple[Step, ...]:
+    """The steps of the family that a `family:` section describes."""
+    options = dict(section)
+    name = options.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError("family.name must be given", hint=f"one of: {', '.join(plugins.names('families'))}")
+    module = plugins.load("families", name)
+    steps: tuple[Step, ...] = module.steps(compose.validate(module.Options, options, f"family {name}"))
+    return steps
+
+
+def _pools(config: AnnotateConfig, steps: tuple[Step, ...]) -> tuple[Pool, ...]:
+    if isinstance(config.engine, dict):
+        _check_roles(config.engine, [step.role for step in steps])
+    pools: list[Pool] = []
+    for step in steps:
+        engine = config.engine_for(step.role)
+        role = Role(step, engine.sampling, engine.adapter)
+        if pools and pools[-1].engine == engine.base():
+            pools[-1] = Pool(pools[-1].engine, (*pools[-1].roles, role))
+        else:
+            pools.append(Pool(engine.base(), (role,)))
+    return tuple(pools)
+
+
+def _check_roles(engines: dict[str, EngineConfig], roles: list[str]) -> None:
+    if set(engines) != set(roles):
+        raise ConfigError(
+            f"engine is given for {', '.join(engines)}, but the family's roles are {', '.join(roles)}",
+            hint="give one engine for all roles, or one for each",
+        )

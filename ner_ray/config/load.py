@@ -1,0 +1,155 @@
+"""A configuration from YAML files that compose, and from `key.path=value` on the command line.
+
+A file may begin with `defaults:`, a list of files to start from; what the file says itself comes on top, and what
+the command line says on top of that. Files are looked for beside the file that names them, in its `conf/` folder, in
+`conf/` of the working directory, and among those that ship with the package.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+
+from ner_ray.config import labels
+from ner_ray.errors import ConfigError
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def load(model: type[Config], source: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The typed configuration that a file and its overrides describe.
+
+    Args:
+        model: what to make of it.
+        source: a YAML file, or the name of one that ships with the package, such as `annotate/demo`.
+        overrides: `key.path=value`, the value in YAML.
+
+    Raises:
+        ConfigError: a file is missing or no YAML, a key unknown, a value out of range.
+    """
+    merged = OmegaConf.merge(_compose(find(str(source), Path.cwd()), ()), _dotlist(overrides))
+    try:
+        plain = OmegaConf.to_container(merged, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{source}: {error}") from error
+    return validate(model, plain, str(source))
+
+
+def overridden(model: type[Config], overrides: Sequence[str]) -> Config:
+    """The defaults with `key.path=value` on top; errors as of `load`."""
+    return validate(model, OmegaConf.to_container(_dotlist(overrides)), " ".join(overrides) or "nothing")
+
+
+def validate(model: type[Config], plain: Any, source: str) -> Config:  # `plain` is whatever YAML held
+    """Plain data as a typed configuration.
+
+    Raises:
+        ConfigError: says every wrong field, what was found there, and the nearest known name.
+    """
+    try:
+        return model.model_validate(plain)
+    except ValidationError as error:
+        lines = [_explain(model, dict(problem)) for problem in error.errors()]
+        raise ConfigError(
+            f"{source} is no valid configuration:\n" + "\n".join(f"  {line}" for line in lines),
+            hint="`ner-ray schema` prints every field with its meaning",
+        ) from error
+
+
+def find(name: str, beside: Path) -> Path:
+    """The configuration file that `name` means, seen from the folder `beside`.
+
+    Raises:
+        ConfigError: there is none; the message says where it was looked for.
+    """
+    for folder in (beside, beside / "conf", *beside.parents[:2], Path.cwd() / "conf", packaged()):
+        for candidate in (folder / name, folder / f"{name}.yaml"):
+            if candidate.is_file():
+                return candidate
+    shipped = sorted(str(path.relative_to(packaged()).with_suffix("")) for path in packaged().rglob("*.yaml"))
+    near = difflib.get_close_matches(name, shipped, n=3) or shipped[:8]
+    raise ConfigError(
+        f"no configuration file {name!r} beside {beside}, in conf/, or in the package",
+        hint=f"shipped with the package: {', '.join(near)}",
+    )
+
+
+def packaged() -> Path:
+    """The folder of the configurations that ship with the package."""
+    package = Path(__file__).parent.parent
+    return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
+
+
+def label_source(source: Any, beside: Path | None = None) -> Any:  # whatever YAML held, before and after
+    """Plain label data: read from its file, where `source` names one."""
+    if not isinstance(source, str) or labels.column_of(source):
+        return source
+    return _read(find(source, beside or Path.cwd()))
+
+
+def read_data(name: str) -> Any:  # whatever YAML holds
+    """What a YAML file holds, found as configurations are."""
+    return _read(find(name, Path.cwd()))
+
+
+def _compose(path: Path, above: tuple[Path, ...]) -> DictConfig:
+    if path in above:
+        raise ConfigError(f"{path} is among its own defaults: {' -> '.join(map(str, above))}")
+    content = _read(path)
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold a mapping of settings, not {type(content).__name__}")
+    bases = content.pop("defaults", None) or []
+    parts = [_compose(find(base, path.parent), (*above, path)) for base in bases]
+    merged = OmegaConf.merge(*parts, OmegaConf.create(content))
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def _read(path: Path) -> Any:  # whatever YAML holds
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no YAML: {error}") from error
+
+
+def _dotlist(overrides: Sequence[str]) -> DictConfig:
+    for override in overrides:
+        if "=" not in override:
+            raise ConfigError(f"{override!r} is no override", hint="write key.path=value, such as resources.replicas=4")
+    try:
+        return OmegaConf.from_dotlist(list(overrides))
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read {' '.join(overrides)!r}: {error}") from error
+
+
+def _explain(model: type[BaseModel], problem: dict[str, Any]) -> str:
+    place = ".".join(str(step) for step in problem["loc"]) or "(whole file)"
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(model, problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        return f"{place}: no such setting" + (f"; do you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+    if problem["type"] == "missing":
+        return f"{place}: must be given"
+    return f"{place}: {problem['msg']}, found {problem['input']!r}"
+
+
+def _fields_at(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    for step in place:
+        field = model.model_fields.get(str(step))
+        sections = [kind for kind in _kinds(field.annotation if field else None) if issubclass(kind, BaseModel)]
+        if not sections:
+            return sorted(model.model_fields)
+        model = sections[0]
+    return sorted(model.model_fields)
+
+
+def _kinds(annotation: Any) -> list[type]:  # a type, or a union of types
+    kinds = [annotation, *getattr(annotation, "__args__", ())]
+    return [kind for kind in kinds if isinstance(kind, type)]

@@ -1,1 +1,0 @@
-"""One file a retriever; `ner_ray.demos.base` says what it holds."""

@@ -1,0 +1,1 @@
+"""One file a retriever; `ner_ray.retrieval.base` says what it holds."""

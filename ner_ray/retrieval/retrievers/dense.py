@@ -1,0 +1,225 @@
+"""Nearest examples by the embeddings of an encoder: cosine similarity, exact search by faiss.
+
+Any sentence-transformers or Hugging Face encoder. faiss reads the vectors where they are mapped, so they
+are not copied into each process. A text's vector differs by about 1e-7 with what else is in its batch, so of
+examples that are equally near up to that, either may come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ner_ray.errors import ConfigError, InputError, ModelError
+from ner_ray.retrieval._arrays import open_array, save
+from ner_ray.retrieval.base import Floats, Identity, Integers, Neighbours, Options, Retriever
+
+PARTS = ()
+
+Vectors = NDArray[np.float32]
+Embed = Callable[[Sequence[str]], Vectors]
+"""From texts to unit vectors, one a row."""
+
+_SLICE = 4096
+"""Texts embedded at a time, so that a large pool's vectors go to disk as they come."""
+
+_PROBES = ("The mayor of Vienna met Ms. O'Neil on 3 May.", "长江大桥位于武汉市。", "aspirin 100 mg")
+_LEAST_AGREEMENT = 0.999
+"""Cosine that another dtype or device keeps, and another model does not."""
+
+
+class BuildOptions(Options):
+    """The encoder, and how it reads."""
+
+    model: str = Field(description="Name or folder of a sentence-transformers or Hugging Face encoder.")
+    pooling: Literal["model", "mean", "cls", "max", "lasttoken"] = Field(
+        default="model", description="model: as its files say, mean where they don't."
+    )
+    max_tokens: int | None = Field(default=None, ge=8, description="Texts are cut there; else the model's limit.")
+    text_prefix: str = Field(default="", description="Put before texts, as E5 wants `query: `.")
+    example_prefix: str = Field(default="", description="Put before examples, as E5 wants `passage: `.")
+    batch_size: int = Field(default=64, ge=1, description="Texts at once.")
+    device: str | None = Field(default=None, description="cpu, cuda, ...; else a GPU where there is one.")
+
+
+class SearchOptions(Options):
+    """Where the encoder is and runs."""
+
+    model: str | None = Field(default=None, description="Another place of the same model.")
+    batch_size: int = Field(default=64, ge=1, description="Texts at once.")
+    device: str | None = Field(default=None, description="cpu, cuda, ...; else a GPU where there is one.")
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """Unit vectors of the pool, and how to embed texts beside them."""
+
+    embed: Embed
+    vectors: Vectors
+
+    def neighbours(self, texts: Sequence[str], k: int) -> list[Neighbours]:
+        """The k examples of the greatest cosine; a blank text has none."""
+        faiss = _faiss()
+        found = [Neighbours(np.zeros(0, np.int64), np.zeros(0))] * len(texts)
+        asked = [number for number, text in enumerate(texts) if text.strip()]
+        if not asked or not self.vectors.shape[0]:
+            return found
+        queries = self.embed([texts[number] for number in asked])
+        near = min(k, self.vectors.shape[0])
+        cosines, positions = faiss.knn(queries, self.vectors, near, metric=faiss.METRIC_INNER_PRODUCT)
+        for number, row, places in zip(asked, cosines.astype(np.float64), positions, strict=True):
+            order = np.lexsort((places, -row))
+            found[number] = Neighbours(places[order].astype(np.int64), row[order])
+        return found
+
+    def scores(self, texts: Sequence[str], positions: Sequence[Integers]) -> list[Floats]:
+        """For each text, the cosines with its own list of examples."""
+        vectors = self.embed(texts)
+        return [
+            (self.vectors[places] @ vector).astype(np.float64)
+            for vector, places in zip(vectors, positions, strict=True)
+        ]
+
+
+def build(texts: Sequence[str], options: BuildOptions, folder: Path, *, embed: Embed | None = None) -> Identity:
+    """Lays out the vectors; `embed` takes the place of a model in this process, and gets prefixed examples.
+
+    The vectors of a few fixed sentences are kept too: they tell whether a model found later is the same.
+    """
+    embed = embed or load_encoder(options)
+    probe = embed(_prefixed(_PROBES, options.example_prefix))
+    _check_unit(probe)
+    _write(folder / "vectors.npy", (len(texts), probe.shape[1]), _slices(texts, options.example_prefix, embed))
+    save(folder, probe=probe)
+    settings = options.model_dump(include={"model", "pooling", "max_tokens", "text_prefix", "example_prefix"})
+    return {"examples": len(texts), "dimensions": int(probe.shape[1]), **settings, "versions": _versions()}
+
+
+def load(folder: Path, identity: Identity, options: SearchOptions, _parts: Mapping[str, Retriever]) -> Dense:
+    """Opens the vectors and the encoder that made them.
+
+    Raises:
+        InputError: the model that is found now gives other vectors.
+        ModelError: there is no such model.
+    """
+    settings = {key: identity[key] for key in ("pooling", "max_tokens", "text_prefix", "example_prefix")}
+    wanted = BuildOptions(
+        model=options.model or identity["model"],
+        batch_size=options.batch_size,
+        device=options.device,
+        **settings,
+    )
+    encode = load_encoder(wanted)
+    _compare(encode(_prefixed(_PROBES, wanted.example_prefix)), open_array(folder, "probe", np.float32), wanted)
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        return encode(_prefixed(texts, wanted.text_prefix))
+
+    return Dense(embed, open_array(folder, "vectors", np.float32))
+
+
+def load_encoder(options: BuildOptions) -> Embed:
+    """The model as a function; loads it now, and needs its files alone afterwards.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be loaded.
+    """
+    try:
+        model = _open_model(options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"cannot load the encoder {options.model}: {error}") from error
+
+    def embed(texts: Sequence[str]) -> Vectors:
+        # Half of a surrogate pair, which is no character, is nothing a tokenizer takes.
+        readable = [text.encode("utf-8", "replace").decode() for text in texts]
+        vectors = model.encode(
+            readable, batch_size=options.batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+
+    return embed
+
+
+def _open_model(options: BuildOptions) -> Any:  # a SentenceTransformer
+    library = _sentence_transformers()
+    if options.pooling == "model":
+        model = library.SentenceTransformer(options.model, device=options.device)
+    else:
+        modules = library.sentence_transformer.modules
+        words = modules.Transformer(options.model)
+        pooled = modules.Pooling(words.get_embedding_dimension(), options.pooling)
+        model = library.SentenceTransformer(modules=[words, pooled], device=options.device)
+    if options.max_tokens is not None:
+        model.max_seq_length = options.max_tokens
+    return model
+
+
+def _slices(texts: Sequence[str], prefix: str, embed: Embed) -> Iterator[Vectors]:
+    for start in range(0, len(texts), _SLICE):
+        yield embed(_prefixed(texts[start : start + _SLICE], prefix))
+
+
+def _write(path: Path, shape: tuple[int, int], slices: Iterable[Vectors]) -> None:
+    if shape[0] == 0:
+        np.save(path, np.zeros(shape, np.float32), allow_pickle=False)
+        return
+    vectors = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+        path, mode="w+", dtype=np.float32, shape=shape
+    )
+    start = 0
+    for part in slices:
+        vectors[start : start + len(part)] = part
+        start += len(part)
+    vectors.flush()
+
+
+def _prefixed(texts: Sequence[str], prefix: str) -> list[str]:
+    return [prefix + text for text in texts]
+
+
+def _check_unit(vectors: Vectors) -> None:
+    if not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
+        raise ConfigError("the encoder's vectors are not of length 1")
+
+
+def _compare(found: Vectors, wanted: Vectors, options: BuildOptions) -> None:
+    if found.shape != wanted.shape:
+        raise InputError(
+            f"the index has vectors of {wanted.shape[1]} dimensions, {options.model} gives {found.shape[1]}",
+            hint="give the model that the index was made with, or build it again",
+        )
+    agreement = float((found * wanted).sum(axis=1).min())
+    if agreement < _LEAST_AGREEMENT:
+        raise InputError(
+            f"{options.model} is not the model of the index: their vectors of the same sentence agree to "
+            f"{agreement:.4f} only",
+            hint="give the model that the index was made with, or build it again",
+        )
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("sentence-transformers", "transformers", "torch", "faiss-cpu")}
+
+
+def _sentence_transformers() -> Any:  # the module
+    try:
+        import sentence_transformers
+    except ImportError as error:
+        raise ConfigError("sentence-transformers is not installed", hint="pip install 'ner-ray[dense]'") from error
+    return sentence_transformers
+
+
+def _faiss() -> Any:  # the module
+    try:
+        import faiss
+    except ImportError as error:
+        raise ConfigError("faiss is not installed", hint="pip install 'ner-ray[dense]'") from error
+    return faiss

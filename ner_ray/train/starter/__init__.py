@@ -1,0 +1,1 @@
+"""How the starter model is made: its training mixture, its sentences and vocabulary, and what it practises first."""

@@ -1,0 +1,128 @@
+"""A document's way: what is asked, what is read, and how chunks come together without doubles or losses."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ner_ray.annotator.document import converse, merge, own, read_step
+from ner_ray.annotator.spec import family_steps
+from ner_ray.config import AlignConfig, VoteConfig
+from ner_ray.text.chunks import split
+from ner_ray.types import (
+    Completion,
+    DocumentStatus,
+    Entity,
+    ErrorRecord,
+    Exchange,
+    Findings,
+    Label,
+    Prompt,
+    StepInput,
+    Verdict,
+)
+
+LABELS = (Label("person"), Label("place"))
+
+
+def words_as_tokens(texts: list[str]) -> list[int]:
+    return [len(text.split()) for text in texts]
+
+
+@given(
+    st.lists(st.sampled_from(["Ada", "met", "Bo.", "Then", "Cy", "went", "on.", "\n"]), max_size=120).map(" ".join),
+    st.integers(4, 20),
+    st.integers(0, 8),
+)
+def test_what_every_chunk_finds_at_every_name_is_kept_once_and_with_its_text(
+    text: str, budget: int, overlap: int
+) -> None:
+    """Each chunk marks every `Ada` it sees; merging yields each of the document's exactly once."""
+    chunks = split(text, words_as_tokens, budget, min(overlap, budget // 2))
+    adas = [tuple(ada_in(text[chunk.start : chunk.end])) for chunk in chunks]
+    findings = [Findings(entities=found) for found in adas]
+
+    merged = merge(text, chunks, findings)
+
+    assert [entity.start for entity in merged.entities] == [entity.start for entity in ada_in(text)]
+    assert all(text[entity.start : entity.end] == entity.text == "Ada" for entity in merged.entities)
+    owned = [replace(one, entities=own(*pair)) for one, *pair in zip(findings, chunks, adas, strict=True)]
+    assert merge(text, chunks, owned) == merged
+
+
+def ada_in(text: str) -> list[Entity]:
+    starts = [place for place in range(len(text)) if text.startswith("Ada", place)]
+    return [Entity(start, start + 3, "Ada", "person") for start in starts]
+
+
+def test_a_family_is_asked_until_it_has_no_more_questions() -> None:
+    extractor, classifier = family_steps({"name": "cascade"})
+    tree = (Label("person", children=(Label("poet"), Label("king"))), Label("place"))
+    asked: list[str] = []
+
+    async def ask(prompt: Prompt) -> Exchange:
+        asked.append(prompt.subject)
+        answer = "poet" if "poet" in str(prompt.content) else "person"
+        return Exchange(prompt, (Completion(answer, prompt_tokens=5, output_tokens=1),))
+
+    passage = StepInput("Ada saw Ada.", tree, entities=(Entity(0, 3, "Ada", ""), Entity(8, 11, "Ada", "")))
+    transcript = asyncio.run(converse(classifier, passage, ask))
+    found = read_step(classifier, passage, transcript, AlignConfig(), VoteConfig())
+
+    assert asked == ["Ada", "Ada"], "one question for each level, though the name stands twice"
+    assert [(entity.start, entity.label) for entity in found.entities] == [(0, "poet"), (8, "poet")]
+    assert (found.usage.requests, found.usage.prompt_tokens, found.usage.output_tokens) == (2, 10, 2)
+    assert extractor.role == "extractor"
+
+
+def test_a_passage_whose_only_sample_cannot_be_read_has_failed() -> None:
+    (tagger,) = family_steps({"name": "universal_ner"})
+    passage = StepInput("Ada saw Bo.", LABELS)
+    transcript = [Exchange(Prompt("", subject="person"), (Completion("I cannot help with that."),))]
+
+    found = read_step(tagger, passage, transcript, AlignConfig(), VoteConfig())
+
+    assert found.status is DocumentStatus.FAILED
+    assert [(problem.code, problem.message) for problem in found.errors] == [("unparsable", "I cannot help with that.")]
+
+
+def test_a_passage_that_the_engine_refused_has_failed() -> None:
+    (tagger,) = family_steps({"name": "gner"})
+    refused = [Exchange(Prompt(""), ())]
+
+    found = read_step(tagger, StepInput("Ada", LABELS), refused, AlignConfig(), VoteConfig())
+
+    assert found.status is DocumentStatus.FAILED
+
+
+def test_one_unreadable_sample_of_three_makes_a_passage_partial() -> None:
+    (tagger,) = family_steps({"name": "gner"})
+    good, bad = Completion("Ada(B-person) ran(O)"), Completion("")
+    transcript = [Exchange(Prompt(""), (good, bad, good))]
+
+    found = read_step(tagger, StepInput("Ada ran", LABELS), transcript, AlignConfig(), VoteConfig())
+
+    assert [entity.text for entity in found.entities] == ["Ada"]
+    assert found.status is not DocumentStatus.FAILED
+    assert len(found.verdicts) == 3
+
+
+def test_a_document_is_partial_when_some_chunks_failed_and_failed_when_all_did() -> None:
+    text = "Ada ran. Bo sat."
+    chunks = split(text, words_as_tokens, 2, 0)
+    good, bad = Findings(verdicts=(Verdict.OK,)), Findings(status=DocumentStatus.FAILED)
+
+    assert len(chunks) == 2
+    assert merge(text, chunks, [good, good]).status is DocumentStatus.OK
+    assert merge(text, chunks, [good, bad]).status is DocumentStatus.PARTIAL
+    assert merge(text, chunks, [bad, bad]).status is DocumentStatus.FAILED
+
+
+def test_a_document_with_a_problem_and_nothing_else_has_failed_and_a_blank_one_has_not() -> None:
+    problem = ErrorRecord("null_text", "read")
+
+    assert merge("", [], [], [problem]).status is DocumentStatus.FAILED
+    assert merge("  ", [], []).status is DocumentStatus.OK
