@@ -17,10 +17,10 @@ from ner_ray.errors import ConfigError
 def names(kind: str) -> list[str]:
     """All known names of a kind (`families`, `engines`, `retrieval.retrievers`, ...), sorted.
 
-    Nothing is imported but the package.
+    Imports only the package of that kind. Its sub-packages are no extensions, nor are `base` and private modules.
     """
     package = importlib.import_module(f"ner_ray.{kind}")
-    own = {module.name for module in pkgutil.iter_modules(package.__path__) if _is_extension(module.name)}
+    own = {module.name for module in pkgutil.iter_modules(package.__path__) if _is_extension(module)}
     foreign = {point.name for point in entry_points(group=f"ner_ray.{kind}")}
     return sorted(own | foreign)
 
@@ -41,5 +41,5 @@ def load(kind: str, name: str) -> ModuleType:
     return importlib.import_module(f"ner_ray.{kind}.{name}")
 
 
-def _is_extension(name: str) -> bool:
-    return name != "base" and not name.startswith("_")
+def _is_extension(module: pkgutil.ModuleInfo) -> bool:
+    return not module.ispkg and module.name != "base" and not module.name.startswith("_")

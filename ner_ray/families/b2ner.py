@@ -14,10 +14,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ner_ray.families._labels import descriptions, fold, outputs, resolve
-from ner_ray.families._template import render, template
-from ner_ray.families._transcript import play, read_samples, settle, unparsable
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
+from ner_ray.families.toolkit.labels import descriptions, fold, outputs, resolve
+from ner_ray.families.toolkit.template import render, template
+from ner_ray.families.toolkit.transcript import play, read_samples, settle, unparsable
 from ner_ray.types import (
     Completion,
     Demonstration,

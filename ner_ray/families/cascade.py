@@ -16,11 +16,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from ner_ray.families._labels import fold, leaves, nearest
-from ner_ray.families._marks import delimitable, mark, unmark
-from ner_ray.families._template import render, template
-from ner_ray.families._transcript import flat, play, read_samples, settle, unparsable, worst
 from ner_ray.families.base import FamilyOptions, Step
+from ner_ray.families.toolkit.labels import fold, leaves, nearest
+from ner_ray.families.toolkit.marks import delimitable, mark, unmark
+from ner_ray.families.toolkit.template import render, template
+from ner_ray.families.toolkit.transcript import flat, play, read_samples, settle, unparsable, worst
 from ner_ray.text.sentences import spans
 from ner_ray.types import (
     Completion,

@@ -17,10 +17,10 @@ from typing import Literal
 import regex
 from pydantic import Field
 
-from ner_ray.families._labels import names, resolve
-from ner_ray.families._template import render, template
-from ner_ray.families._transcript import flat, read_samples, settle, unparsable
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
+from ner_ray.families.toolkit.labels import names, resolve
+from ner_ray.families.toolkit.template import render, template
+from ner_ray.families.toolkit.transcript import flat, read_samples, settle, unparsable
 from ner_ray.text.tokens import BLANK, UNSPACED
 from ner_ray.types import (
     Completion,

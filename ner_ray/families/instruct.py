@@ -12,11 +12,11 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ner_ray.families._labels import descriptions, names, resolve
-from ner_ray.families._lists import Pair, is_empty, pairs, read_list
-from ner_ray.families._template import placeholders, render, template
-from ner_ray.families._transcript import play, read_samples, settle, unparsable
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
+from ner_ray.families.toolkit.labels import descriptions, names, resolve
+from ner_ray.families.toolkit.lists import Pair, is_empty, pairs, read_list
+from ner_ray.families.toolkit.template import placeholders, render, template
+from ner_ray.families.toolkit.transcript import play, read_samples, settle, unparsable
 from ner_ray.types import (
     Completion,
     Entity,

@@ -12,11 +12,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from ner_ray.families._labels import descriptions, names
-from ner_ray.families._queries import read_queries, write_answer
-from ner_ray.families._template import render, template, wrap
-from ner_ray.families._transcript import play
 from ner_ray.families.base import FamilyOptions, Step
+from ner_ray.families.toolkit.labels import descriptions, names
+from ner_ray.families.toolkit.queries import read_queries, write_answer
+from ner_ray.families.toolkit.template import render, template, wrap
+from ner_ray.families.toolkit.transcript import play
 from ner_ray.types import Entity, Exchange, Message, Prompt, Reading, StepInput, Transcript
 
 

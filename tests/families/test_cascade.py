@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from ner_ray.families._marks import delimitable, mark, unmark
 from ner_ray.families.base import Step
+from ner_ray.families.toolkit.marks import delimitable, mark, unmark
 from ner_ray.types import Completion, Entity, ErrorRecord, Exchange, Label, Message, Prompt, Reading, StepInput, Verdict
 from tests.families.data import LABELS, TREE, annotated, entities, family_steps, named
 

@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ner_ray import plugins
-from ner_ray.families._marks import delimitable
 from ner_ray.families.base import FamilyOptions
+from ner_ray.families.toolkit.marks import delimitable
 from ner_ray.types import Completion, Entity, Exchange, Label, Reading, StepInput, Verdict
 from tests.families.data import DEMONSTRATIONS, LABELS, TREE, annotated, answers, family_steps, shown, texts
 

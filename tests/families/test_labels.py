@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ner_ray.families._labels import Resolved, descriptions, names, nearest, outputs, resolve
+from ner_ray.families.toolkit.labels import Resolved, descriptions, names, nearest, outputs, resolve
 from ner_ray.types import Label
 from tests.families.data import LABELS, TREE
 

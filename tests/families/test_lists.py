@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.families._lists import Group, pairs, read_list, strings
+from ner_ray.families.toolkit.lists import Group, pairs, read_list, strings
 from tests.families.data import answers
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ner_ray import plugins
-from ner_ray.families._template import placeholders, render, template
+from ner_ray.families.toolkit.template import placeholders, render, template
 from ner_ray.types import StepInput
 from tests.families.data import DEMONSTRATIONS, LABELS, entities, family_steps, shown
 

@@ -9,7 +9,7 @@ from typing import Any
 from ner_ray.evaluate.papers import gner as gner_scorer
 from ner_ray.evaluate.papers import ra_it as ra_it_scorer
 from ner_ray.families import b2ner, cascade, gner, ra_it, universal_ner
-from ner_ray.families._template import template, wrap
+from ner_ray.families.toolkit.template import template, wrap
 from ner_ray.types import (
     Completion,
     Demonstration,

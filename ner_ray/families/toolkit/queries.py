@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from ner_ray.families._lists import is_plain, read_list, strings
-from ner_ray.families._transcript import read_samples, settle, unparsable
+from ner_ray.families.toolkit.lists import is_plain, read_list, strings
+from ner_ray.families.toolkit.transcript import read_samples, settle, unparsable
 from ner_ray.types import Completion, Entity, Mention, Prompt, Reading, Transcript
 
 
