@@ -1,20 +1,25 @@
-"""Errors a user can act on.
+"""Errors a user can act on, and the codes of what goes wrong with a single document.
 
     NerRayError
-    ├── ConfigError    the configuration is wrong (also a ValueError)
-    ├── InputError     the data to be read is not what the configuration says (also a ValueError)
-    ├── ModelError     a model, tokenizer or adapter cannot be loaded (also a RuntimeError)
-    ├── ResourceError  the cluster cannot hold what the configuration asks for (also a RuntimeError)
-    ├── EngineError    an engine died or refuses to work (also a RuntimeError)
-    ├── RequestError   an engine refuses one request; the others go on (also a ValueError)
-    └── RunError       a run directory is in a state that forbids going on (also a RuntimeError)
+    ├── ConfigError        the configuration is wrong (also a ValueError)
+    ├── InputError         the input is not what the configuration says it is (also a ValueError)
+    ├── ModelError         a model, tokenizer or adapter cannot be loaded (also a RuntimeError)
+    ├── MissingExtraError  an optional package is not installed (also an ImportError)
+    ├── ResourceError      the cluster cannot hold what the configuration asks for (also a RuntimeError)
+    ├── EngineError        an engine died or refuses to work (also a RuntimeError)
+    ├── RequestError       an engine refuses one request and goes on with the others (also a ValueError)
+    │   └── PromptTooLongError  the prompt does not fit the model's context
+    └── RunError           a run directory is in a state that does not allow the operation (also a RuntimeError)
         ├── LeaseError     another driver is writing to it
-        └── StoppedError   the run could not go on; what is written is kept
+        └── StoppedError   the run could not continue; everything written so far is kept
 
-What goes wrong with one document is never an exception: it is data, a `types.ErrorRecord` on its row.
+A problem with one document is never an exception: it is data, a `types.ErrorRecord` on the document's row, whose
+`code` is one of `ErrorCode`.
 """
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 EXIT_DONE = 0
 EXIT_STOPPED = 1
@@ -23,17 +28,110 @@ EXIT_TOO_MANY_ERRORS = 3
 EXIT_LEASED = 4
 
 
+class ErrorCode(StrEnum):
+    """Every code that ner_ray itself writes into a row's `errors`; a model family from outside may add its own.
+
+    `ner-ray status` counts documents by code and `ner-ray retry RUN --code CODE` annotates them again.
+
+    >>> ErrorCode("poison").remedy
+    'Fix the engine, then retry.'
+
+    Attributes:
+        meaning: what happened to the document.
+        remedy: what to do about it.
+    """
+
+    meaning: str
+    remedy: str
+
+    def __new__(cls, value: str, meaning: str, remedy: str) -> ErrorCode:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        member.remedy = remedy
+        return member
+
+    NULL_TEXT = (
+        "null_text",
+        "The text is null.",
+        "Nothing, or correct the file and set `input.on_change=reprocess`.",
+    )
+    INVALID_UTF8 = (
+        "invalid_utf8",
+        "The text is not valid UTF-8.",
+        "Correct the file and set `input.on_change=reprocess`.",
+    )
+    TOO_LONG = (
+        "too_long",
+        "The text has more characters than `input.max_characters`.",
+        "Split the document, or use a new run directory with a larger `input.max_characters`.",
+    )
+    CORRUPT_SHARD = (
+        "corrupt_shard",
+        "The row lies in a part of its Parquet file that cannot be decoded.",
+        "Replace the file and set `input.on_change=reprocess`.",
+    )
+    NO_LABELS = (
+        "no_labels",
+        "The row's own label set is empty or is not a list of names.",
+        "Correct the label column and set `input.on_change=reprocess`.",
+    )
+    PROMPT_TOO_LONG = (
+        "prompt_too_long",
+        "A prompt does not fit the model's context.",
+        "Use a new run directory with fewer labels or a smaller `chunk.tokens`.",
+    )
+    REQUEST = (
+        "request",
+        "The engine refused a request; the message says why.",
+        "Remove the cause, then retry.",
+    )
+    UNPARSABLE = (
+        "unparsable",
+        "No entities could be read from an answer; the message holds the answer.",
+        "Retry, if the engine samples; otherwise look at `ner-ray preview`.",
+    )
+    TRUNCATED = (
+        "truncated",
+        "An answer was cut off at its token limit.",
+        "Use a new run directory with a larger `engine.sampling.max_tokens` or a smaller `chunk.tokens`.",
+    )
+    UNANSWERED = (
+        "unanswered",
+        "The classifier got no answer for an entity, which is in `dropped`.",
+        "Retry.",
+    )
+    UNKNOWN_LABEL = (
+        "unknown_label",
+        "The classifier answered with a label outside the label set; the entity is in `dropped`.",
+        "Constrain the classifier's answers, or retry if the engine samples.",
+    )
+    POISON = (
+        "poison",
+        "Every engine that worked on the document died.",
+        "Fix the engine, then retry.",
+    )
+    INTERNAL = (
+        "internal",
+        "An error in ner_ray itself; the log has the traceback.",
+        "Report it, and retry with the corrected version.",
+    )
+
+
 class NerRayError(Exception):
     """Says what was found, where, and what to do about it.
 
     Args:
         message: what was expected and what was found, with the value and the place.
         hint: what the user can do.
+
+    Attributes:
+        code: a short, stable word for programs.
+        exit_status: the status with which the command line ends.
     """
 
     code = "error"
     exit_status = EXIT_BAD_CONFIG_OR_INPUT
-    retryable = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -41,7 +139,7 @@ class NerRayError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Travels between processes with its hint."""
+        """Keeps the hint when the error is pickled between processes."""
         return _rebuild, (type(self), self.message, self.hint)
 
     def __str__(self) -> str:
@@ -53,40 +151,68 @@ def _rebuild(kind: type[NerRayError], message: str, hint: str) -> NerRayError:
 
 
 class ConfigError(NerRayError, ValueError):
+    """The configuration is wrong."""
+
     code = "config"
 
 
 class InputError(NerRayError, ValueError):
+    """The input is not what the configuration says it is."""
+
     code = "input"
 
 
 class ModelError(NerRayError, RuntimeError):
+    """A model, tokenizer or adapter cannot be loaded."""
+
     code = "model"
 
 
+class MissingExtraError(NerRayError, ImportError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+    code = "missing_extra"
+
+
 class ResourceError(NerRayError, RuntimeError):
+    """The cluster cannot hold what the configuration asks for."""
+
     code = "resources"
 
 
 class EngineError(NerRayError, RuntimeError):
+    """An engine died or refuses to work."""
+
     code = "engine"
-    retryable = True
 
 
 class RequestError(NerRayError, ValueError):
-    code = "request"
+    """An engine refuses one request and goes on with the others."""
+
+    code: str = ErrorCode.REQUEST
+
+
+class PromptTooLongError(RequestError):
+    """The prompt does not fit the model's context."""
+
+    code = ErrorCode.PROMPT_TOO_LONG
 
 
 class RunError(NerRayError, RuntimeError):
+    """A run directory is in a state that does not allow the operation."""
+
     code = "run"
 
 
 class LeaseError(RunError):
+    """Another driver is writing to the run directory."""
+
     code = "leased"
     exit_status = EXIT_LEASED
 
 
 class StoppedError(RunError):
+    """The run could not continue; everything written so far is kept."""
+
     code = "stopped"
     exit_status = EXIT_STOPPED
-    retryable = True

@@ -13,12 +13,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from ner_ray.config import SamplingConfig
-from ner_ray.errors import RequestError
+from ner_ray.errors import PromptTooLongError
 from ner_ray.types import Completion, Prompt
 
-
-class PromptTooLongError(RequestError):
-    code = "prompt_too_long"
+__all__ = ["Engine", "PromptTooLongError"]
 
 
 class Engine(Protocol):
