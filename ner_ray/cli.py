@@ -275,20 +275,9 @@ def index(config: Config, overrides: Overrides = None, as_json: AsJson = False) 
 
 @app.command()
 def evaluate(
-    gold: Annotated[str, typer.Argument(help="Parquet or JSON Lines with texts and annotated entities.")],
-    predictions: Annotated[
-        str | None, typer.Argument(help="Where predictions or raw answers are; default: beside the gold.")
-    ] = None,
-    plan: Annotated[str | None, typer.Option(help="A YAML file with the settings below.")] = None,
     settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", help="key.path=value: columns.gold=entities, scorers=[gner], label_map.PER=person"),
-    ] = None,
-    json_out: Annotated[str | None, typer.Option(help="Write all figures there.")] = None,
-    html_out: Annotated[str | None, typer.Option(help="Write a report for people there.")] = None,
-    on_ray: Annotated[
-        bool, typer.Option("--on-ray", help="Score Parquet shards on the cluster; predictions stand beside the gold.")
-    ] = False,
+        list[str], typer.Argument(metavar="[CONFIG] KEY=VALUE...", help="A YAML file, and settings on top of it.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Score predictions against gold: our span scores with confidence intervals, and the papers' own scorers.
@@ -297,25 +286,19 @@ def evaluate(
 
     For example:
 
-        ner-ray evaluate gold.parquet runs/news/data -s columns.gold=entities -s columns.id=doc_id
+        ner-ray evaluate gold=gold.parquet predictions=runs/news
 
-        ner-ray evaluate answers.jsonl -s columns.answers=raw -s family.name=gner -s 'scorers=[gner]'
+        ner-ray evaluate gold=answers.jsonl columns.answers=raw family.name=gner 'scorers=[gner]'
     """
     from rich.console import Console
 
     from ner_ray.config.load import load, overridden
     from ner_ray.evaluate import report
-    from ner_ray.evaluate.command import evaluate_files, write
     from ner_ray.evaluate.config import EvaluateConfig
+    from ner_ray.pipeline.evaluate import evaluate as score
 
-    wanted = load(EvaluateConfig, plan, settings or []) if plan else overridden(EvaluateConfig, settings or [])
-    if on_ray:
-        from ner_ray.pipeline.evaluate import evaluate as evaluate_on_ray
-
-        result = evaluate_on_ray(gold, wanted)
-        write(result, json_path=json_out, html_path=html_out)
-    else:
-        result = evaluate_files(gold, predictions=predictions, config=wanted, json_path=json_out, html_path=html_out)
+    file, overrides = ("", settings) if "=" in settings[0] else (settings[0], settings[1:])
+    result = score(load(EvaluateConfig, file, overrides) if file else overridden(EvaluateConfig, overrides))
     if as_json:
         typer.echo(json.dumps(report.to_dict(result), ensure_ascii=False))
         return

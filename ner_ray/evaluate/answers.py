@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ner_ray import plugins
 from ner_ray.annotator.document import follow, merge, read_step
 from ner_ray.errors import ConfigError
-from ner_ray.evaluate.config import EvaluateConfig
+from ner_ray.evaluate.config import ScoringConfig
 from ner_ray.evaluate.rows import Answers
 from ner_ray.families.base import Step
 from ner_ray.types import Annotation, Chunk, Exchange, Findings, LabelSet, StepInput
@@ -34,7 +34,7 @@ class Answered:
     unused: int
 
 
-def steps(config: EvaluateConfig) -> tuple[Step, ...]:
+def steps(config: ScoringConfig) -> tuple[Step, ...]:
     """The steps of the family that is to read the answers.
 
     Raises:
@@ -53,7 +53,7 @@ def steps(config: EvaluateConfig) -> tuple[Step, ...]:
 
 
 def read(
-    family_steps: Sequence[Step], text: str, labels: LabelSet, answers: Sequence[Answers], config: EvaluateConfig
+    family_steps: Sequence[Step], text: str, labels: LabelSet, answers: Sequence[Answers], config: ScoringConfig
 ) -> Answered:
     """The document's entities.
 
@@ -79,7 +79,7 @@ def read(
 
 
 def _read_chunk(
-    family_steps: Sequence[Step], passage: StepInput, answers: Answers, config: EvaluateConfig, counts: Counter[str]
+    family_steps: Sequence[Step], passage: StepInput, answers: Answers, config: ScoringConfig, counts: Counter[str]
 ) -> tuple[Findings, Transcripts]:
     left = deque(answers.samples)
     transcripts: Transcripts = {}

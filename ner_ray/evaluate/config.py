@@ -1,12 +1,12 @@
-"""What an evaluation is told: where things stand in the rows, and how they are compared."""
+"""Evaluation settings: what is compared, which columns hold what, how it is scored, and where the reports go."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ner_ray.config import AlignConfig, Section, VoteConfig
+from ner_ray.config import AlignConfig, Section, VoteConfig, operational
 
 
 class Columns(Section):
@@ -25,8 +25,8 @@ class Columns(Section):
     words: str = Field(default="tokens", description="The document's words, for scorers that count words.")
 
 
-class EvaluateConfig(Section):
-    """How predictions are scored."""
+class ScoringConfig(Section):
+    """How rows are read and scored."""
 
     columns: Columns = Field(default_factory=Columns)
     scorers: tuple[str, ...] = Field(default=(), description="Published scorers to run beside our own.")
@@ -45,3 +45,24 @@ class EvaluateConfig(Section):
     samples: int = Field(default=1000, ge=0, description="Bootstrap replicates; 0 for no intervals.")
     seed: int = Field(default=0, description="Of the bootstrap.")
     examples: int = Field(default=100, ge=0, description="Documents with errors to show in the report.")
+
+
+class EvaluateConfig(ScoringConfig):
+    """The configuration of `ner-ray evaluate`."""
+
+    gold: str = operational(description="The annotated texts to compare with, a path or a URI.")
+    predictions: str | None = operational(
+        None, description="The predictions or raw answers, joined to the gold by id; default: in the rows of the gold."
+    )
+    json_out: str | None = operational(None, description="Write all figures to this file, as JSON.")
+    html_out: str | None = operational(None, description="Write a report to this file, as one HTML page.")
+    title: str = operational("Evaluation", description="The heading of the HTML report.")
+    on_ray: bool = operational(
+        False, description="Score Parquet shards on the cluster; the predictions are in the rows of the gold."
+    )
+
+    @model_validator(mode="after")
+    def _one_file_on_ray(self) -> Self:
+        if self.on_ray and self.predictions:
+            raise ValueError("on_ray scores rows that hold both gold and predictions: leave `predictions` out")
+        return self

@@ -9,7 +9,7 @@ from typing import Any
 
 from ner_ray.config import labels
 from ner_ray.errors import InputError
-from ner_ray.evaluate.config import EvaluateConfig
+from ner_ray.evaluate.config import ScoringConfig
 from ner_ray.types import Annotation, Chunk, Completion, Entity, Label, LabelSet, SpanStatus
 
 BESIDE = frozenset({"chunks", "unaligned", "dropped", "errors", "verdicts", "status"})
@@ -49,7 +49,7 @@ class Row:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def read(gold: Mapping[str, Any], predicted: Mapping[str, Any] | None, config: EvaluateConfig) -> Row:
+def read(gold: Mapping[str, Any], predicted: Mapping[str, Any] | None, config: ScoringConfig) -> Row:
     """The typed row.
 
     A gold entity that is not in the text is left out and counted as `invalid_gold`; a predicted one is kept,
@@ -113,7 +113,7 @@ def count(annotation: Annotation) -> Counter[str]:
     return +counts
 
 
-def _entities(values: Any, text: str, config: EvaluateConfig, place: str) -> tuple[Entity, ...]:
+def _entities(values: Any, text: str, config: ScoringConfig, place: str) -> tuple[Entity, ...]:
     if values is None:
         return ()
     if not isinstance(values, Sequence) or isinstance(values, str):
@@ -121,7 +121,7 @@ def _entities(values: Any, text: str, config: EvaluateConfig, place: str) -> tup
     return tuple(_entity(value, text, config.label_map, place) for value in values)
 
 
-def _predicted(row: Mapping[str, Any], text: str, config: EvaluateConfig, counts: Counter[str]) -> tuple[Entity, ...]:
+def _predicted(row: Mapping[str, Any], text: str, config: ScoringConfig, counts: Counter[str]) -> tuple[Entity, ...]:
     """The predicted entities; counts what our own annotations say beside them."""
     values = row.get(config.columns.predicted)
     predicted = _entities(values, text, config, config.columns.predicted)
@@ -138,7 +138,7 @@ def _predicted(row: Mapping[str, Any], text: str, config: EvaluateConfig, counts
     return predicted
 
 
-def _labels(row: Mapping[str, Any], config: EvaluateConfig, gold: Iterable[Entity]) -> LabelSet:
+def _labels(row: Mapping[str, Any], config: ScoringConfig, gold: Iterable[Entity]) -> LabelSet:
     given = row.get(config.columns.labels) or config.labels or sorted({entity.label for entity in gold})
     if isinstance(given, list) and all(isinstance(name, str) for name in given):
         given = list(dict.fromkeys(given))

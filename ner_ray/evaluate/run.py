@@ -18,7 +18,7 @@ from ner_ray.config import labels
 from ner_ray.errors import InputError
 from ner_ray.evaluate import answers, bootstrap, read, rows, spans
 from ner_ray.evaluate.bootstrap import Interval, Replicates
-from ner_ray.evaluate.config import EvaluateConfig
+from ner_ray.evaluate.config import ScoringConfig
 from ner_ray.evaluate.examples import Examples, sample
 from ner_ray.evaluate.papers._matches import MatchSums
 from ner_ray.evaluate.papers.base import Case, PaperScore, PaperSums
@@ -136,7 +136,7 @@ class Evaluation:
     samples: int
 
 
-def zero(config: EvaluateConfig) -> Sums:
+def zero(config: ScoringConfig) -> Sums:
     """The sums of no document."""
     return Sums(
         documents=0,
@@ -148,12 +148,12 @@ def zero(config: EvaluateConfig) -> Sums:
     )
 
 
-def score_batch(table: Any, config: EvaluateConfig) -> Sums:
+def score_batch(table: Any, config: ScoringConfig) -> Sums:
     """The sums of an Arrow table (or record batch) that holds gold and predictions."""
     return score_rows(((row, row) for row in table.to_pylist()), config)
 
 
-def score_rows(joined: Iterable[read.Joined], config: EvaluateConfig) -> Sums:
+def score_rows(joined: Iterable[read.Joined], config: ScoringConfig) -> Sums:
     """The sums of rows of gold, each with its row of predictions.
 
     Raises:
@@ -167,7 +167,7 @@ def score_rows(joined: Iterable[read.Joined], config: EvaluateConfig) -> Sums:
     return total
 
 
-def evaluate(gold: str, config: EvaluateConfig, predictions: str | None = None) -> Evaluation:
+def evaluate(gold: str, config: ScoringConfig, predictions: str | None = None) -> Evaluation:
     """The figures of a file (or folder) of gold.
 
     Args:
@@ -184,7 +184,7 @@ def evaluate(gold: str, config: EvaluateConfig, predictions: str | None = None) 
     return summarize(score_rows(_joined(gold, config, predictions), config), config)
 
 
-def summarize(sums: Sums, config: EvaluateConfig) -> Evaluation:
+def summarize(sums: Sums, config: ScoringConfig) -> Evaluation:
     """The figures of the sums of all documents."""
     bounds = bootstrap.intervals(sums.replicates)
     return Evaluation(
@@ -213,14 +213,14 @@ class _Scored:
     counts: Counter[str]
 
 
-def _joined(gold: str, config: EvaluateConfig, predictions: str | None) -> Iterator[read.Joined]:
+def _joined(gold: str, config: ScoringConfig, predictions: str | None) -> Iterator[read.Joined]:
     columns = {name for name in config.columns.model_dump().values() if name} | rows.BESIDE
     if predictions is None:
         return ((row, row) for row in read.rows(gold, columns))
     return read.join(read.rows(gold, columns), read.rows(predictions, columns), config.columns.id)
 
 
-def _score_batch(batch: Sequence[read.Joined], family: Sequence[Step], config: EvaluateConfig) -> Sums:
+def _score_batch(batch: Sequence[read.Joined], family: Sequence[Step], config: ScoringConfig) -> Sums:
     scored = [
         _score(rows.read(gold, predicted, config), family, config) for gold, predicted in batch if gold is not None
     ]
@@ -237,7 +237,7 @@ def _score_batch(batch: Sequence[read.Joined], family: Sequence[Step], config: E
     )
 
 
-def _score(row: rows.Row, family: Sequence[Step], config: EvaluateConfig) -> _Scored:
+def _score(row: rows.Row, family: Sequence[Step], config: ScoringConfig) -> _Scored:
     predicted, counts = row.predicted, row.counts
     cases = [Case(row.text, _names(row), row.gold, predicted, None, row.words)]
     own_cases: list[Case] = []
@@ -276,11 +276,11 @@ def _names(row: rows.Row) -> tuple[str, ...]:
     return tuple(labels.names(row.labels))
 
 
-def _relabel(entities: Sequence[Entity], config: EvaluateConfig) -> tuple[Entity, ...]:
+def _relabel(entities: Sequence[Entity], config: ScoringConfig) -> tuple[Entity, ...]:
     return tuple(replace(entity, label=config.label_map.get(entity.label, entity.label)) for entity in entities)
 
 
-def _draw(scored: Sequence[_Scored], config: EvaluateConfig) -> Replicates:
+def _draw(scored: Sequence[_Scored], config: ScoringConfig) -> Replicates:
     names = (*MODES, *config.scorers)
     counts = [
         [*(spans.counts(one.spans, mode) for mode in MODES), *map(_matched, one.papers.values())] for one in scored
@@ -294,7 +294,7 @@ def _matched(sums: PaperSums) -> tuple[int, int, int]:
 
 
 def _paper_result(
-    name: str, sums: Sums, config: EvaluateConfig, bounds: Mapping[str, Mapping[str, Interval]]
+    name: str, sums: Sums, config: ScoringConfig, bounds: Mapping[str, Mapping[str, Interval]]
 ) -> PaperResult:
     score, refusal = None, ""
     try:
@@ -311,7 +311,7 @@ def _paper_result(
     )
 
 
-def _reads_itself(name: str, config: EvaluateConfig) -> bool:
+def _reads_itself(name: str, config: ScoringConfig) -> bool:
     """Whether the answers are those of the scorer's own model family, so that its own parser reads them."""
     return (
         config.columns.answers is not None

@@ -1,16 +1,15 @@
-"""Evaluation on a cluster: every shard is scored where there is room, and only sums travel."""
+"""The evaluation job: in this process, or on a cluster, where workers score shards and only sums travel."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pyarrow.parquet as pq
-import ray
 
 from ner_ray.errors import InputError
-from ner_ray.evaluate.config import EvaluateConfig
+from ner_ray.evaluate.command import evaluate_files, write_reports
+from ner_ray.evaluate.config import EvaluateConfig, ScoringConfig
 from ner_ray.evaluate.run import Evaluation, score_batch, summarize, zero
-from ner_ray.pipeline.cluster import connect
 from ner_ray.storage import open_store
 from ner_ray.store.shards import list_shards
 
@@ -18,16 +17,34 @@ _BATCH_ROWS = 1024
 _SHARDS_IN_FLIGHT = 1000
 
 
-def evaluate(paths: str | list[str], config: EvaluateConfig) -> Evaluation:
-    """The figures of Parquet shards that hold gold and predictions side by side.
-
-    Args:
-        paths: files, folders or globs.
-        config: what to compare, and how.
+def evaluate(config: EvaluateConfig) -> Evaluation:
+    """Scores predictions against gold and writes the reports that the configuration names.
 
     Raises:
-        InputError: a shard cannot be read, or its rows are not what the config says.
+        InputError: the files are not what the configuration says.
+        ConfigError: no such scorer or family.
     """
+    if not config.on_ray:
+        return evaluate_files(config)
+    evaluation = score_shards(config.gold, config)
+    write_reports(evaluation, config)
+    return evaluation
+
+
+def score_shards(paths: str | list[str], config: ScoringConfig) -> Evaluation:
+    """Scores Parquet shards that hold gold and predictions side by side, on the cluster.
+
+    Args:
+        paths: files, folders, globs or run directories.
+        config: which columns hold what, and how they are compared.
+
+    Raises:
+        InputError: a shard cannot be read, or its rows are not what the configuration says.
+    """
+    import ray
+
+    from ner_ray.pipeline.cluster import connect
+
     shards = list_shards(paths)
     if broken := [shard for shard in shards if shard.problem]:
         raise InputError(f"{broken[0].uri} cannot be read: {broken[0].problem}")
@@ -44,6 +61,8 @@ def evaluate(paths: str | list[str], config: EvaluateConfig) -> Evaluation:
 
 
 def _collect_one(total: Any, waiting: list[Any]) -> tuple[Any, list[Any]]:  # sums, and Ray's references
+    import ray
+
     (done,), rest = ray.wait(waiting)
     try:
         return total + ray.get(done), rest
@@ -51,7 +70,7 @@ def _collect_one(total: Any, waiting: list[Any]) -> tuple[Any, list[Any]]:  # su
         raise error.cause if isinstance(error.cause, InputError) else error from None
 
 
-def _score_shard(uri: str, config: EvaluateConfig) -> Any:  # `ner_ray.evaluate.run.Sums`
+def _score_shard(uri: str, config: ScoringConfig) -> Any:  # `ner_ray.evaluate.run.Sums`
     store, path = open_store(uri)
     total = zero(config)
     with store.open_input_file(path) as stream:

@@ -13,7 +13,7 @@ import pytest
 from ner_ray import storage
 from ner_ray.errors import InputError
 from ner_ray.evaluate import read, rows
-from ner_ray.evaluate.config import Columns, EvaluateConfig
+from ner_ray.evaluate.config import Columns, ScoringConfig
 from ner_ray.types import Label
 
 from . import data
@@ -126,7 +126,7 @@ def test_entities_outside_the_text_are_counted_and_gold_ones_left_out():
         "gold": [{"start": 0, "end": 3, "label": "person"}, {"start": 2, "end": 9, "label": "person"}],
         "entities": [{"start": 3, "end": 3, "label": "person"}, {"start": 0, "end": 3, "label": "person"}],
     }
-    found = rows.read(row, row, EvaluateConfig())
+    found = rows.read(row, row, ScoringConfig())
 
     assert [entity.text for entity in found.gold] == ["Ada"]
     assert (len(found.predicted), found.counts) == (2, {"invalid_gold": 1, "invalid_predictions": 1})
@@ -143,7 +143,7 @@ def test_what_an_annotation_says_beside_its_entities_is_counted():
         "status": "partial",
     }
 
-    assert rows.read(row, row, EvaluateConfig()).counts == {
+    assert rows.read(row, row, ScoringConfig()).counts == {
         "alignment.fuzzy": 1,
         "alignment.unaligned": 1,
         "dropped": 2,
@@ -163,7 +163,7 @@ def test_a_label_map_renames_gold_predictions_and_label_set():
         "gold": [{"start": 0, "end": 3, "label": "PER"}],
         "entities": [{"start": 0, "end": 3, "label": "human"}],
     }
-    found = rows.read(row, row, EvaluateConfig(label_map={"PER": "person", "human": "person"}))
+    found = rows.read(row, row, ScoringConfig(label_map={"PER": "person", "human": "person"}))
 
     assert (found.gold[0].label, found.predicted[0].label) == ("person", "person")
     assert [label.name for label in found.labels] == ["person", "LOC"]
@@ -173,8 +173,8 @@ def test_a_row_without_label_set_takes_the_plan_s_or_its_own_gold_s():
     """In this order."""
     row = {"text": "Ada", "gold": [{"start": 0, "end": 3, "label": "PER"}], "entities": []}
 
-    assert rows.read(row, row, EvaluateConfig()).labels == (Label("PER"),)
-    assert rows.read(row, row, EvaluateConfig(labels=["x", "y"])).labels == (Label("x"), Label("y"))
+    assert rows.read(row, row, ScoringConfig()).labels == (Label("PER"),)
+    assert rows.read(row, row, ScoringConfig(labels=["x", "y"])).labels == (Label("x"), Label("y"))
 
 
 @pytest.mark.parametrize(
@@ -192,12 +192,12 @@ def test_a_row_without_label_set_takes_the_plan_s_or_its_own_gold_s():
 def test_rows_that_are_not_what_the_plan_says_are_refused(row, message):
     """The message names the column and what was found."""
     with pytest.raises(InputError, match=message):
-        rows.read(row, row, EvaluateConfig())
+        rows.read(row, row, ScoringConfig())
 
 
 def test_answers_come_in_four_shapes():
     """One string, one a prompt, several samples a prompt, and exchanges as annotating keeps them."""
-    plan = EvaluateConfig(columns=Columns(answers="raw"))
+    plan = ScoringConfig(columns=Columns(answers="raw"))
 
     def texts(value, **more):
         row = {"text": "Ada", "gold": [], "raw": value, **more}

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from ner_ray.evaluate import report, run
 from ner_ray.evaluate.command import evaluate_files
-from ner_ray.evaluate.config import EvaluateConfig
+from ner_ray.evaluate.config import EvaluateConfig, ScoringConfig
 from ner_ray.evaluate.examples import Fault, Mark, Sentence
 
 from . import data
 
-PLAN = EvaluateConfig(scorers=("b2ner", "cascade", "ra_it"), samples=20)
+PLAN = ScoringConfig(scorers=("b2ner", "cascade", "ra_it"), samples=20)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_the_page_shows_scores_and_marks_errors_in_their_sentences(evaluation):
 
 def test_a_page_of_nothing_is_a_page():
     """No documents, no papers, no errors."""
-    plan = EvaluateConfig()
+    plan = ScoringConfig()
     page = report.html(run.summarize(run.zero(plan), plan))
 
     assert "0 documents" in page
@@ -139,9 +139,9 @@ def test_the_command_writes_both_reports(tmp_path):
     """Into folders that are made; the evaluation is returned too."""
     lines = "\n".join(json.dumps(row) for row in data.rows(5))
     (tmp_path / "rows.jsonl").write_text(lines)
-    paths = {"json_path": str(tmp_path / "out" / "a.json"), "html_path": str(tmp_path / "out" / "a.html")}
+    paths = {"json_out": str(tmp_path / "out" / "a.json"), "html_out": str(tmp_path / "out" / "a.html")}
 
-    found = evaluate_files(str(tmp_path / "rows.jsonl"), config=PLAN, title="Five", **paths)
+    found = evaluate_files(EvaluateConfig(gold=str(tmp_path / "rows.jsonl"), title="Five", **dict(PLAN), **paths))
 
     assert json.loads((tmp_path / "out" / "a.json").read_text()) == json.loads(json.dumps(report.to_dict(found)))
     assert "<title>Five</title>" in (tmp_path / "out" / "a.html").read_text()

@@ -13,14 +13,14 @@ from ner_ray import plugins
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.evaluate import run
 from ner_ray.evaluate.command import evaluate_files
-from ner_ray.evaluate.config import Columns, EvaluateConfig
+from ner_ray.evaluate.config import Columns, EvaluateConfig, ScoringConfig
 from ner_ray.evaluate.run import Sums
 from ner_ray.types import Entity, Label, StepInput
 
 from . import data
 
 SCORERS = tuple(plugins.names("evaluate.papers"))
-PLAN = EvaluateConfig(scorers=SCORERS, samples=50, examples=3)
+PLAN = ScoringConfig(scorers=SCORERS, samples=50, examples=3)
 
 
 def score(rows, plan=PLAN):
@@ -48,12 +48,15 @@ def test_two_files_in_any_order_give_what_one_file_gives(tmp_path):
     rows = data.rows(40)
     gold = [{"id": r["id"], "text": r["text"], "labels": r["labels"], "entities": r["gold"]} for r in rows]
     predictions = [{"id": r["id"], "entities": r["entities"]} for r in reversed(rows)]
-    both = PLAN.model_copy(update={"columns": Columns(gold="entities")})
-
+    settings = dict(PLAN)
     apart = evaluate_files(
-        write(tmp_path / "g.parquet", gold), predictions=write(tmp_path / "p.parquet", predictions), config=both
+        EvaluateConfig(
+            gold=write(tmp_path / "g.parquet", gold),
+            predictions=write(tmp_path / "p.parquet", predictions),
+            **settings | {"columns": Columns(gold="entities")},
+        )
     )
-    together = evaluate_files(write(tmp_path / "both.parquet", rows), config=PLAN)
+    together = evaluate_files(EvaluateConfig(gold=write(tmp_path / "both.parquet", rows), **settings))
 
     assert together == apart
 
@@ -64,7 +67,7 @@ def test_documents_without_prediction_are_scored_and_those_without_gold_are_coun
     gold = write(tmp_path / "g.parquet", [{k: r[k] for k in ("id", "text", "gold")} for r in rows[:8]])
     predictions = write(tmp_path / "p.parquet", [{"id": r["id"], "entities": r["gold"]} for r in rows[4:]])
 
-    found = evaluate_files(gold, predictions=predictions, config=EvaluateConfig(samples=0))
+    found = evaluate_files(EvaluateConfig(gold=gold, predictions=predictions, samples=0))
 
     assert (found.documents, found.micro["strict"].recall, found.micro["strict"].precision) == (8, 0.5, 1.0)
     assert found.counts == {"without_gold": 2, "without_prediction": 4}
@@ -75,7 +78,7 @@ def test_gold_and_prediction_may_not_be_the_same_column(tmp_path):
     path = write(tmp_path / "both.parquet", data.rows(2))
 
     with pytest.raises(InputError, match="at once"):
-        evaluate_files(path, config=EvaluateConfig(columns=Columns(gold="entities")))
+        evaluate_files(EvaluateConfig(gold=path, columns=Columns(gold="entities")))
 
 
 def test_perfect_predictions_score_one_with_every_scorer():
@@ -154,7 +157,7 @@ def answers_of(family, row, change=lambda text: text):
 def test_raw_answers_are_read_by_the_family_and_by_the_paper_s_own_parser(family):
     """Ideal answers score 1 either way; the report says who read them."""
     rows = [row | {"raw": answers_of(family, row)} for row in data.rows(12)]
-    plan = EvaluateConfig(columns=Columns(answers="raw"), family={"name": family}, scorers=SCORERS, samples=0)
+    plan = ScoringConfig(columns=Columns(answers="raw"), family={"name": family}, scorers=SCORERS, samples=0)
     found = run.summarize(score(rows, plan), plan)
 
     assert found.micro["strict"].f1 == 1.0
@@ -170,7 +173,7 @@ def test_a_label_tree_is_asked_level_by_level_and_scored_by_its_leaves():
     """CascadeNER's classifier gets one question a surface and level."""
     row = {"id": "1", "text": "Ada saw Rome", "gold": [data.entity("Ada saw Rome", "Rome", "city")]}
     answers = ["Ada saw ##Rome##", "place", "city"]
-    plan = EvaluateConfig(
+    plan = ScoringConfig(
         columns=Columns(answers="raw"),
         family={"name": "cascade"},
         labels={"person": None, "place": {"city": None, "country": None}},
@@ -186,7 +189,7 @@ def test_a_label_tree_is_asked_level_by_level_and_scored_by_its_leaves():
 def test_the_family_recovers_what_the_paper_s_own_parser_loses():
     """Commas between the words: GNER's code reads nothing, we read all, and say that we recovered."""
     rows = [row | {"raw": answers_of("gner", row, lambda text: text.replace(") ", "), "))} for row in data.rows(5)]
-    plan = EvaluateConfig(columns=Columns(answers="raw"), family={"name": "gner"}, scorers=("gner",), samples=0)
+    plan = ScoringConfig(columns=Columns(answers="raw"), family={"name": "gner"}, scorers=("gner",), samples=0)
     found = run.summarize(score(rows, plan), plan)
 
     assert found.micro["strict"].f1 == 1.0
@@ -197,7 +200,7 @@ def test_the_family_recovers_what_the_paper_s_own_parser_loses():
 def test_missing_and_unused_answers_are_counted():
     """One label too few, one too many."""
     row = data.rows(1)[0]
-    plan = EvaluateConfig(columns=Columns(answers="raw"), family={"name": "universal_ner"}, samples=0)
+    plan = ScoringConfig(columns=Columns(answers="raw"), family={"name": "universal_ner"}, samples=0)
 
     assert score([row | {"raw": ["[]"]}], plan).counts["answers.missing"] == 2
     assert score([row | {"raw": ["[]"] * 4}], plan).counts["answers.unused"] == 1
@@ -221,7 +224,7 @@ def test_kept_exchanges_of_several_chunks_are_read_and_merged():
             {"chunk": number, "completions": [{"text": a, "finish_reason": "stop"}]} for a in answers_of("gner", part)
         ]
         chunks.append({"start": start, "end": end, "core_start": start, "core_end": end})
-    plan = EvaluateConfig(columns=Columns(answers="exchanges"), family={"name": "gner"}, scorers=("gner",), samples=0)
+    plan = ScoringConfig(columns=Columns(answers="exchanges"), family={"name": "gner"}, scorers=("gner",), samples=0)
     found = run.summarize(score([row | {"exchanges": exchanges, "chunks": chunks}], plan), plan)
 
     assert (1.0, pytest.approx(1.0)) == (found.micro["strict"].f1, found.papers[0].score.f1)
@@ -232,13 +235,13 @@ def test_wrong_names_are_refused_before_anything_is_read():
     answers = Columns(answers="raw")
 
     with pytest.raises(ConfigError, match="known: b2ner"):
-        score([], EvaluateConfig(scorers=("bleu",)))
+        score([], ScoringConfig(scorers=("bleu",)))
     with pytest.raises(ConfigError, match="need a model family"):
-        score([], EvaluateConfig(columns=answers))
+        score([], ScoringConfig(columns=answers))
     with pytest.raises(ConfigError, match="no family named"):
-        score([], EvaluateConfig(columns=answers, family={"name": "nothing"}))
+        score([], ScoringConfig(columns=answers, family={"name": "nothing"}))
     with pytest.raises(ConfigError, match="options of the family 'gner'"):
-        score([], EvaluateConfig(columns=answers, family={"name": "gner", "speed": 3}))
+        score([], ScoringConfig(columns=answers, family={"name": "gner", "speed": 3}))
 
 
 def test_counts_hold_only_what_occurred():

@@ -10,7 +10,6 @@ import pytest
 
 from ner_ray.errors import InputError
 from ner_ray.evaluate.config import EvaluateConfig
-from ner_ray.evaluate.run import evaluate as evaluate_here
 from ner_ray.pipeline.evaluate import evaluate
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
@@ -33,9 +32,9 @@ def write_shards(folder: Path, shards: int) -> None:
 
 def test_sums_of_shards_add_up_to_the_figures_of_the_whole(tmp_path: Path) -> None:
     write_shards(tmp_path, 5)
-    plan = EvaluateConfig(samples=50, scorers=("gner", "b2ner"))
+    config = EvaluateConfig(gold=str(tmp_path), samples=50, scorers=("gner", "b2ner"))
 
-    here, there = evaluate_here(str(tmp_path), plan), evaluate(str(tmp_path), plan)
+    here, there = evaluate(config), evaluate(config.model_copy(update={"on_ray": True}))
 
     assert there.documents == 10
     assert (there.micro, there.labels, there.confusion) == (here.micro, here.labels, here.confusion)
@@ -46,4 +45,4 @@ def test_a_shard_without_the_columns_is_an_input_error(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["Ada"]}), tmp_path / "a.parquet")
 
     with pytest.raises(InputError, match="gold"):
-        evaluate(str(tmp_path), EvaluateConfig())
+        evaluate(EvaluateConfig(gold=str(tmp_path), on_ray=True))
