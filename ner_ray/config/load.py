@@ -8,7 +8,7 @@ the command line says on top of that. Files are looked for beside the file that 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,28 +23,42 @@ from ner_ray.errors import ConfigError
 Config = TypeVar("Config", bound=BaseModel)
 
 
-def load(model: type[Config], source: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load(model: type[Config], source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
     """The typed configuration that a file and its overrides describe.
 
     Args:
         model: what to make of it.
-        source: a YAML file, or the name of one that ships with the package, such as `annotate/demo`.
+        source: a YAML file; the name of one that ships with the package, such as `annotate/demo`; or plain data.
         overrides: `key.path=value`, the value in YAML.
 
     Raises:
-        ConfigError: a file is missing or no YAML, a key unknown, a value out of range.
+        ConfigError: a file is missing or is not YAML, a key is unknown, a value is out of range.
     """
-    merged = OmegaConf.merge(_compose(find(str(source), Path.cwd()), ()), _dotlist(overrides))
-    try:
-        plain = OmegaConf.to_container(merged, resolve=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{source}: {error}") from error
-    return validate(model, plain, str(source))
+    named = "the configuration" if isinstance(source, Mapping) else str(source)
+    return validate(model, compose(source, overrides), named)
 
 
 def overridden(model: type[Config], overrides: Sequence[str]) -> Config:
     """The defaults with `key.path=value` on top; errors as of `load`."""
-    return validate(model, OmegaConf.to_container(_dotlist(overrides)), " ".join(overrides) or "nothing")
+    return validate(model, compose({}, overrides), " ".join(overrides) or "nothing")
+
+
+def compose(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The plain data that a file, the files it builds on, and overrides add up to; see `load`.
+
+    Raises:
+        ConfigError: a file is missing or is not YAML, or an override cannot be read.
+    """
+    if isinstance(source, Mapping):
+        base = _compose_content(dict(source), Path.cwd(), ())
+    else:
+        base = _compose(find(str(source), Path.cwd()), ())
+    try:
+        merged = OmegaConf.to_container(OmegaConf.merge(base, _dotlist(overrides)), resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{source}: {error}") from error
+    assert isinstance(merged, dict)
+    return {str(key): value for key, value in merged.items()}
 
 
 def validate(model: type[Config], plain: Any, source: str) -> Config:  # `plain` is whatever YAML held
@@ -105,8 +119,12 @@ def _compose(path: Path, above: tuple[Path, ...]) -> DictConfig:
     content = _read(path)
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold a mapping of settings, not {type(content).__name__}")
+    return _compose_content(content, path.parent, (*above, path))
+
+
+def _compose_content(content: dict[str, Any], beside: Path, above: tuple[Path, ...]) -> DictConfig:
     bases = content.pop("defaults", None) or []
-    parts = [_compose(find(base, path.parent), (*above, path)) for base in bases]
+    parts = [_compose(find(base, beside), above) for base in bases]
     merged = OmegaConf.merge(*parts, OmegaConf.create(content))
     assert isinstance(merged, DictConfig)
     return merged
