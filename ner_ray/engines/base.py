@@ -1,36 +1,136 @@
 """The contract of an engine.
 
-An engine is a module of this package (or an entry point in the group `ner_ray.engines`) with
+An engine is a module of this package, or one that another distribution registers as an entry point in the group
+`ner_ray.engines`. Its name is what `engine.name` says in a configuration. `EngineModule` lists what the module
+defines; `Engine` is what its `create` returns. `ner_ray.models` has what engines that load checkpoints share.
 
-    check   says before anything is started whether what the configuration names is there
-    create  a function from the configuration to a running `Engine`
+A complete engine, which repeats each prompt's last words:
 
-It lives inside one actor, on one event loop; what it computes with is its own affair.
+    class Options(EngineConfig):
+        name: Literal["echo"] = "echo"
+        words: int = Field(default=3, ge=1, description="How many words to repeat.")
+
+    def check(options: Options) -> None:
+        '''Nothing can be missing.'''
+
+    def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> Engine:
+        return Echo(options.words)
+
+    def token_counter(options: Options) -> TokenCounter:
+        return tokenizers.estimate
+
+    def prompt_counter(options: Options) -> PromptCounter | None:
+        return None
+
+    def identity(options: Options) -> dict[str, str | None]:
+        return {"model": options.model, "revision": None, "adapter": options.adapter}
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
 
-from ner_ray.config import SamplingConfig
-from ner_ray.errors import PromptTooLongError
+from ner_ray import plugins
+from ner_ray.config import EngineConfig, SamplingConfig
+from ner_ray.errors import ConfigError, PromptTooLongError
+from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 from ner_ray.types import Completion, Prompt
 
-__all__ = ["Engine", "PromptTooLongError"]
+__all__ = ["Engine", "EngineModule", "PromptTooLongError", "load"]
 
 
 class Engine(Protocol):
-    """Turns prompts into completions, many at once."""
+    """Turns prompts into completions, many at once. It lives in one process and is used from one event loop."""
 
     async def generate(self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None) -> tuple[Completion, ...]:
-        """The answers to one prompt, one a sample.
+        """The completions of one prompt, one per sample.
+
+        Args:
+            prompt: what to answer; with `choices`, the answer is one of them.
+            sampling: how to draw the samples.
+            adapter: one of the adapters that `create` was given; None: the bare model.
 
         Raises:
             RequestError: this prompt cannot be answered (too long, empty, refused); others can.
-            EngineError: the engine is dead; a new one is needed.
+            EngineError: the engine has died or is closed; a new one is needed.
         """
         ...
 
     def close(self) -> None:
-        """Gives back what the engine holds."""
+        """Releases what the engine holds and ends its threads and processes; further calls do nothing.
+
+        Requests that are still waiting fail with `EngineError`.
+        """
         ...
+
+
+class EngineModule(Protocol):
+    """What the module of an engine defines. `options` is always an instance of its own `Options`."""
+
+    Options: type[EngineConfig]
+    """The settings it understands: those of `EngineConfig` and its own. All others are refused."""
+
+    def check(self, options: Any) -> None:
+        """Checks, without starting anything, that whatever the settings name is there.
+
+        Raises:
+            MissingExtraError: a package is not installed (see `ner_ray.extras.require`).
+            ModelError: the model, its adapter or its server is missing.
+            ConfigError: settings contradict each other.
+        """
+        ...
+
+    def create(self, options: Any, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> Engine:
+        """A running engine.
+
+        Args:
+            options: the engine's settings.
+            adapters: all adapters that requests may name; `options.adapter` is not used here.
+            tensor_parallel: the number of GPUs to spread the model over.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        ...
+
+    def token_counter(self, options: Any) -> TokenCounter:
+        """A function that gives the number of the model's tokens in each of several texts, without special tokens.
+
+        An estimate where the tokenizer is not at hand. It is called in every process that cuts texts into chunks.
+
+        Raises:
+            ModelError: the tokenizer cannot be loaded.
+        """
+        ...
+
+    def prompt_counter(self, options: Any) -> PromptCounter | None:
+        """A function that gives the exact number of tokens of a rendered prompt; None where only the server knows.
+
+        Raises:
+            ModelError: the tokenizer cannot be loaded.
+        """
+        ...
+
+    def identity(self, options: Any) -> dict[str, str | None]:
+        """What distinguishes the model from any other, for the record of a run: `model`, `revision`, `adapter`."""
+        ...
+
+
+_MEMBERS = ("check", "create", "token_counter", "prompt_counter", "identity")
+
+
+def load(name: str) -> EngineModule:
+    """The module of an engine.
+
+    Raises:
+        ConfigError: there is no engine of that name; or its module lacks something that `EngineModule` lists.
+    """
+    module = plugins.load("engines", name)
+    missing = [member for member in _MEMBERS if not callable(getattr(module, member, None))]
+    if missing:
+        raise ConfigError(
+            f"the engine {name} ({module.__name__}) does not define {', '.join(missing)}",
+            hint="ner_ray.engines.base.EngineModule lists what an engine defines",
+        )
+    return cast("EngineModule", module)

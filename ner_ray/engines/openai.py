@@ -16,7 +16,6 @@ import time
 from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -27,6 +26,9 @@ from ner_ray.config import EngineConfig, SamplingConfig, Section
 from ner_ray.config import load as compose
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.extras import require
+from ner_ray.models import tokenizers
+from ner_ray.models.tokenizers import TokenCounter
 from ner_ray.types import Completion, Prompt
 
 if TYPE_CHECKING:
@@ -59,9 +61,22 @@ class _Options(Section):
 
 def check(config: EngineConfig) -> None:
     """Raises `ModelError` if the settings are incomplete, nobody listens at the URL, or the model is not served."""
-    if find_spec("openai") is None:
-        raise ModelError("the engine openai is not installed", hint="pip install 'ner-ray[openai]'")
+    require("openai", extra="openai", purpose="the engine openai")
     _served(config)
+
+
+def token_counter(config: EngineConfig) -> TokenCounter:  # noqa: ARG001  # the contract of engines
+    """See `EngineModule.token_counter`; an estimate: the tokenizer is the server's."""
+    return tokenizers.estimate
+
+
+def prompt_counter(config: EngineConfig) -> None:
+    """See `EngineModule.prompt_counter`; only the server can count."""
+
+
+def identity(config: EngineConfig) -> dict[str, str | None]:
+    """See `EngineModule.identity`; a server does not tell which revision it serves."""
+    return {"model": config.model, "revision": None, "adapter": config.adapter}
 
 
 def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> OpenAIEngine:  # noqa: ARG001  # the contract of engines

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from ner_ray.config import EngineConfig
 from ner_ray.engines.base import Engine
 from ner_ray.errors import ModelError
+from ner_ray.models import tokenizers
+from ner_ray.models.tokenizers import TokenCounter
 from ner_ray.schema import CHUNKS, EXCHANGES
 
 COLUMNS = (CHUNKS, EXCHANGES)  # with the text, what a row must bring along
@@ -28,3 +30,17 @@ def create(
 ) -> Engine:
     """Raises `ModelError`: the pipeline reads replayed answers without an engine."""
     raise ModelError("the answers to replay come with the input's rows; there is no engine to start")
+
+
+def token_counter(config: EngineConfig) -> TokenCounter:  # noqa: ARG001  # the contract's signature
+    """See `EngineModule.token_counter`; an estimate."""
+    return tokenizers.estimate
+
+
+def prompt_counter(config: EngineConfig) -> None:
+    """See `EngineModule.prompt_counter`; nothing is asked."""
+
+
+def identity(config: EngineConfig) -> dict[str, str | None]:
+    """See `EngineModule.identity`."""
+    return {"model": config.model, "revision": None, "adapter": config.adapter}

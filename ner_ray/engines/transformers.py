@@ -18,16 +18,18 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from itertools import groupby
 from typing import Any
 
 from ner_ray.config import EngineConfig, SamplingConfig
-from ner_ray.engines._choices import likelihoods
 from ner_ray.engines._decoding import Decoded, Decoder, Rule
-from ner_ray.engines._models import check_model, load_tokenizer, locate, render
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.extras import require
+from ner_ray.models import checkpoints, tokenizers
+from ner_ray.models.checkpoints import Checkpoint
+from ner_ray.models.likelihood import likelihoods
+from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 from ner_ray.types import Completion, Prompt
 
 _LOG = logging.getLogger(__name__)
@@ -41,18 +43,33 @@ _NEEDED = ("decoder_start_token_id", "bos_token_id", "forced_bos_token_id", "for
 def check(config: EngineConfig) -> None:
     """Raises `ModelError` if the model or its adapter is not there, or what runs them is not installed."""
     needed = ("torch", "transformers", "peft") if config.adapter else ("torch", "transformers")
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        raise ModelError(
-            f"the engine transformers needs {', '.join(missing)}, not installed",
-            hint="pip install 'ner-ray[transformers]'",
-        )
+    require(*needed, extra="transformers", purpose="the engine transformers")
     if config.quantization:
         raise ModelError(
             f"the engine transformers cannot quantize ({config.quantization})",
             hint="name a model that is saved quantized; it is loaded as it is",
         )
-    check_model(config)
+    checkpoints.check(_checkpoint(config), config.adapter)
+
+
+def token_counter(config: EngineConfig) -> TokenCounter:
+    """See `EngineModule.token_counter`."""
+    return tokenizers.counter(_checkpoint(config))
+
+
+def prompt_counter(config: EngineConfig) -> PromptCounter:
+    """See `EngineModule.prompt_counter`."""
+    return tokenizers.prompt_counter(_checkpoint(config))
+
+
+def identity(config: EngineConfig) -> dict[str, str | None]:
+    """See `EngineModule.identity`."""
+    revision = checkpoints.identity(_checkpoint(config))
+    return {"model": config.model, "revision": revision, "adapter": config.adapter}
+
+
+def _checkpoint(config: EngineConfig) -> Checkpoint:
+    return Checkpoint(config.model, config.revision, config.trust_remote_code)
 
 
 def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> TransformersEngine:
@@ -84,7 +101,7 @@ class TransformersEngine:
     """See `ner_ray.engines.base.Engine`."""
 
     def __init__(self, config: EngineConfig, adapters: Sequence[str]) -> None:
-        self._tokenizer = load_tokenizer(config)
+        self._tokenizer = tokenizers.load(_checkpoint(config))
         self._model = _load(config)
         _set_decoding(self._model, self._tokenizer)
         self._ends = frozenset(self._model.generation_config.eos_token_id)
@@ -104,7 +121,7 @@ class TransformersEngine:
         """See `Engine.generate`."""
         if not prompt.content:
             raise RequestError("the prompt is empty")
-        tokens = render(self._tokenizer, prompt)
+        tokens = tokenizers.render(self._tokenizer, prompt)
         choices = [self._tokenizer.encode(choice, add_special_tokens=False) for choice in prompt.choices]
         room = self._room(tokens, max((len(choice) + 1 for choice in choices), default=1))
         limit = sampling.longest_answer(len(tokens), prompt.max_tokens, room)
@@ -336,9 +353,9 @@ def _load(config: EngineConfig) -> Any:
     source: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     dtype = "float32" if config.dtype == "auto" and device == "cpu" else config.dtype
     try:
-        architecture = AutoConfig.from_pretrained(locate(config.model), **source)
+        architecture = AutoConfig.from_pretrained(_checkpoint(config).location, **source)
         kind = AutoModelForSeq2SeqLM if architecture.is_encoder_decoder else AutoModelForCausalLM
-        model = kind.from_pretrained(locate(config.model), dtype=dtype, **source, **config.options)
+        model = kind.from_pretrained(_checkpoint(config).location, dtype=dtype, **source, **config.options)
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise ModelError(f"transformers cannot load {config.model}: {error}") from error
     return (model if "device_map" in config.options else model.to(device)).eval()

@@ -30,9 +30,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ner_ray.config import EngineConfig, SamplingConfig
-from ner_ray.engines._models import check_model, locate, render, unrender
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.extras import require
+from ner_ray.models import checkpoints, tokenizers
+from ner_ray.models.checkpoints import Checkpoint
+from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 from ner_ray.types import Completion, Prompt
 
 _LOG = logging.getLogger(__name__)
@@ -46,14 +49,28 @@ _MAX_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 def check(config: EngineConfig) -> None:
     """Raises `ModelError` if the model or its adapter is not there, or vLLM is not installed."""
-    from importlib.util import find_spec
+    require("vllm", extra=("gpu", "cpu"), purpose="the engine vllm")
+    checkpoints.check(_checkpoint(config), config.adapter)
 
-    if find_spec("vllm") is None:
-        raise ModelError(
-            "the engine vllm is not installed",
-            hint="pip install 'ner-ray[gpu]', or 'ner-ray[cpu]' where there is no GPU",
-        )
-    check_model(config)
+
+def token_counter(config: EngineConfig) -> TokenCounter:
+    """See `EngineModule.token_counter`."""
+    return tokenizers.counter(_checkpoint(config))
+
+
+def prompt_counter(config: EngineConfig) -> PromptCounter:
+    """See `EngineModule.prompt_counter`."""
+    return tokenizers.prompt_counter(_checkpoint(config))
+
+
+def identity(config: EngineConfig) -> dict[str, str | None]:
+    """See `EngineModule.identity`."""
+    revision = checkpoints.identity(_checkpoint(config))
+    return {"model": config.model, "revision": revision, "adapter": config.adapter}
+
+
+def _checkpoint(config: EngineConfig) -> Checkpoint:
+    return Checkpoint(config.model, config.revision, config.trust_remote_code)
 
 
 def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> VllmEngine:
@@ -119,7 +136,7 @@ class VllmEngine:
 
     def encode(self, prompt: Prompt) -> list[int]:
         """The prompt's tokens: chat turns by the model's own template, text as it is, with one BOS where due."""
-        return render(self._tokenizer, prompt)
+        return tokenizers.render(self._tokenizer, prompt)
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -316,7 +333,7 @@ def _set_environment(config: EngineConfig, *, on_cpu: bool) -> None:
 def _arguments(config: EngineConfig, adapters: Sequence[str], tensor_parallel: int, *, on_cpu: bool) -> dict[str, Any]:
     """VLLM's engine arguments."""
     arguments: dict[str, Any] = {
-        "model": locate(config.model),
+        "model": _checkpoint(config).location,
         "revision": config.revision,
         "dtype": _dtype_on_cpu(config) if on_cpu and config.dtype == "auto" else config.dtype,
         "quantization": config.quantization,
@@ -357,7 +374,7 @@ def _dtype_on_cpu(config: EngineConfig) -> str:
     if not _has_bfloat16():
         return "float32"
     model = AutoConfig.from_pretrained(
-        locate(config.model), revision=config.revision, trust_remote_code=config.trust_remote_code
+        _checkpoint(config).location, revision=config.revision, trust_remote_code=config.trust_remote_code
     )
     return "bfloat16" if model.dtype == torch.bfloat16 else "float32"
 
@@ -441,7 +458,7 @@ def _written(sample: Any, prompt: Sequence[int], decoder: Any) -> Completion:
 def _decoded(sample: Any, prompt: Sequence[int], decoder: Any) -> tuple[str, tuple[int, ...]]:
     """Text and token ends; the token that ended the answer is one of its tokens, and has no text."""
     stopped = sample.finish_reason == "stop"
-    text, ends = unrender(decoder, prompt, sample.token_ids[: len(sample.token_ids) - stopped])
+    text, ends = tokenizers.unrender(decoder, prompt, sample.token_ids[: len(sample.token_ids) - stopped])
     return text, ends + stopped * (len(text),)
 
 

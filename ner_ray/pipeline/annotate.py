@@ -18,7 +18,7 @@ import ray
 from ner_ray import __version__
 from ner_ray.annotator.spec import Spec, resolve
 from ner_ray.config import AnnotateConfig, EngineConfig, fingerprint, semantic
-from ner_ray.engines._models import model_revision
+from ner_ray.engines import base as engines
 from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, RunError, StoppedError
 from ner_ray.pipeline.cluster import check_resources, connect
 from ner_ray.pipeline.graph import run_wave
@@ -253,7 +253,7 @@ def _record(config: AnnotateConfig, settings: dict[str, Any]) -> dict[str, Any]:
         "fingerprint": fingerprint(settings),
         "settings": settings,
         "config": config.model_dump(mode="json"),
-        "models": {role: _model(engine) for role, engine in _engines(config).items()},
+        "models": {role: engines.load(engine.name).identity(engine) for role, engine in _engines(config).items()},
         "versions": {"ner_ray": __version__, "python": platform.python_version()} | _versions(),
         "started": _now(),
     }
@@ -261,11 +261,6 @@ def _record(config: AnnotateConfig, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _engines(config: AnnotateConfig) -> dict[str, EngineConfig]:
     return config.engine if isinstance(config.engine, dict) else {"all": config.engine}
-
-
-def _model(engine: EngineConfig) -> dict[str, str | None]:
-    """Which model it was, to be found again."""
-    return {"model": engine.model, "adapter": engine.adapter, "revision": engine.revision or model_revision(engine)}
 
 
 def _inputs(shards: list[Shard]) -> dict[str, int]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ner_ray.annotator.spec import Spec
 from ner_ray.config import AnnotateConfig
-from ner_ray.engines._models import load_tokenizer, render
+from ner_ray.engines import base as engines
 from ner_ray.pipeline.stages import labels_of, token_counter
 from ner_ray.pipeline.trial import annotate_apart, draw, what_is_left
 from ner_ray.schema import TEXT
@@ -88,14 +88,14 @@ def _ask(spec: Spec, rows: Sequence[dict[str, Any]]) -> tuple[int, int | None]:
         return 0, 0
     engine = spec.pools[0].engine
     counter = token_counter(engine)
-    tokenizer = None if engine.url or not engine.model else load_tokenizer(engine)
+    length = engines.load(engine.name).prompt_counter(engine)
     chunks = tokens = 0
     for row in rows:
         for chunk in split(row[TEXT], counter, spec.budget, spec.config.chunk.shared):
             chunks += 1
             prompts = spec.steps[0].ask(StepInput(row[TEXT][chunk.start : chunk.end], labels_of(spec, row)), ())
-            tokens += sum(len(render(tokenizer, prompt)) for prompt in prompts) if tokenizer else 0
-    return chunks, tokens if tokenizer else None
+            tokens += sum(map(length, prompts)) if length else 0
+    return chunks, tokens if length else None
 
 
 def _measured(found: Forecast, config: AnnotateConfig, table: pa.Table, scale: float) -> Forecast:

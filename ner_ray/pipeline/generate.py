@@ -20,10 +20,11 @@ from typing import Any, NoReturn
 import pyarrow as pa
 import ray
 
-from ner_ray import plugins, schema
+from ner_ray import schema
 from ner_ray.annotator.document import POISON, converse
 from ner_ray.annotator.spec import Role, Spec
 from ner_ray.config import EngineConfig
+from ner_ray.engines import base as engines
 from ner_ray.engines.base import Engine
 from ner_ray.errors import EngineError, RequestError
 from ner_ray.families.base import Step
@@ -65,7 +66,7 @@ class GenerateStage:
         began = time.perf_counter()
         config = self._pool.engine
         parallel = spec.config.resources.tensor_parallel
-        self._engine: Engine = plugins.load("engines", config.name).create(config, self._pool.adapters, parallel)
+        self._engine: Engine = engines.load(config.name).create(config, self._pool.adapters, parallel)
         self._journal = Journal(journal) if journal and _is_journaled(config) else None
         self._seats = asyncio.Semaphore(_CHUNKS_PER_SEQUENCE * config.max_num_seqs)
         self._places = asyncio.Semaphore(_REQUESTS_PER_SEQUENCE * config.max_num_seqs)

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from ner_ray import plugins, schema
+from ner_ray import schema
 from ner_ray.annotator.spec import Spec
-from ner_ray.errors import ConfigError, InputError, ModelError
+from ner_ray.engines import base as engines
+from ner_ray.errors import ConfigError, InputError, MissingExtraError, ModelError
 from ner_ray.pipeline.graph import columns_of
 from ner_ray.pipeline.stages import prompt_tokens
 from ner_ray.schema import DOC_ID
@@ -36,8 +37,8 @@ def check_engines(spec: Spec) -> None:
 def _check_engine(spec: Spec, role: str) -> None:
     config = spec.config.engine_for(role)
     try:
-        plugins.load("engines", config.name).check(config)
-    except (ConfigError, ModelError) as error:
+        engines.load(config.name).check(config)
+    except (ConfigError, ModelError, MissingExtraError) as error:
         if isinstance(spec.config.engine, dict):
             raise type(error)(f"engine.{role}: {error.message}", hint=error.hint) from error
         raise

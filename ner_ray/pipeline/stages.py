@@ -17,9 +17,10 @@ from ner_ray import schema
 from ner_ray.annotator.document import follow, merge, own, read_step
 from ner_ray.annotator.spec import Spec
 from ner_ray.config import EngineConfig, labels
-from ner_ray.engines import _models
+from ner_ray.engines import base as engines
 from ner_ray.errors import ConfigError
 from ner_ray.families.base import Step
+from ner_ray.models.tokenizers import TokenCounter
 from ner_ray.pipeline.progress import Counts
 from ner_ray.schema import (
     BETWEEN_STAGES,
@@ -199,11 +200,9 @@ def labels_of(spec: Spec, row: Row) -> LabelSet:
         return ()
 
 
-def token_counter(engine: EngineConfig) -> Callable[[Sequence[str]], list[int]]:
-    """How many tokens each of some texts has for the engine's model; one a character pair where that is elsewhere."""
-    if not engine.model or engine.url:
-        return lambda texts: [len(text) // 2 + 1 for text in texts]
-    return _models.token_counter(engine)
+def token_counter(engine: EngineConfig) -> TokenCounter:
+    """How many tokens each of some texts has for the engine's model."""
+    return engines.load(engine.name).token_counter(engine)
 
 
 def prompt_tokens(spec: Spec, shown: tuple[Demonstration, ...] = ()) -> int:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from ner_ray.config import EngineConfig
-from ner_ray.engines import _models
 from ner_ray.errors import ConfigError
+from ner_ray.models import tokenizers
+from ner_ray.models.checkpoints import Checkpoint
 from ner_ray.synth import duplicates
 from ner_ray.synth.config import PassageConfig
 from ner_ray.synth.language import LIKELY, language_of
@@ -171,7 +171,7 @@ def token_counter(name: str) -> CountTokens:
     if name.startswith(_TIKTOKEN):
         encoding = _encoding(name.removeprefix(_TIKTOKEN))
         return lambda texts: [len(ids) for ids in encoding.encode_ordinary_batch(texts, num_threads=1)]
-    return _models.token_counter(EngineConfig(model=name))
+    return tokenizers.counter(Checkpoint(name))
 
 
 def _encoding(name: str) -> Any:  # tiktoken's Encoding

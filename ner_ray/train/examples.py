@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ner_ray.engines._models import render
 from ner_ray.errors import InputError
+from ner_ray.models.tokenizers import render
 from ner_ray.types import Exchange, Message, Prompt
 
 IGNORED = -100

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ner_ray.engines._choices import likelihoods
-from ner_ray.engines._models import render
+from ner_ray.models.likelihood import likelihoods
+from ner_ray.models.tokenizers import render
 from ner_ray.train.config import JudgeConfig
 from ner_ray.train.judge import Answer
 from ner_ray.types import Prompt

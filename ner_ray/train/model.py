@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ner_ray.config import EngineConfig
-from ner_ray.engines._models import load_tokenizer
 from ner_ray.errors import ModelError
+from ner_ray.models import tokenizers
+from ner_ray.models.checkpoints import Checkpoint
 from ner_ray.train.config import LoraConfig, ModelConfig, ScratchConfig
 from ner_ray.train.starter.induction import install_induction
 from ner_ray.train.starter.vocabulary import END, PAD, build_tokenizer
@@ -24,8 +24,7 @@ def tokenizer_of(config: ModelConfig, texts: Iterable[str]) -> Any:  # transform
         scratch = config.scratch
         return build_tokenizer(texts, scratch.vocabulary, scratch.spaced, scratch.positions, scratch.phrases)
     assert config.base is not None
-    source = EngineConfig(model=config.base, revision=config.revision, trust_remote_code=config.trust_remote_code)
-    tokenizer = load_tokenizer(source)
+    tokenizer = tokenizers.load(Checkpoint(config.base, config.revision, config.trust_remote_code))
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -15,11 +15,11 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 
 from ner_ray.config import EngineConfig, SamplingConfig
 from ner_ray.engines import transformers as engine_module
-from ner_ray.engines._choices import likelihoods
 from ner_ray.engines._decoding import nucleus
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.engines.transformers import TransformersEngine
 from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.models.likelihood import likelihoods
 from ner_ray.types import Prompt
 from tests.engines.models import CHAT, CHOICES, TEXT, TEXTS, ask, save_tiny_t5, texts
 

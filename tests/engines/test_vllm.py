@@ -16,11 +16,11 @@ import pytest
 from ner_ray.config import EngineConfig, SamplingConfig
 from ner_ray.engines import transformers
 from ner_ray.engines import vllm as engine_module
-from ner_ray.engines._models import render
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.engines.transformers import TransformersEngine
 from ner_ray.engines.vllm import VllmEngine
 from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.models.tokenizers import render
 from ner_ray.types import Prompt
 from tests.engines.models import CHAT, CHOICES, TEXT, TEXTS, ask, texts
 

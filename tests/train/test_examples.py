@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.engines._models import render
 from ner_ray.errors import InputError
+from ner_ray.models.tokenizers import render
 from ner_ray.train.examples import IGNORED, Encoded, encode, encode_pair, pack, read_examples, to_line
 from ner_ray.types import Completion, Exchange, Message, Prompt
 

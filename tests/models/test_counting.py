@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.config import EngineConfig
-from ner_ray.engines._models import STARTER, load_tokenizer, token_counter
 from ner_ray.errors import ModelError
+from ner_ray.models.checkpoints import STARTER, Checkpoint
+from ner_ray.models.tokenizers import counter, load
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), max_size=5))
 def test_counts_are_those_of_transformers(texts: list[str]) -> None:
-    config = EngineConfig(model=STARTER)
-    tokenizer = load_tokenizer(config)
+    config = Checkpoint(STARTER)
+    tokenizer = load(config)
 
-    assert token_counter(config)(texts) == [len(tokenizer.encode(text, add_special_tokens=False)) for text in texts]
+    assert counter(config)(texts) == [len(tokenizer.encode(text, add_special_tokens=False)) for text in texts]
 
 
 def test_a_tokenizer_that_cuts_or_fills_up_does_not_do_so_here(tmp_path: Path, tiny_model: Path) -> None:
@@ -32,9 +32,9 @@ def test_a_tokenizer_that_cuts_or_fills_up_does_not_do_so_here(tmp_path: Path, t
     core.enable_padding(length=8)
     core.save(str(tmp_path / "tokenizer.json"))
 
-    counts = token_counter(EngineConfig(model=str(tmp_path)))(["a", "Ada met Bo in Rome and Kiel."])
+    counts = counter(Checkpoint(str(tmp_path)))(["a", "Ada met Bo in Rome and Kiel."])
 
-    assert counts == token_counter(EngineConfig(model=str(tiny_model)))(["a", "Ada met Bo in Rome and Kiel."])
+    assert counts == counter(Checkpoint(str(tiny_model)))(["a", "Ada met Bo in Rome and Kiel."])
     assert counts[0] < 4 < counts[1]
 
 
@@ -42,22 +42,22 @@ def test_a_model_without_a_fast_tokenizer_is_counted_by_its_slow_one(tmp_path: P
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "ByT5Tokenizer"}))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "t5"}))
 
-    assert token_counter(EngineConfig(model=str(tmp_path)))(["abc", "ä"]) == [3, 2]
+    assert counter(Checkpoint(str(tmp_path)))(["abc", "ä"]) == [3, 2]
 
 
 def test_a_broken_tokenizer_is_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text('{"model": 1}')
 
     with pytest.raises(ModelError, match=f"cannot load the tokenizer of {tmp_path}"):
-        token_counter(EngineConfig(model=str(tmp_path)))
+        counter(Checkpoint(str(tmp_path)))
 
 
 def test_counting_needs_neither_transformers_nor_torch() -> None:
     code = (
         "import sys\n"
-        "from ner_ray.config import EngineConfig\n"
-        "from ner_ray.engines._models import token_counter\n"
-        f"assert token_counter(EngineConfig(model={STARTER!r}))(['Ada met Bo.'])[0] > 2\n"
+        "from ner_ray.models.checkpoints import Checkpoint\n"
+        "from ner_ray.models.tokenizers import counter\n"
+        f"assert counter(Checkpoint({STARTER!r}))(['Ada met Bo.'])[0] > 2\n"
         "print(*{'transformers', 'torch'} & set(sys.modules))"
     )
 

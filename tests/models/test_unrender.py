@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.config import EngineConfig
-from ner_ray.engines._models import STARTER, load_tokenizer, unrender
+from ner_ray.models.checkpoints import STARTER, Checkpoint
+from ner_ray.models.tokenizers import load, unrender
 
-_STARTER = load_tokenizer(EngineConfig(model=STARTER))
+_STARTER = load(Checkpoint(STARTER))
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 
