@@ -1,6 +1,6 @@
 """No engine at all: the answers of an earlier run, kept with `output.completions=true`, are read again.
 
-    ner-ray annotate annotate/again input.path=runs/first/data engine.name=replay output.path=runs/second
+    ner-ray annotate annotate/again input.path=runs/first engine.name=replay output.path=runs/second
 
 Another parser option, another alignment threshold, another vote: seconds instead of GPU hours.
 """

@@ -29,6 +29,7 @@ from pyarrow import fs
 
 from ner_ray.errors import InputError, RunError
 from ner_ray.storage import get_json, join, open_store, put_json
+from ner_ray.store.manifests import committed_files, documents, manifests
 from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally, tally
 from ner_ray.store.wave_files import (
@@ -121,7 +122,7 @@ class RunDirectory:
 
     def waves(self) -> list[Wave]:
         """All planned waves, in order."""
-        return [_wave_from_dict(plan) for plan in self._documents("plan")]
+        return [_wave_from_dict(plan) for plan in documents(self.store, join(self.path, "plan"))]
 
     def open_waves(self) -> list[Wave]:
         """Planned waves that are not complete."""
@@ -134,7 +135,7 @@ class RunDirectory:
 
     def manifests(self) -> list[dict[str, Any]]:
         """What is committed, wave by wave."""
-        return self._documents("manifest")
+        return manifests(self.store, self.path)
 
     def plan_waves(
         self,
@@ -256,8 +257,8 @@ class RunDirectory:
         ordinals = {*wave.replaces, *(one.ordinal for one in again)}
         if not ordinals:
             return [], []
-        manifests = [one for one in self.manifests() if ordinals & {shard["ordinal"] for shard in one["shards"]}]
-        mine = {file["path"] for manifest in manifests for file in manifest["files"]}
+        touched = [one for one in self.manifests() if ordinals & {shard["ordinal"] for shard in one["shards"]}]
+        mine = {file["path"] for manifest in touched for file in manifest["files"]}
         paths = [path for path in self.files() if self._relative(path) in mine]
         sizes = {one.ordinal: one.shard.rows for planned in self.waves() for one in planned.shards}
         ids = [(number << ROW_BITS) + np.arange(sizes[number], dtype=np.int64) for number in wave.replaces]
@@ -270,9 +271,7 @@ class RunDirectory:
 
     def described_files(self) -> list[dict[str, Any]]:
         """What manifests say about exactly the committed files: path below the run, size, rows, tally."""
-        manifests = self.manifests()
-        gone = {path for manifest in manifests for path in manifest.get("supersedes", ())}
-        return [file for manifest in manifests for file in manifest["files"] if file["path"] not in gone]
+        return committed_files(self.manifests())
 
     def files(self) -> list[str]:
         """The paths of exactly the committed files, on the store."""
@@ -303,15 +302,6 @@ class RunDirectory:
                 {"path": self._relative(file.path), "size": file.size, "rows": len(file.ids), "tally": found.to_dict()}
                 for file, found in zip(files, tallies, strict=True)
             ]
-
-    def _documents(self, folder: str) -> list[dict[str, Any]]:
-        try:
-            infos = self.store.get_file_info(fs.FileSelector(join(self.path, folder), allow_not_found=True))
-        except (FileNotFoundError, NotADirectoryError):  # the folder is made between two looks of Arrow's
-            return []
-        paths = sorted(info.path for info in infos if info.is_file and info.path.endswith(".json"))
-        with ThreadPoolExecutor(_READERS) as threads:
-            return list(threads.map(lambda path: get_json(self.store, path), paths))
 
 
 def _check_ids(wave: Wave, files: Sequence[OutputFile]) -> None:

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from ner_ray.errors import InputError
-from ner_ray.storage import open_store
+from ner_ray.storage import join, open_store
+from ner_ray.store.manifests import committed_files, is_run, manifests, refuse_inside
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,10 +60,10 @@ def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = ()) -> list
     Footers are read by 16 threads; those of `known` shards that have not changed are not read again.
 
     Args:
-        paths: files, folders or globs.
+        paths: files, folders, globs or run directories; a run directory stands for its committed files.
 
     Raises:
-        InputError: a path names nothing, or no Parquet file.
+        InputError: a path names nothing, or no Parquet file, or something inside a run directory.
     """
     files = {info.uri: info for path in _as_list(paths) for info in _expand(path)}
     remembered = {(shard.uri, shard.size, shard.modified): shard for shard in known}
@@ -111,19 +112,34 @@ def _as_list(paths: str | Sequence[str]) -> Sequence[str]:
 def _expand(uri: str) -> list[_File]:
     store, path = open_store(uri)
     if any(sign in path for sign in _GLOB):
-        pattern, folder = (
-            path,
-            path[: min(path.index(sign) for sign in _GLOB if sign in path)].rsplit("/", 1)[0],
-        )
-        found = [file for file in _below(uri, store, folder) if fnmatch.fnmatchcase(file.path, pattern)]
+        found = [file for file in _below(uri, store, _fixed_part(path)) if fnmatch.fnmatchcase(file.path, path)]
+    elif is_run(store, path):
+        return _of_run(uri, store, path)
     else:
+        refuse_inside(store, [path], uri)
         info = store.get_file_info(path)
         if info.type == fs.FileType.NotFound:
-            raise InputError(f"no such file or folder: {uri}", hint="input.path takes files, folders, globs, URIs")
+            raise InputError(
+                f"no such file or folder: {uri}", hint="input.path takes files, folders, globs, URIs, runs"
+            )
         found = [_file(uri, store, info)] if info.is_file else _below(uri, store, path)
     if not found:
         raise InputError(f"no Parquet file at {uri}", hint="files must end in .parquet")
+    refuse_inside(store, (file.path for file in found))
     return found
+
+
+def _fixed_part(pattern: str) -> str:
+    """The innermost folder that a glob names without wildcards."""
+    return pattern[: min(pattern.index(sign) for sign in _GLOB if sign in pattern)].rsplit("/", 1)[0]
+
+
+def _of_run(uri: str, store: fs.FileSystem, path: str) -> list[_File]:
+    """Exactly the committed files of a run."""
+    infos = store.get_file_info([join(path, file["path"]) for file in committed_files(manifests(store, path))])
+    if not infos:
+        raise InputError(f"nothing is committed yet in the run {uri}", hint="finish the run, then read it")
+    return [_file(uri, store, info) for info in infos]
 
 
 def _below(uri: str, store: fs.FileSystem, folder: str) -> list[_File]:

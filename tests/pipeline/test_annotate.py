@@ -148,7 +148,7 @@ def test_replayed_answers_give_the_same_annotation_without_an_engine(
         tmp_path,
         Path("unused"),
         engine={"name": "replay"},
-        input={"path": str(folder / "run" / "data"), "id": "doc_id", "keep": ["number"]},
+        input={"path": str(folder / "run"), "id": "doc_id", "keep": ["number"]},
     )
 
     replayed = annotate(config)

@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ner_ray.errors import InputError
+from ner_ray.store.run import RunDirectory, Wave
 from ner_ray.store.shards import list_shards
+from tests.output import table
 
 
 @pytest.fixture
@@ -83,3 +85,51 @@ def test_reading_many_footers_tells_how_far_it_is(
         list_shards(str(corpus))
 
     assert "input.listed files=3 of=3" in caplog.text
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    """Three committed rows, of which the last was tried again: `data/` holds four."""
+    pq.write_table(pa.table({"text": ["x"] * 3}), tmp_path / "input.parquet")
+    directory = RunDirectory(str(tmp_path / "run"))
+    (wave,) = directory.plan_waves(list_shards(str(tmp_path / "input.parquet")), 100)
+    _write_rows(directory, wave, "first")
+    _write_rows(directory, directory.plan_retry(wave.row_ids()[2:]), "again")
+    return directory
+
+
+def _write_rows(directory: RunDirectory, wave: Wave, mark: str) -> None:
+    folder = Path(directory.data_path(wave))
+    folder.mkdir(parents=True)
+    pq.write_table(table(wave.row_ids(), mark=mark), folder / "part.parquet")
+    directory.commit(wave, {})
+
+
+def test_a_run_directory_stands_for_its_committed_files(run: RunDirectory) -> None:
+    shards = list_shards(run.uri)
+
+    rows = [row for shard in shards for row in pq.read_table(shard.uri).to_pylist()]
+    assert sorted(row["row_id"] for row in rows) == [0, 1, 2]
+    assert [row["mark"] for row in rows if row["row_id"] == 2] == ["again"]
+    assert sum(shard.rows for shard in shards) == 3
+
+
+@pytest.mark.parametrize("path", ["run/data", "run/data/wave=00000", "run/data/*/*.parquet", "run/data/", "."])
+def test_what_lies_inside_a_run_is_refused_with_the_run_to_give_instead(run: RunDirectory, path: str) -> None:
+    with pytest.raises(InputError, match=f"give the run directory itself, {run.uri}"):
+        list_shards(f"{Path(run.uri).parent}/{path}")
+
+
+def test_a_run_without_a_committed_row_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["x"]}), tmp_path / "input.parquet")
+    RunDirectory(str(tmp_path / "run")).plan_waves(list_shards(str(tmp_path / "input.parquet")), 100)
+
+    with pytest.raises(InputError, match="nothing is committed yet"):
+        list_shards(str(tmp_path / "run"))
+
+
+def test_a_folder_named_data_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    pq.write_table(pa.table({"text": ["x"]}), tmp_path / "data" / "a.parquet")
+
+    assert len(list_shards(str(tmp_path / "data"))) == 1
