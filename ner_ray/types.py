@@ -39,6 +39,24 @@ class DocumentStatus(StrEnum):
     FAILED = "failed"
 
 
+class LeftOutReason(StrEnum):
+    """Why an answer cannot express a gold entity; a family may have further reasons of its own.
+
+    Attributes:
+        OVERLAPS: the format has no overlaps, and another entity takes the place.
+        LABEL_NOT_IN_SET: nobody asks for its label.
+        LABEL_CONFLICT: the format has one label per surface, and the same surface bears another one before.
+        NOT_DELIMITABLE: written down it would be read as something else: its characters are those of the format.
+        BLANK: it is nothing but white space.
+    """
+
+    OVERLAPS = "overlaps"
+    LABEL_NOT_IN_SET = "label_not_in_set"
+    LABEL_CONFLICT = "label_conflict"
+    NOT_DELIMITABLE = "not_delimitable"
+    BLANK = "blank"
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """An entity type; `children` are its finer types, where labels form a tree."""
@@ -211,6 +229,27 @@ class Exchange:
 
 
 Transcript = Sequence[Exchange]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A gold entity that a step's answer cannot express, and a short, stable reason such as `overlaps`."""
+
+    entity: Entity
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a perfect model would answer to a step's questions: training data.
+
+    Attributes:
+        exchanges: every prompt with its one right answer; reading them gives the gold back, but for `left_out`.
+        left_out: the gold entities that the answers do not express.
+    """
+
+    exchanges: tuple[Exchange, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

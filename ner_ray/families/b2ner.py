@@ -16,18 +16,19 @@ from pydantic import Field, model_validator
 
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
 from ner_ray.families.toolkit.labels import descriptions, fold, outputs, resolve
+from ner_ray.families.toolkit.targets import listed
 from ner_ray.families.toolkit.template import render, template
-from ner_ray.families.toolkit.transcript import play, read_samples, settle, unparsable
+from ner_ray.families.toolkit.transcript import read_samples, settle, unparsable
 from ner_ray.types import (
     Completion,
     Demonstration,
     Entity,
-    Exchange,
     Mention,
     Message,
     Prompt,
     Reading,
     StepInput,
+    Targets,
     Transcript,
 )
 
@@ -89,26 +90,22 @@ class _Tagger:
             lambda _, completion: _read(passage.text, completion, known, self.options.outside_labels, self.role),
         )
 
-    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
+    def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """`label: entity` for every mention, in the order of the text.
 
-        Left out: labels outside the set. The format cannot say which of several occurrences is meant, nor
-        hold an entity that looks like its own separators (`;`, a line break, a `:` behind one of them).
+        The format cannot say which of several occurrences is meant, nor hold an entity that looks like its own
+        separators (`;`, a line break, a `:` behind one of them).
         """
         known = outputs(passage.labels)
         names = {label: path for path, label in known.items()}
         groups = _split(list(known), self.options.max_labels)
-        items = [
-            (names[entity.label], entity.text)
-            for entity in sorted(gold, key=lambda one: one.start)
-            if entity.label in names
-        ]
 
-        def answer(prompt: Prompt) -> str:
+        def answer(prompt: Prompt, kept: Sequence[Entity]) -> str:
             group = groups[int(prompt.subject)]
+            items = ((names[entity.label], entity.text) for entity in kept)
             return _write([item for item in items if item[0] in group])
 
-        return play(self, passage, answer)
+        return listed(self, passage, gold, names, answer)
 
     def _content(self, passage: StepInput, group: Sequence[str]) -> str | tuple[Message, ...]:
         language = self.options.language

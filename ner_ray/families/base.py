@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ner_ray.types import Entity, Exchange, Prompt, Reading, StepInput, Transcript
+from ner_ray.types import Entity, Prompt, Reading, StepInput, Targets, Transcript
 
 LabelPolicy = Literal["drop", "keep", "nearest"]
 
@@ -49,6 +49,10 @@ class Step(Protocol):
         """What the whole transcript says, one reading a sample. Total: any answer gives a reading."""
         ...
 
-    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
-        """The transcript that a perfect model would leave: training data, and the round-trip test."""
+    def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
+        """What a perfect model would answer: training data.
+
+        Reading the answers gives back exactly the gold that is not in `Targets.left_out`. White space at the ends of
+        an entity does not count.
+        """
         ...

@@ -18,9 +18,10 @@ from pydantic import Field
 
 from ner_ray.families.base import FamilyOptions, Step
 from ner_ray.families.toolkit.labels import fold, leaves, nearest
-from ner_ray.families.toolkit.marks import delimitable, mark, unmark
+from ner_ray.families.toolkit.marks import delimitable, mark, trim, unmark
+from ner_ray.families.toolkit.targets import in_label_set, play, verified, without_overlaps
 from ner_ray.families.toolkit.template import render, template
-from ner_ray.families.toolkit.transcript import flat, play, read_samples, settle, unparsable, worst
+from ner_ray.families.toolkit.transcript import read_samples, settle, unparsable, worst
 from ner_ray.text.sentences import spans
 from ner_ray.types import (
     Completion,
@@ -29,11 +30,14 @@ from ner_ray.types import (
     Exchange,
     Label,
     LabelSet,
+    LeftOut,
+    LeftOutReason,
     Mention,
     Message,
     Prompt,
     Reading,
     StepInput,
+    Targets,
     Transcript,
     Verdict,
 )
@@ -87,14 +91,17 @@ class _Extractor:
         """
         return read_samples(transcript, lambda _, completion: _read_marks(passage.text, completion, self.role))
 
-    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
-        """The text with its entities marked, each where it stands.
+    def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
+        """The text with its entities marked, each where it stands, whatever their labels.
 
-        Left out: what overlaps gold that starts earlier; blanks at an entity's ends; and an entity that marks
-        cannot delimit, since a `#` of the text touches it.
+        Marks cannot overlap, nor delimit an entity that a `#` of the text touches: these are left out.
         """
-        spans = delimitable(passage.text, [(one.start, one.end) for one in flat(gold)])
-        return play(self, passage, lambda _: mark(passage.text, spans))
+        kept, left_out = without_overlaps(gold)
+        spans = {trim(passage.text, entity.start, entity.end): entity for entity in kept}
+        marked = delimitable(passage.text, spans)
+        lost = [entity for span, entity in spans.items() if span not in marked]
+        left_out += [LeftOut(entity, LeftOutReason.NOT_DELIMITABLE) for entity in lost]
+        return Targets(play(self, passage, lambda _: mark(passage.text, marked)), tuple(left_out))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +141,35 @@ class _Classifier:
         verdict = worst([walk.verdict for walk in walks.values()])
         return [Reading(tuple(mentions), verdict, passage.text, tuple(dropped), errors)]
 
-    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
+    def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """Every level's right answer for each distinct surface of the gold.
 
-        Left out: labels outside the set; of a surface with several labels all but the first.
+        A surface is asked about once: of a surface with several labels all but the first are left out.
         """
         paths = {label: path for path, label in leaves(passage.labels).items()}
-        labelled = [entity for entity in gold if entity.label in paths]
-        answers: dict[str, tuple[str, ...]] = {}
-        for entity in labelled:
-            answers.setdefault(entity.text, paths[entity.label])
+        labelled, left_out = in_label_set(gold, paths)
+        first = {entity.text: entity.label for entity in reversed(labelled)}
+        kept = [entity for entity in labelled if entity.label == first[entity.text]]
+        left_out += [
+            LeftOut(entity, LeftOutReason.LABEL_CONFLICT) for entity in labelled if entity.label != first[entity.text]
+        ]
+        answers = {surface: paths[label] for surface, label in first.items()}
+        return verified(
+            lambda some: self._answered(replace(passage, entities=tuple(some)), answers),
+            lambda exchanges: self.read(replace(passage, entities=tuple(kept)), exchanges),
+            passage.text,
+            (kept, left_out),
+        )
+
+    def _answered(self, passage: StepInput, answers: Mapping[str, Sequence[str]]) -> tuple[Exchange, ...]:
+        """The transcript that leads every surface down its path."""
         levels: Counter[str] = Counter()
 
         def answer(prompt: Prompt) -> str:
             levels[prompt.subject] += 1
             return self._show(answers[prompt.subject][levels[prompt.subject] - 1])
 
-        kept = [entity for entity in labelled if paths[entity.label] == answers[entity.text]]
-        return play(self, replace(passage, entities=tuple(kept)), answer)
+        return play(self, passage, answer)
 
     def _question(self, passage: StepInput, surface: str, walk: _Walk) -> Prompt:
         wording = self.options.wording

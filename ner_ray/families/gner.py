@@ -19,8 +19,9 @@ from pydantic import Field
 
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
 from ner_ray.families.toolkit.labels import names, resolve
+from ner_ray.families.toolkit.targets import in_label_set, verified, without_overlaps
 from ner_ray.families.toolkit.template import render, template
-from ner_ray.families.toolkit.transcript import flat, read_samples, settle, unparsable
+from ner_ray.families.toolkit.transcript import read_samples, settle, unparsable
 from ner_ray.text.tokens import BLANK, UNSPACED
 from ner_ray.types import (
     Completion,
@@ -31,6 +32,7 @@ from ner_ray.types import (
     Prompt,
     Reading,
     StepInput,
+    Targets,
     Transcript,
 )
 
@@ -84,16 +86,24 @@ class _Tagger:
             lambda _, completion: _read(passage.text, completion, known, self.options.outside_labels, self.role),
         )
 
-    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
+    def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """Every word with its tag. Where gold ends inside a word, prompt and answer cut the word there.
 
-        Left out: what overlaps gold that starts earlier, labels outside the set.
+        Tags cannot overlap: an entity that overlaps gold that starts earlier is left out.
         """
-        known = names(passage.labels)
-        entities = flat([entity for entity in gold if entity.label in known])
-        tagged = _tag(list(_cut(_words(passage.text, self.options.words), entities)), entities)
+        asked, unasked = in_label_set(gold, names(passage.labels))
+        kept, overlapping = without_overlaps(asked)
+        return verified(
+            lambda some: self._tagged(passage, some),
+            lambda exchanges: self.read(passage, exchanges),
+            passage.text,
+            (kept, unasked + overlapping),
+        )
+
+    def _tagged(self, passage: StepInput, entities: Sequence[Entity]) -> list[Exchange]:
         if not self.ask(passage, ()):
             return []
+        tagged = _tag(list(_cut(_words(passage.text, self.options.words), entities)), entities)
         prompt = self._prompt(passage, [word for word, _ in tagged])
         return [Exchange(prompt, (Completion(" ".join(f"{word}({tag})" for word, tag in tagged)),))]
 

@@ -15,17 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
 from ner_ray.families.toolkit.labels import descriptions, names, resolve
 from ner_ray.families.toolkit.lists import Pair, is_empty, pairs, read_list
+from ner_ray.families.toolkit.targets import listed
 from ner_ray.families.toolkit.template import placeholders, render, template
-from ner_ray.families.toolkit.transcript import play, read_samples, settle, unparsable
+from ner_ray.families.toolkit.transcript import read_samples, settle, unparsable
 from ner_ray.types import (
     Completion,
     Entity,
-    Exchange,
     Mention,
     Message,
     Prompt,
     Reading,
     StepInput,
+    Targets,
     Transcript,
 )
 
@@ -121,19 +122,15 @@ class _Tagger:
         policy = self.options.outside_labels if known else "keep"
         return read_samples(transcript, lambda _, completion: _read(completion, known, policy, self.role))
 
-    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
-        """A pair for every mention, in the order of the text.
+    def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
+        """A pair for every mention, in the order of the text; without a label set, with whatever label it has.
 
-        Left out: labels outside the set, where there is one. A list cannot say which of several occurrences
-        is meant.
+        A list cannot say which of several occurrences is meant.
         """
-        known = names(passage.labels)
-        items = [
-            (entity.text, entity.label)
-            for entity in sorted(gold, key=lambda one: one.start)
-            if not known or entity.label in known
-        ]
-        return play(self, passage, lambda _: self._write(items))
+        labels = names(passage.labels) or {entity.label for entity in gold}
+        return listed(
+            self, passage, gold, labels, lambda _, kept: self._write([(entity.text, entity.label) for entity in kept])
+        )
 
     def _templates(self) -> tuple[str, str]:
         if self.options.template is not None:

@@ -15,9 +15,9 @@ from pydantic import Field
 from ner_ray.families.base import FamilyOptions, Step
 from ner_ray.families.toolkit.labels import descriptions, names
 from ner_ray.families.toolkit.queries import read_queries, write_answer
+from ner_ray.families.toolkit.targets import listed
 from ner_ray.families.toolkit.template import render, template, wrap
-from ner_ray.families.toolkit.transcript import play
-from ner_ray.types import Entity, Exchange, Message, Prompt, Reading, StepInput, Transcript
+from ner_ray.types import Entity, Message, Prompt, Reading, StepInput, Targets, Transcript
 
 
 class Options(FamilyOptions):
@@ -67,12 +67,12 @@ class _Tagger:
         """The listed mentions, in the order of the types."""
         return read_queries(transcript, self.role)
 
-    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
+    def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """A list for every type, an item for every mention, in the order of the text.
 
-        Left out: labels outside the set. A list cannot say which of several occurrences is meant.
+        A list cannot say which of several occurrences is meant.
         """
-        return play(self, passage, lambda prompt: write_answer(prompt, gold))
+        return listed(self, passage, gold, names(passage.labels), write_answer)
 
     def _content(self, passage: StepInput, asked: str) -> str | tuple[Message, ...]:
         dataset = self.options.dataset

@@ -1,6 +1,6 @@
 """From an annotated passage to rows of training data: which labels are asked for, and what the right answers are.
 
-Prompts and answers are those of the model families (`Step.demonstrate`), so whatever a family asks when it annotates is
+Prompts and answers are those of the model families (`Step.targets`), so whatever a family asks when it annotates is
 what it is trained on. What is decided here are the labels that it is asked for, and how its questions become rows:
 
     conversation   all questions about a passage in one row (UniversalNER, Sky-NER, RA-IT)
@@ -10,6 +10,7 @@ what it is trained on. What is decided here are the labels that it is asked for,
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ner_ray.families.base import Step
 from ner_ray.synth.label_sets import LabelSetOptions, regularize
 from ner_ray.synth.negatives import NegativeOptions, TypePool
-from ner_ray.types import Demonstration, Entity, Exchange, Label, LabelSet, Message, StepInput
+from ner_ray.types import Demonstration, Entity, Exchange, Label, LabelSet, LeftOutReason, Message, StepInput
 
 Turns = tuple[Message, ...]
 
@@ -70,6 +71,7 @@ def instances(
     *,
     labels: LabelSet = (),
     demonstrations: Sequence[Demonstration] = (),
+    left_out: Counter[str] | None = None,
 ) -> list[Instance]:
     """The rows of a passage; none where a family has nothing to ask. The same arguments give the same rows.
 
@@ -83,14 +85,20 @@ def instances(
         labels: the label set of a source that has one; without it a passage is asked for its own types and for
             negative ones.
         demonstrations: to be shown with the passage, for families that show some.
+        left_out: where given, counts by reason the entities that the rows do not express.
     """
     rng = random.Random(f"{options.seed}:{passage_id}")  # noqa: S311 - to be repeatable, not secret
     asked = labels_to_ask(entities, pool, options, labels, rng)
     names = {label.name for label in asked}
     gold = [entity for entity in entities if entity.label in names or any(label.children for label in asked)]
+    if left_out is not None:
+        left_out[LeftOutReason.LABEL_NOT_IN_SET] += len(entities) - len(gold)
     gold = _once(gold) if options.surfaces == "once" and options.rows == "conversation" else gold
     passage = StepInput(text, asked, tuple(demonstrations))
-    exchanges = step.demonstrate(passage, gold)
+    targets = step.targets(passage, gold)
+    if left_out is not None:
+        left_out.update(entity.reason for entity in targets.left_out)
+    exchanges = targets.exchanges
     if options.rows == "conversation":
         rows = [conversation(exchanges)] if exchanges else []
     else:

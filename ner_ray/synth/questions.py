@@ -6,6 +6,7 @@ that others have written can be changed too.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -52,15 +53,23 @@ def read(message: str, answer: str) -> Question:
     return Question(stem + found, names, answer)
 
 
-def ask(text: str, entities: Sequence[Entity], labels: LabelSet, options: cascade.Options) -> list[list[Question]]:
+def ask(
+    text: str,
+    entities: Sequence[Entity],
+    labels: LabelSet,
+    options: cascade.Options,
+    left_out: Counter[str] | None = None,
+) -> list[list[Question]]:
     """For each distinct surface the questions of all levels, in order, with their right answers.
 
-    Left out is what the family cannot say: labels outside the set, and of a surface with several labels all but the
-    first.
+    `left_out`, where given, counts by reason the entities that no question is about.
     """
     _, classifier = cascade.steps(options)
     levels: dict[str, list[Question]] = {}
-    for exchange in classifier.demonstrate(StepInput(text, labels), entities):
+    targets = classifier.targets(StepInput(text, labels), entities)
+    if left_out is not None:
+        left_out.update(entity.reason for entity in targets.left_out)
+    for exchange in targets.exchanges:
         levels.setdefault(exchange.prompt.subject, []).append(_of(exchange))
     return list(levels.values())
 

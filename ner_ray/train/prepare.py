@@ -23,12 +23,15 @@ class Prepared:
         rows: annotated rows read.
         too_long: rows left out for their length.
         examples: examples written, by role.
+        left_out: gold entities that the family's answers cannot express, by reason; an entity counts once for each
+            step and copy.
     """
 
     output: str
     rows: int
     too_long: int
     examples: dict[str, int]
+    left_out: dict[str, int]
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -47,6 +50,7 @@ def prepare(config: PrepareConfig) -> Prepared:
     paths = [config.input] if isinstance(config.input, str) else config.input
     rng = random.Random(config.seed)  # noqa: S311 - label order, not secrets
     counts: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
     target = Path(config.output)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(target.name + ".part")
@@ -58,12 +62,14 @@ def prepare(config: PrepareConfig) -> Prepared:
                 continue
             for passage, entities in _variants(gold, config, rng):
                 for step in steps:
-                    for exchange in step.demonstrate(passage, entities):
+                    targets = step.targets(passage, entities)
+                    left_out.update(entity.reason for entity in targets.left_out)
+                    for exchange in targets.exchanges:
                         counts[f"role.{step.role}"] += 1
                         file.write(to_line(exchange, role=step.role) + "\n")
     unfinished.replace(target)
     examples = {step.role: counts[f"role.{step.role}"] for step in steps}
-    return Prepared(str(target), counts["rows"], counts["too_long"], examples)
+    return Prepared(str(target), counts["rows"], counts["too_long"], examples, dict(sorted(left_out.items())))
 
 
 def _variants(gold: Gold, config: PrepareConfig, rng: random.Random) -> Iterator[Gold]:

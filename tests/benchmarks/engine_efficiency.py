@@ -36,7 +36,7 @@ from ner_ray.pipeline.preflight import check_input
 from ner_ray.pipeline.progress import start_scoreboard
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import list_shards
-from ner_ray.types import Entity, Exchange, Label, Prompt, Reading, StepInput, Transcript
+from ner_ray.types import Entity, Label, Prompt, Reading, StepInput, Targets, Transcript
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tiny_models import save_tiny_model  # the folder above is no package when this is run as a script
@@ -57,8 +57,8 @@ class UnevenStep:
     def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         return [Reading(mentions=()) for exchange in transcript for _ in exchange.completions]
 
-    def demonstrate(self, passage: StepInput, gold: Sequence[Entity]) -> list[Exchange]:
-        return []
+    def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
+        return Targets(())
 
 
 def answer_tokens(text: str) -> int:

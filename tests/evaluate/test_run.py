@@ -147,7 +147,7 @@ def answers_of(family, row, change=lambda text: text):
     passage = StepInput(row["text"], tuple(Label(name) for name in row["labels"]))
     answers = []
     for step in module.steps(module.Options()):
-        exchanges = step.demonstrate(passage, gold)
+        exchanges = step.targets(passage, gold).exchanges
         answers += [change(completion.text) for exchange in exchanges for completion in exchange.completions]
         passage = StepInput(passage.text, passage.labels, entities=tuple(gold))
     return answers

@@ -16,6 +16,7 @@ TREE = (
     Label("being", children=(Label("person"), Label("animal", children=(Label("dog"), Label("other"))))),
     Label("place", children=(Label("city"), Label("other"))),
 )
+_WORDS = ["Ann", "Lee", "saw", "Rome", "Zoë", "東京", "서울", "well-known", "1984", "O'Neil", "AT&T", "İzmir", "Łódź"]
 DEMONSTRATIONS = (
     Demonstration("Ida's dog sleeps in Ghent.", (Mention("Ida's dog", "animal"), Mention("Ghent", "place"))),
     Demonstration("Nobody came.", ()),
@@ -82,13 +83,25 @@ texts = st.lists(
 
 
 @st.composite
-def annotated(draw: st.DrawFn, labels: Sequence[str] = ("person", "place", "work of art")) -> tuple[str, list[Entity]]:
-    """A text and flat gold in it, in order, none empty, blank at an end, or a part of another."""
+def annotated(
+    draw: st.DrawFn, labels: Sequence[str] = ("person", "place", "work of art"), *, nested: bool = False
+) -> tuple[str, list[Entity]]:
+    """A text and gold in it; flat and in order with no blank ends, or `nested`: of any shape but empty or twice."""
     text = draw(texts)
-    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=8)))
-    gold = []
-    for start, end in zip(cuts[::2], cuts[1::2], strict=False):
+    cuts = draw(st.lists(st.integers(0, len(text)), max_size=8))
+    cuts = cuts if nested else sorted(cuts)
+    gold = {}
+    for start, end in map(sorted, zip(cuts[::2], cuts[1::2], strict=False)):
         surface = text[start:end]
-        if surface and surface == surface.strip():
-            gold.append(Entity(start, end, surface, draw(st.sampled_from(list(labels)))))
+        if surface and (nested or surface == surface.strip()):
+            gold[start, end] = Entity(start, end, surface, draw(st.sampled_from(list(labels))))
+    return text, list(gold.values())
+
+
+@st.composite
+def plain(draw: st.DrawFn, labels: Sequence[str]) -> tuple[str, list[Entity]]:
+    """A text of distinct words, and some of them as gold, in order."""
+    words = draw(st.lists(st.sampled_from(_WORDS), max_size=8, unique=True))
+    text = " ".join(words)
+    gold = entities(text, *((word, draw(st.sampled_from(list(labels)))) for word in words if draw(st.booleans())))
     return text, gold

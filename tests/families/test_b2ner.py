@@ -185,7 +185,7 @@ def test_the_score_is_the_probability_of_label_and_entity() -> None:
 def test_the_ideal_answer_follows_the_text_and_leaves_out_what_it_cannot_say() -> None:
     passage = StepInput("Ann met Ann in Ghent", LABELS)
     gold = entities(passage.text, ("Ann", "person"), ("Ann", "person"), ("in", "unknown"), ("Ghent", "place"))
-    (exchange,) = tagger("b2ner").demonstrate(passage, reversed(gold))
+    (exchange,) = tagger("b2ner").targets(passage, reversed(gold)).exchanges
 
     assert exchange.completions[0].text == " person: Ann; person: Ann; place: Ghent"
-    assert tagger("b2ner").demonstrate(passage, [])[0].completions[0].text == " None"
+    assert tagger("b2ner").targets(passage, []).exchanges[0].completions[0].text == " None"

@@ -340,7 +340,7 @@ def test_a_surface_that_no_engine_answered_for_is_dropped_with_a_problem() -> No
 
 def test_of_a_surface_with_two_labels_the_ideal_answer_says_the_first() -> None:
     gold = entities(TEXT, ("Ann", "person"), ("Ann", "place"))
-    transcript = classifier().demonstrate(StepInput(TEXT, LABELS), gold)
+    transcript = classifier().targets(StepInput(TEXT, LABELS), gold).exchanges
 
     assert [(one.prompt.subject, one.completions[0].text) for one in transcript] == [("Ann", "person")]
 
@@ -349,7 +349,7 @@ def test_an_entity_that_marks_cannot_delimit_is_left_out_of_the_ideal_answer() -
     text = "C# and #tag in Bo "
     gold = entities(text, ("C", "x"), ("tag", "x"), ("Bo ", "x"))
 
-    assert extractor().demonstrate(StepInput(text, ()), gold)[0].completions[0].text == "C# and #tag in ##Bo## "
+    assert extractor().targets(StepInput(text, ()), gold).exchanges[0].completions[0].text == "C# and #tag in ##Bo## "
 
 
 def test_a_question_may_hold_the_entitys_own_sentence_alone() -> None:

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ner_ray import plugins
-from ner_ray.families.base import FamilyOptions
-from ner_ray.families.toolkit.marks import delimitable
-from ner_ray.types import Completion, Entity, Exchange, Label, Reading, StepInput, Verdict
-from tests.families.data import DEMONSTRATIONS, LABELS, TREE, annotated, answers, family_steps, shown, texts
+from ner_ray.align import align
+from ner_ray.config import AlignConfig
+from ner_ray.families.base import FamilyOptions, Step
+from ner_ray.families.toolkit.labels import leaves
+from ner_ray.types import (
+    Completion,
+    Entity,
+    Exchange,
+    LabelSet,
+    LeftOutReason,
+    Reading,
+    StepInput,
+    Targets,
+    Verdict,
+)
+from tests.families.data import DEMONSTRATIONS, LABELS, TREE, annotated, answers, family_steps, plain, shown, texts
 
 FAMILIES = plugins.names("families")
 POLICIES = ["drop", "keep", "nearest"]
 
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
+every_label_set = pytest.mark.parametrize("labels", [LABELS, TREE], ids=["flat", "tree"])
 
 
 def _passage(text: str, role: str) -> StepInput:
@@ -48,7 +63,7 @@ def test_a_step_has_a_role_and_asks_nothing_about_a_blank_text(family: str) -> N
     for step in family_steps(family):
         assert step.role in {"tagger", "extractor", "classifier"}
         assert step.ask(_passage(" \n", step.role), ()) == []
-        assert step.demonstrate(_passage(" \n", step.role), []) == []
+        assert step.targets(_passage(" \n", step.role), []) == Targets(())
 
 
 @every_family
@@ -135,62 +150,122 @@ def test_every_sample_is_read(family: str) -> None:
 
 
 @every_family
-@pytest.mark.parametrize("labels", [LABELS, TREE], ids=["flat", "tree"])
+@every_label_set
 @given(data=st.data())
-def test_gold_comes_back_from_its_ideal_answer(family: str, labels: tuple[Label, ...], data: st.DataObject) -> None:
-    names = ["person", "place", "work of art"] if labels is LABELS else ["person", "dog", "city", "place->other"]
-    text, gold = data.draw(annotated(names))
+def test_targets_give_back_the_gold_that_is_not_left_out_and_nothing_else(
+    family: str, labels: LabelSet, data: st.DataObject
+) -> None:
+    text, gold = data.draw(annotated([*leaves(labels).values(), "nobody asks for this"], nested=True))
     for step in family_steps(family):
-        passage = StepInput(text, labels, DEMONSTRATIONS)
-        if step.role == "classifier":
-            passage = StepInput(text, labels, entities=tuple(gold))
-        expressible = _expressible(family, step.role, text, gold)
+        passage = _gold_passage(step, text, labels, gold)
+        targets = step.targets(passage, gold)
+        kept = _kept(gold, targets)
 
-        (reading,) = step.read(passage, step.demonstrate(passage, gold))
+        (reading,) = step.read(replace(passage, entities=_only(step, kept)), targets.exchanges)
 
         assert reading.verdict in {Verdict.OK, Verdict.RECOVERED}
-        assert _found(reading) == expressible
+        assert not reading.dropped
+        assert _found(text, reading) == Counter(_said(step, reading, entity) for entity in kept)
 
 
 @every_family
-def test_the_ideal_transcript_answers_what_is_asked(family: str) -> None:
-    """Follow-up questions included: after it, there is nothing more to ask."""
+@every_label_set
+@given(data=st.data())
+def test_plain_gold_is_never_left_out_and_comes_back_where_it_stands(
+    family: str, labels: LabelSet, data: st.DataObject
+) -> None:
+    """Whole words, none of them twice, with labels of the set: what every format can say."""
+    text, gold = data.draw(plain(list(leaves(labels).values())))
+    for step in family_steps(family):
+        passage = _gold_passage(step, text, labels, gold)
+        targets = step.targets(passage, gold)
+        (reading,) = step.read(passage, targets.exchanges)
+        alignment = align(text, reading, AlignConfig())
+
+        assert targets.left_out == ()
+        assert alignment.unaligned == ()
+        assert _places(step, alignment.entities) == _places(step, gold)
+
+
+@every_family
+@every_label_set
+@given(data=st.data())
+def test_what_is_left_out_is_left_out_for_the_reason_given(family: str, labels: LabelSet, data: st.DataObject) -> None:
+    names = [*leaves(labels).values()]
+    text, gold = data.draw(annotated([*names, "nobody asks for this"], nested=True))
+    for step in family_steps(family):
+        passage = _gold_passage(step, text, labels, gold)
+        targets = step.targets(passage, gold)
+        kept = _kept(gold, targets)
+
+        for entity, reason in ((left_out.entity, left_out.reason) for left_out in targets.left_out):
+            if reason == LeftOutReason.OVERLAPS:
+                assert any(entity.start < other.end and other.start < entity.end for other in gold if other != entity)
+            elif reason == LeftOutReason.LABEL_CONFLICT:
+                assert any(entity.text == other.text and entity.label != other.label for other in gold)
+            elif reason == LeftOutReason.LABEL_NOT_IN_SET:
+                assert entity.label not in names
+            elif reason == LeftOutReason.BLANK:
+                assert not entity.text.strip()
+            else:
+                beside = [other for other in gold if other == entity or other in kept]
+                again = step.targets(_gold_passage(step, text, labels, beside), beside)
+                assert entity in [left_out.entity for left_out in again.left_out]
+                assert re.fullmatch("[a-z_]+", reason)
+
+
+@every_family
+def test_the_targets_answer_what_is_asked(family: str) -> None:
+    """Follow-up questions included: after them, there is nothing more to ask."""
     text = "Ann saw Rex."
     gold = [Entity(0, 3, "Ann", "person"), Entity(8, 11, "Rex", "dog")]
     for step in family_steps(family):
-        passage = StepInput(text, TREE, entities=tuple(gold) if step.role == "classifier" else ())
-        transcript = step.demonstrate(passage, gold)
+        passage = _gold_passage(step, text, TREE, gold)
+        transcript = step.targets(passage, gold).exchanges
 
         assert transcript[0].prompt in step.ask(passage, ())
         assert step.ask(passage, transcript) == []
 
 
-def _found(reading: Reading) -> Counter[tuple[object, ...]]:
-    """Mentions with their place in the copy, white space aside."""
-    copy = reading.copy or ""
+def _gold_passage(step: Step, text: str, labels: LabelSet, gold: Sequence[Entity]) -> StepInput:
+    return StepInput(text, labels, DEMONSTRATIONS, entities=_only(step, gold))
+
+
+def _only(step: Step, gold: Sequence[Entity]) -> tuple[Entity, ...]:
+    """What the steps before have found: a classifier's are the gold, without labels."""
+    return tuple(replace(entity, label="") for entity in gold) if step.role == "classifier" else ()
+
+
+def _kept(gold: Sequence[Entity], targets: Targets) -> list[Entity]:
+    """The gold that the targets claim to say; together with what is left out it must be all of the gold."""
+    rest = Counter(gold)
+    rest.subtract(left_out.entity for left_out in targets.left_out)
+    assert min(rest.values(), default=0) >= 0
+    return list(rest.elements())
+
+
+def _said(step: Step, reading: Reading, entity: Entity) -> tuple[object, ...]:
+    """What a reading should hold of an entity: label and text, and where it says places, the place."""
+    start = entity.start + len(entity.text) - len(entity.text.lstrip())
+    surface = entity.text.strip()
+    place = () if reading.copy is None else (start, start + len(surface))
+    return (*place, "".join(surface.split()), "" if step.role == "extractor" else entity.label)
+
+
+def _found(text: str, reading: Reading) -> Counter[tuple[object, ...]]:
+    """What a reading holds, with places in the text, onto which the aligner puts a copy."""
+    if reading.copy is None:
+        return Counter(("".join(mention.text.split()), mention.label) for mention in reading.mentions)
+    alignment = align(text, reading, AlignConfig())
+    assert alignment.unaligned == ()
     return Counter(
-        ("".join(mention.text.split()), mention.label)
-        if mention.start is None
-        else (len("".join(copy[: mention.start].split())), "".join(mention.text.split()), mention.label)
-        for mention in (*reading.mentions, *reading.dropped)
+        (entity.start, entity.end, "".join(entity.text.split()), entity.label) for entity in alignment.entities
     )
 
 
-def _expressible(family: str, role: str, text: str, gold: list[Entity]) -> Counter[tuple[object, ...]]:
-    """What of the gold a family can say, as its docstrings have it."""
-    if family == "b2ner":
-        assume(not any(sign in entity.text for entity in gold for sign in ";；:：\n"))
-    if role == "extractor":
-        kept = delimitable(text, [(one.start, one.end) for one in gold])
-        gold = [replace(one, label="") for one in gold if (one.start, one.end) in kept]
-    if role == "classifier":
-        first = {one.text: one.label for one in reversed(gold)}
-        gold = [replace(one, label=first[one.text]) for one in gold]
-    place = family in {"gner", "cascade"}
-    return Counter(
-        (*([len("".join(text[: one.start].split()))] if place else []), "".join(one.text.split()), one.label)
-        for one in gold
-    )
+def _places(step: Step, entities: Iterable[Entity]) -> list[tuple[int, int, str]]:
+    labelled = step.role != "extractor"
+    return [(entity.start, entity.end, entity.label if labelled else "") for entity in entities]
 
 
 def _scored(text: str, reason: str) -> Completion:

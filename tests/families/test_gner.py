@@ -174,7 +174,7 @@ def test_the_score_is_the_probability_of_the_mentions_words_and_tags() -> None:
 
 def test_gold_that_ends_inside_a_word_cuts_the_word() -> None:
     passage = StepInput("The Ghent-based team", LABELS)
-    (exchange,) = tagger("gner").demonstrate(passage, entities(passage.text, ("Ghent", "place")))
+    (exchange,) = tagger("gner").targets(passage, entities(passage.text, ("Ghent", "place"))).exchanges
 
     assert exchange.completions[0].text == "The(O) Ghent(B-place) -based(O) team(O)"
     assert shown(exchange.prompt).endswith("Sentence: The Ghent -based team [/INST]")
@@ -186,17 +186,17 @@ def test_gold_is_placed_where_it_stands() -> None:
     gold = entities(text, ("Paris", "place"), ("北京", "place"), ("H(O)", "person"), ("Lee", "person"))
     step = tagger("gner")
 
-    (reading,) = step.read(passage, step.demonstrate(passage, gold))
+    (reading,) = step.read(passage, step.targets(passage, gold).exchanges)
     found = align(text, reading, AlignConfig()).entities
 
     assert [(one.start, one.end, one.label) for one in found] == [(one.start, one.end, one.label) for one in gold]
 
 
-def test_of_overlapping_gold_the_outermost_is_demonstrated() -> None:
+def test_of_overlapping_gold_the_outermost_is_the_target() -> None:
     passage = StepInput("University of Ghent", LABELS)
     gold = [*entities(passage.text, ("Ghent", "place")), *entities(passage.text, ("University of Ghent", "person"))]
     step = tagger("gner")
 
-    (reading,) = step.read(passage, step.demonstrate(passage, gold))
+    (reading,) = step.read(passage, step.targets(passage, gold).exchanges)
 
     assert named(reading) == [("University of Ghent", "person")]

@@ -191,11 +191,13 @@ def test_the_ideal_answer_has_the_form_that_was_asked_for(returns: str, expected
     gold = entities(passage.text, ('"Al"', "person"), ("in", "preposition"), ("Ghent", "place"))
     step = tagger("instruct", prompt="annotation", returns=returns)
 
-    assert step.demonstrate(passage, gold)[0].completions[0].text == expected
+    assert step.targets(passage, gold).exchanges[0].completions[0].text == expected
 
 
-def test_every_label_is_demonstrated_where_there_is_no_set() -> None:
+def test_every_label_is_a_target_where_there_is_no_set() -> None:
     passage = StepInput("Ann", ())
-    (exchange,) = tagger("instruct", prompt="annotation").demonstrate(passage, entities("Ann", ("Ann", "heroine")))
+    (exchange,) = (
+        tagger("instruct", prompt="annotation").targets(passage, entities("Ann", ("Ann", "heroine"))).exchanges
+    )
 
     assert exchange.completions[0].text == '[{"Ann": "heroine"}]'

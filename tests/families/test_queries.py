@@ -188,6 +188,6 @@ def test_the_ideal_answers_list_every_mention_in_the_order_of_the_text(name: str
     passage = StepInput('Ann met "Al" \\ and Ann', LABELS[:2])
     gold = entities(passage.text, ("Ann", "person"), ('"Al" \\', "person"), ("and", "verb"), ("Ann", "person"))
 
-    said = [one.completions[0].text for one in tagger(name).demonstrate(passage, reversed(gold))]
+    said = [one.completions[0].text for one in tagger(name).targets(passage, reversed(gold)).exchanges]
 
     assert said == ['["Ann", "\\"Al\\" \\\\", "Ann"]', "[]"]

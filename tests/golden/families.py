@@ -79,7 +79,7 @@ def _gner_instances(case: Case) -> list[dict[str, Any]]:
         words, tags = [word for word, _ in rows], [tag for _, tag in rows]
         shuffled.shuffle(labels)
         passage = StepInput(" ".join(words), _labels(labels))
-        (exchange,) = step.demonstrate(passage, list(_tagged(words, tags)))
+        (exchange,) = step.targets(passage, list(_tagged(words, tags))).exchanges
         instances.append(
             {
                 "id": str(number),

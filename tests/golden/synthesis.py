@@ -113,7 +113,7 @@ def own_extractor_target(case: Case) -> str:
     mentions = [Mention(entity) for entity in dict.fromkeys(case["input"]["entities"])]
     placed = align_mentions(sentence, mentions, AlignConfig(occurrences="all")).entities
     extractor, _ = cascade.steps(cascade.Options(system=""))
-    (exchange,) = extractor.demonstrate(StepInput(sentence, ()), placed)
+    (exchange,) = extractor.targets(StepInput(sentence, ()), placed).exchanges
     return exchange.completions[0].text
 
 
@@ -190,7 +190,7 @@ def _b2ner_instances(case: Case) -> Any:
 
 def _b2ner_row(number: str, sentence: str, gold: Sequence[Entity], offered: Sequence[str]) -> dict[str, str]:
     (step,) = b2ner.steps(b2ner.Options(max_labels=max(1, len(offered))))
-    (exchange,) = step.demonstrate(StepInput(sentence, tuple(map(Label, offered))), gold)
+    (exchange,) = step.targets(StepInput(sentence, tuple(map(Label, offered))), gold).exchanges
     answer = exchange.completions[0].text
     row = {"id": number, "sentence": sentence, "label": answer, "ground_truth": answer}
     return {**row, "instruction": str(exchange.prompt.content)}

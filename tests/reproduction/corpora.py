@@ -94,7 +94,7 @@ def round_trip(document: Document, family: str) -> set[tuple[int, int, str]]:
     """The spans that come back from a family's ideal answer."""
     passage = StepInput(document.text, tuple(Label(name) for name in document.labels))
     for step in _steps(family):
-        ideal = step.demonstrate(passage, document.gold)
+        ideal = step.targets(passage, document.gold).exchanges
         found = read_step(step, passage, ideal, CONFIG, VOTE)
         passage = replace(passage, entities=found.entities)
     return {(one.start, one.end, one.label) for one in passage.entities}

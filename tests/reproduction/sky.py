@@ -155,7 +155,7 @@ def _conversations(folder: Path, kept: Sequence[Sequence[Mention]]) -> Iterator[
         sensible += len(set(asked) - own) <= len(own) and len(asked) == len(set(asked))
         turns += len(theirs)
         gold = {(one.text, one.label): one for one in reversed(teacher.ground(row["text"], mentions).entities)}
-        exchanges = step.demonstrate(StepInput(row["text"], tuple(map(Label, asked))), list(gold.values()))
+        exchanges = step.targets(StepInput(row["text"], tuple(map(Label, asked))), list(gold.values())).exchanges
         ours = [turn.content for turn in conversation(exchanges)] if exchanges else theirs[:2]
         same += sum(_answer(one) == _answer(other) for one, other in zip(ours, theirs, strict=True))
     note = "answers are compared as sets: within them, as among the questions, the released order is random"

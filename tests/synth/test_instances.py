@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -124,6 +125,15 @@ def test_instruct_learns_the_teacher_s_own_list():
     assert json.loads(row.turns[-1].content) == [{"Nora Lind": "person"}, {"Bergen": "city"}]
 
 
+def test_what_the_rows_do_not_express_is_counted():
+    gold = [*ENTITIES, Entity(0, 4, "Nora", "person"), Entity(57, 61, "Lind", "surname")]
+    left_out: Counter[str] = Counter()
+    labels = parse(["person", "city"])
+    instances("p1", TEXT, gold, _step("gner"), POOL, InstanceOptions(), labels=labels, left_out=left_out)
+
+    assert left_out == {"label_not_in_set": 1, "overlaps": 1}
+
+
 def test_draws_depend_on_seed_and_passage_alone():
     def row(passage: str, seed: int) -> tuple[str, ...]:
         options = InstanceOptions(negatives=FORCED, seed=seed)
@@ -140,12 +150,14 @@ def test_a_passage_without_entities_is_no_conversation():
 
 def test_questions_with_beginnings_of_their_own_are_no_conversation():
     tree = parse(["person", "city"])
-    exchanges = cascade.steps(cascade.Options(system=""))[1].demonstrate
-    asked = exchanges(replace(_passage(), labels=tree), ENTITIES)
+    classifier = cascade.steps(cascade.Options(system=""))[1]
+    asked = classifier.targets(replace(_passage(), labels=tree), ENTITIES).exchanges
 
     assert conversation(asked)[0].role == "user"
     with pytest.raises(ValueError, match="no conversation"):
-        conversation([*universal_ner.steps(CHAT["universal_ner"])[0].demonstrate(_passage(tree), ENTITIES), *asked])
+        conversation(
+            [*universal_ner.steps(CHAT["universal_ner"])[0].targets(_passage(tree), ENTITIES).exchanges, *asked]
+        )
 
 
 def _passage(labels=()):

@@ -49,6 +49,16 @@ def test_cascade_gives_a_marked_sentence_a_row_and_a_question_an_entity(gold):
     assert [answer for role, answer in answers if role == "classifier"] == ["person", "person", "location"]
 
 
+def test_gold_that_the_answers_cannot_express_is_counted(tmp_path):
+    overlapping = [{"start": 0, "end": 3, "label": "PER"}, {"start": 0, "end": 9, "label": "ORG"}]
+    row = {"text": "Ada Works .", "labels": ["PER", "LOC", "ORG"], "entities": overlapping}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "gold.parquet")
+    made, lines = _prepare(tmp_path / "gold.parquet", "gner")
+
+    assert [line["answer"] for line in lines] == ["Ada(B-organization) Works(I-organization) .(O)"]
+    assert made.left_out == {"overlaps": 1}
+
+
 def test_one_role_alone_can_be_asked_for(gold):
     made, lines = _prepare(gold, "cascade", roles=["classifier"])
 

@@ -1,9 +1,12 @@
-"""What a model family is built from; public, for families of other packages too.
+"""What model families are built from.
 
-labels      from a label set to the names that a prompt offers, and from a name in an answer back to a label
-template    prompt templates as data, rendered in one pass
-lists       a tolerant reader of JSON, Python and Markdown lists
-marks       entities marked in a copy of the text
-queries     one question per label, answered with a list of strings
-transcript  what every step does: join samples, settle verdicts, play the ideal conversation
+    labels      from a label set to the names that a prompt offers, and from a name in an answer back to a label
+    template    prompt templates as data, rendered in one pass
+    lists       a tolerant reader of JSON, Python and Markdown lists
+    marks       entities marked in a copy of the text
+    queries     one question per label, answered with a list of strings
+    transcript  what every step does with answers: join those of several prompts, settle the verdict
+    targets     what a perfect model would answer, and the gold that an answer cannot express
+
+Public, so that families of other packages can use it too.
 """

@@ -38,7 +38,7 @@ def delimitable(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, 
 
     Most do. Where a `#` of the text touches a span, marks cannot always say on which side of them it stands.
     """
-    kept = [(start, end) for start, end in (_trim(text, *span) for span in spans) if start < end]
+    kept = [(start, end) for start, end in (trim(text, *span) for span in spans) if start < end]
     while kept:
         found = {(span.start, span.end) for span in unmark(mark(text, kept), text)[1]}
         if found.issuperset(kept):
@@ -168,13 +168,13 @@ def _looks_opening(copy: str, event: _Event) -> bool:
 def _outermost(spans: Sequence[Marked], copy: str) -> list[Marked]:
     kept: list[Marked] = []
     for span in sorted(spans, key=lambda one: (one.start, -one.end)):
-        start, end = _trim(copy, span.start, span.end)
+        start, end = trim(copy, span.start, span.end)
         if start < end and (not kept or start >= kept[-1].end):
             kept.append(Marked(start, end, span.answer_start, span.answer_end))
     return kept
 
 
-def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+def trim(text: str, start: int, end: int) -> tuple[int, int]:
     """The span without white space at its ends."""
     inside = text[start:end]
     first = end - len(inside.lstrip())

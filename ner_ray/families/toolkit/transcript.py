@@ -1,11 +1,10 @@
-"""What every step does with transcripts: join the answers of several prompts, write the ideal one."""
+"""What every step does with a transcript: join the answers of several prompts, settle the verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ner_ray.families.base import Step
-from ner_ray.types import Completion, Entity, ErrorRecord, Exchange, Prompt, Reading, StepInput, Transcript, Verdict
+from ner_ray.types import Completion, ErrorRecord, Prompt, Reading, Transcript, Verdict
 
 _SEVERITY = (Verdict.OK, Verdict.RECOVERED, Verdict.TRUNCATED, Verdict.UNPARSABLE)
 
@@ -46,23 +45,6 @@ def settle(completion: Completion, *, cut: bool = False, recovered: bool = False
     if cut or completion.finish_reason == "length":
         return Verdict.TRUNCATED
     return Verdict.RECOVERED if recovered else Verdict.OK
-
-
-def play(step: Step, passage: StepInput, answer: Callable[[Prompt], str]) -> list[Exchange]:
-    """The transcript of a step whose every prompt is answered by `answer`."""
-    transcript: list[Exchange] = []
-    while prompts := step.ask(passage, transcript):
-        transcript.extend(Exchange(prompt, (Completion(answer(prompt)),)) for prompt in prompts)
-    return transcript
-
-
-def flat(gold: Sequence[Entity]) -> list[Entity]:
-    """Gold without overlaps: of overlapping entities the one that starts first, of these the longest."""
-    kept: list[Entity] = []
-    for entity in sorted(gold, key=lambda one: (one.start, -one.end)):
-        if not kept or entity.start >= kept[-1].end:
-            kept.append(entity)
-    return kept
 
 
 def _join(readings: Sequence[Reading]) -> Reading:

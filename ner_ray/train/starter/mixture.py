@@ -25,7 +25,7 @@ from ner_ray.train.examples import to_line
 from ner_ray.train.judge import annotated, steps_of
 from ner_ray.train.prepare import Prepared
 from ner_ray.train.starter.sentences import Sentence, load_grammar, sentences
-from ner_ray.types import Entity, Label, StepInput
+from ner_ray.types import Entity, Exchange, Label, StepInput
 
 VAGUE = "vague"
 """The label of mentions of which a corpus says only that they are none of its other types."""
@@ -104,7 +104,7 @@ def prepare_mixture(config: MixtureConfig) -> Prepared:
                 file.write(line + "\n")
     unfinished.replace(target)
     rows = sum(map(len, mixture.pools.values()))
-    return Prepared(str(target), rows, mixture.left_out, dict(sorted(counts.items())))
+    return Prepared(str(target), rows, mixture.left_out, dict(sorted(counts.items())), dict(mixture.unsaid))
 
 
 class _Mixture:
@@ -114,6 +114,7 @@ class _Mixture:
         self.config = config
         self.rng = random.Random(config.seed)  # noqa: S311 - data, not secrets
         self.left_out = 0
+        self.unsaid: Counter[str] = Counter()
         self.pools = {name: list(self._read(name, source)) for name, source in config.sources.items()}
         self.weights = {name: source.weight for name, source in config.sources.items()}
         if config.grammar_weight:
@@ -131,17 +132,22 @@ class _Mixture:
         if chance < self.config.copying_share:
             practice = self._scrambled() if self.rng.random() < 0.5 else self._refrain()
             passage = StepInput(practice.text, ())
-            yield from (("copying", to_line(one)) for one in extractor.demonstrate(passage, practice.entities))
+            yield from (("copying", to_line(one)) for one in self._targets(extractor, passage, practice.entities))
         elif chance < self.config.copying_share + self.config.classifier_share:
             sentence = self._sentence()
             if sentence.entities:
                 passage, entity = self._question(sentence)
-                for exchange in classifier.demonstrate(passage, (entity,)):
+                for exchange in self._targets(classifier, passage, (entity,)):
                     yield "classifier", to_line(exchange, weight=self.config.classifier_weight)
         else:
             sentence = self._joined()
             passage = StepInput(sentence.text, ())
-            yield from (("extractor", to_line(one)) for one in extractor.demonstrate(passage, sentence.entities))
+            yield from (("extractor", to_line(one)) for one in self._targets(extractor, passage, sentence.entities))
+
+    def _targets(self, step: Step, passage: StepInput, entities: Sequence[Entity]) -> tuple[Exchange, ...]:
+        targets = step.targets(passage, entities)
+        self.unsaid.update(left_out.reason for left_out in targets.left_out)
+        return targets.exchanges
 
     def _read(self, name: str, source: SourceConfig) -> Iterator[Sentence]:
         paths = [str(Path(self.config.folder) / file) for file in source.files]
