@@ -15,7 +15,7 @@ from rich.table import Table
 
 from ner_ray import plugins, schema
 from ner_ray.errors import RunError
-from ner_ray.export.base import Exported
+from ner_ray.export.base import ExportContext, Exported, label_names
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.tally import Tally
 from ner_ray.types import Annotation, Document
@@ -189,13 +189,14 @@ def export_run(run: str, format_name: str, out: str) -> Exported:
     """
     exporter = plugins.load("export", format_name)
     directory = RunDirectory(run)
-    words = _page_words(run, _figures(directory.tally())) if format_name == "html" else {}
-    written: Exported = exporter.write(_documents(run, directory.record()), out, **words)
+    record = directory.record()
+    context = ExportContext(
+        title=run.rstrip("/").rsplit("/", 1)[-1],
+        labels=label_names(record.get("settings", {})),
+        summary=_figures(directory.tally()),
+    )
+    written: Exported = exporter.write(_documents(run, record), out, context)
     return written
-
-
-def _page_words(run: str, figures: Mapping[str, str]) -> dict[str, Any]:
-    return {"title": run.rstrip("/").rsplit("/", 1)[-1], "summary": figures}
 
 
 def _figures(tally: Tally) -> dict[str, str]:

@@ -10,12 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ner_ray.export._tags import flat, tagged
-from ner_ray.export.base import Exported
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
 from ner_ray.text import sentences
 from ner_ray.types import Annotation, Document, Entity
 
 
-def write(documents: Iterable[tuple[Document, Annotation]], path: str | Path) -> Exported:
+def write(
+    documents: Iterable[tuple[Document, Annotation]],
+    path: str | Path,
+    context: ExportContext = NO_CONTEXT,  # noqa: ARG001 - the format has no place for it
+) -> Exported:
     """Writes the documents; counts as left out what overlaps, or consists of white space alone."""
     count = entities = left_out = 0
     Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ner_ray.export.base import Exported
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 
 MOST_DOCUMENTS = 1_000
@@ -46,9 +46,8 @@ class _Legend:
 def write(
     documents: Iterable[tuple[Document, Annotation]],
     path: str | Path,
+    context: ExportContext = NO_CONTEXT,
     *,
-    title: str = "Annotated documents",
-    summary: Mapping[str, str] | None = None,
     limit: int = MOST_DOCUMENTS,
 ) -> Exported:
     """Writes the first `limit` documents as one HTML file; what lies beyond `MOST_CHARACTERS` is left out.
@@ -56,8 +55,7 @@ def write(
     Args:
         documents: each with its annotation; not read further than the page goes.
         path: a local file; its folder is made.
-        title: the page's heading.
-        summary: figures that stand under the heading, in their order.
+        context: its title is the page's heading, its summary stands below.
         limit: the page says that there are more, where there are.
     """
     rest = iter(documents)
@@ -66,8 +64,8 @@ def write(
         _environment()
         .get_template("page.html")
         .render(
-            title=title,
-            summary=summary or {},
+            title=context.title,
+            summary=context.summary,
             more=next(rest, None) is not None,
             **_page(shown),
         )

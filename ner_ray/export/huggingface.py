@@ -1,9 +1,9 @@
 """Hugging Face: a Parquet file that `datasets.load_dataset("parquet", data_files=path)` reads with its features.
 
-The columns are those of token classification: `tokens`, and `ner_tags` in BIO (class labels with sorted names, so that
-runs which found the same labels agree). `starts` tells where in `text` a token begins; `entities` has all of them, also
-those that BIO cannot tell. Of a document that failed nothing is known: it has no tokens.
-https://huggingface.co/docs/datasets/about_dataset_features
+The columns are those of token classification: `tokens`, and `ner_tags` in BIO. Their class labels have the order of the
+run's label set, so that files of runs with one label set agree. `starts` tells where in `text` a token begins;
+`entities` has all of them, also those that BIO cannot express. Of a document that failed nothing is known: it has no
+tokens. https://huggingface.co/docs/datasets/about_dataset_features
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ import pyarrow.parquet as pq
 
 from ner_ray.errors import ConfigError
 from ner_ray.export._tags import OUTSIDE, flat, storable, tagged
-from ner_ray.export.base import Exported
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 
 _BATCH_ROWS = 256
 _ENTITY = {"start": "int64", "end": "int64", "text": "string", "label": "string", "score": "float64"}
 
 
-def write(documents: Iterable[tuple[Document, Annotation]], path: str | Path) -> Exported:
+def write(
+    documents: Iterable[tuple[Document, Annotation]],
+    path: str | Path,
+    context: ExportContext = NO_CONTEXT,
+) -> Exported:
     """Writes the documents, twice: which labels there are is known at their end, and features stand before them.
 
     Raises:
@@ -46,7 +50,8 @@ def write(documents: Iterable[tuple[Document, Annotation]], path: str | Path) ->
                 file.write_table(pa.Table.from_pylist(rows, schema=with_names))
                 count, entities = count + len(rows), entities + sum(len(row["entities"]) for row in rows)
                 labels |= {one["label"] for row in rows for one in row["entities"]}
-        _number_tags(draft, Path(path), [OUTSIDE, *(f"{mark}-{label}" for label in sorted(labels) for mark in "BI")])
+        names = dict.fromkeys(map(storable, context.label_set(labels)))
+        _number_tags(draft, Path(path), [OUTSIDE, *(f"{mark}-{name}" for name in names for mark in "BI")])
     return Exported(count, entities)
 
 

@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from ner_ray.export.base import Exported
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
 from ner_ray.types import Annotation, Document, Entity
 
 _FROM, _TO = "label", "text"  # the names of the configuration's two tags
 
 
-def write(documents: Iterable[tuple[Document, Annotation]], path: str | Path) -> Exported:
+def write(
+    documents: Iterable[tuple[Document, Annotation]],
+    path: str | Path,
+    context: ExportContext = NO_CONTEXT,
+) -> Exported:
     """Writes a task a document, a task a line, and the labelling configuration beside them."""
     count = entities = 0
     labels: set[str] = set()
@@ -31,7 +35,8 @@ def write(documents: Iterable[tuple[Document, Annotation]], path: str | Path) ->
             labels |= {entity.label for entity in annotation.entities}
             count, entities = count + 1, entities + len(annotation.entities)
         file.write("\n]\n" if count else "[]\n")
-    Path(path).with_suffix(".xml").write_text(_configuration(labels), encoding="utf-8", errors="replace")
+    configuration = _configuration(context.label_set(labels))
+    Path(path).with_suffix(".xml").write_text(configuration, encoding="utf-8", errors="replace")
     return Exported(count, entities)
 
 
@@ -62,7 +67,7 @@ def _score(scores: Sequence[float]) -> dict[str, float]:
     return {"score": sum(scores) / len(scores)} if scores else {}
 
 
-def _configuration(labels: Iterable[str]) -> str:
-    rows = "".join(f"    <Label value={quoteattr(label)}/>\n" for label in sorted(labels))
+def _configuration(labels: Sequence[str]) -> str:
+    rows = "".join(f"    <Label value={quoteattr(label)}/>\n" for label in labels)
     tags = f'  <Labels name="{_FROM}" toName="{_TO}">\n{rows}  </Labels>\n  <Text name="{_TO}" value="$text"/>\n'
     return f"<View>\n{tags}</View>\n"

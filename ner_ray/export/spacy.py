@@ -17,13 +17,17 @@ from typing import Any
 
 from ner_ray.errors import ConfigError
 from ner_ray.export._tags import flat, pieces, storable
-from ner_ray.export.base import Exported
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 
 _SPANS = "sc"
 
 
-def write(documents: Iterable[tuple[Document, Annotation]], path: str | Path) -> Exported:
+def write(
+    documents: Iterable[tuple[Document, Annotation]],
+    path: str | Path,
+    context: ExportContext = NO_CONTEXT,  # noqa: ARG001 - the format has no place for it
+) -> Exported:
     """Writes the documents; counts as left out what begins or ends with white space.
 
     Raises:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner_ray.export import html
+from ner_ray.export.base import ExportContext
 from ner_ray.types import (
     Annotation,
     Document,
@@ -69,7 +70,7 @@ def entity(text: str, start: int, end: int, label: str = "person", **more) -> En
 
 
 def page(tmp_path: Path, *documents: tuple[Document, Annotation], **options) -> str:
-    html.write(documents, tmp_path / "page.html", **options)
+    html.write(documents, tmp_path / "page.html", ExportContext(**options))
     return (tmp_path / "page.html").read_text(encoding="utf-8")
 
 

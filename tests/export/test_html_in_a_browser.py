@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ner_ray.export import html
+from ner_ray.export.base import ExportContext
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity, ErrorRecord, Mention, SpanStatus
 from tests.export.browser import EXECUTABLE, Page, chromium
 
@@ -43,7 +44,7 @@ def _annotated(doc_id: str, text: str, spans: list[tuple[int, int, int]]) -> tup
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "page.html"
-    html.write(_documents(), path, title="A page", summary={"documents": "9"})
+    html.write(_documents(), path, ExportContext(title="A page", summary={"documents": "9"}))
     return path
 
 

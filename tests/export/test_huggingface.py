@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
 from ner_ray.export import huggingface
-from ner_ray.export.base import Exported
+from ner_ray.export.base import ExportContext, Exported
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 from tests import strategies
 
@@ -58,6 +58,16 @@ def test_entities_come_back_and_labels_are_numbered_by_name(tmp_path):
     assert data[0]["entities"][0] == {"start": 39, "end": 51, "text": "Moira Tavish", "label": "person", "score": 0.5}
     assert written == Exported(3, 3)
     assert [file.name for file in (tmp_path / "deep").glob("*.parquet")] == ["a.parquet"]
+
+
+def test_tags_are_numbered_by_the_label_set_of_the_run_whatever_was_found(tmp_path):
+    context = ExportContext(labels=("school", "person", "place"))
+    huggingface.write([annotated("a", TEXT, (39, 51, "person"), (0, 26, "club"))], tmp_path / "a.parquet", context)
+    huggingface.write([annotated("b", "Halmer", (0, 6, "place"))], tmp_path / "b.parquet", context)
+
+    first, second = (read(tmp_path / name).features["ner_tags"].feature.names for name in ("a.parquet", "b.parquet"))
+    assert second == ["O", *(f"{mark}-{label}" for label in ("school", "person", "place") for mark in "BI")]
+    assert first == [*second, "B-club", "I-club"]
 
 
 def test_rows_beyond_a_batch_keep_their_own_tags(tmp_path):

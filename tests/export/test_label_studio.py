@@ -6,6 +6,7 @@ import json
 from xml.etree import ElementTree as ET
 
 from ner_ray.export import label_studio
+from ner_ray.export.base import ExportContext
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity, SpanStatus
 
 TEXT = "🏔️ Moira Tavish lebt in Łódź."
@@ -41,6 +42,15 @@ def test_entities_come_back_from_the_tasks(tmp_path):
     assert prediction["score"] == 0.7
     assert second["predictions"][0]["result"] == []
     assert "score" not in second["predictions"][0]
+
+
+def test_the_configuration_offers_the_label_set_of_the_run(tmp_path):
+    context = ExportContext(labels=("surname", "firm", "person"))
+    label_studio.write([(DOCUMENT, Annotation(ENTITIES))], tmp_path / "tasks.json", context)
+
+    labels = ET.parse(tmp_path / "tasks.xml").getroot().find("Labels")
+
+    assert [one.get("value") for one in labels] == ["surname", "firm", "person", 'place "&<']
 
 
 def test_the_configuration_names_every_label_and_the_tags_that_regions_point_to(tmp_path):
