@@ -20,14 +20,6 @@ def test_every_family_has_options_with_defaults_and_steps_with_distinct_roles(na
     assert len(set(roles)) == len(roles)
 
 
-@pytest.mark.parametrize("name", plugins.names("engines"))
-def test_every_engine_can_be_checked_and_created(name: str) -> None:
-    module = plugins.load("engines", name)
-
-    assert callable(module.check)
-    assert callable(module.create)
-
-
 @pytest.mark.parametrize("name", plugins.names("export"))
 def test_every_exporter_can_write(name: str) -> None:
     assert callable(plugins.load("export", name).write)

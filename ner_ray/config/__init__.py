@@ -10,7 +10,7 @@ from ner_ray.config.annotate import (
     VoteConfig,
 )
 from ner_ray.config.demonstrations import DemonstrationsConfig, IndexConfig
-from ner_ray.config.engine import EngineConfig, SamplingConfig
+from ner_ray.config.engine import EngineConfig, Engines, SamplingConfig
 from ner_ray.config.section import Section, fingerprint, operational, semantic
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "ChunkConfig",
     "DemonstrationsConfig",
     "EngineConfig",
+    "Engines",
     "IndexConfig",
     "InputConfig",
     "OutputConfig",

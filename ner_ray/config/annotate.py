@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ner_ray.config.demonstrations import DemonstrationsConfig
-from ner_ray.config.engine import EngineConfig
+from ner_ray.config.engine import EngineConfig, Engines
 from ner_ray.config.section import Section, operational
 
 
@@ -137,7 +137,7 @@ class AnnotateConfig(Section):
         description="A list, a tree (name -> children), a file with either, or `column:NAME` for a set per row."
     )
     family: dict[str, Any] = Field(description="`name`, and the family's own options.")
-    engine: EngineConfig | dict[str, EngineConfig] = Field(description="One, or one per role.")
+    engine: Engines = Field(description="One engine for all roles, or one per role.")
     chunk: ChunkConfig = Field(default_factory=ChunkConfig)
     demonstrations: DemonstrationsConfig | None = Field(
         default=None, description="Annotated examples to retrieve into each prompt, where the family takes them."
@@ -159,14 +159,6 @@ class AnnotateConfig(Section):
     @classmethod
     def _name_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
-
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _one_or_per_role(cls, value: object) -> object:
-        """Settles which of the two it is by its shape, so that an error names the field and not both readings."""
-        if isinstance(value, dict) and value and not value.keys() & EngineConfig.model_fields.keys():
-            return {role: EngineConfig.model_validate(section) for role, section in value.items()}
-        return EngineConfig.model_validate(value)
 
     def engine_for(self, role: str) -> EngineConfig:
         """The engine that plays a role."""

@@ -153,6 +153,8 @@ def _explain(model: type[BaseModel], problem: dict[str, Any]) -> str:
         known = _fields_at(model, problem["loc"][:-1])
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         return f"{place}: no such setting" + (f"; do you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+    if problem["type"] == "no_such_setting":
+        return f"{place}: {problem['msg']}"
     if problem["type"] == "missing":
         return f"{place}: must be given"
     return f"{place}: {problem['msg']}, found {problem['input']!r}"
@@ -162,9 +164,8 @@ def _fields_at(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
     for step in place:
         field = model.model_fields.get(str(step))
         sections = [kind for kind in _kinds(field.annotation if field else None) if issubclass(kind, BaseModel)]
-        if not sections:
-            return sorted(model.model_fields)
-        model = sections[0]
+        if sections:  # otherwise the step is a key of a mapping, such as a role
+            model = sections[0]
     return sorted(model.model_fields)
 
 

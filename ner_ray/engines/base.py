@@ -29,10 +29,12 @@ A complete engine, which repeats each prompt's last words:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from ner_ray import plugins
 from ner_ray.config import EngineConfig, SamplingConfig
+from ner_ray.config.engine import options_of
 from ner_ray.errors import ConfigError, PromptTooLongError
 from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 from ner_ray.types import Completion, Prompt
@@ -117,9 +119,10 @@ class EngineModule(Protocol):
         ...
 
 
-_MEMBERS = ("check", "create", "token_counter", "prompt_counter", "identity")
+_FUNCTIONS = ("check", "create", "token_counter", "prompt_counter", "identity")
 
 
+@lru_cache
 def load(name: str) -> EngineModule:
     """The module of an engine.
 
@@ -127,10 +130,11 @@ def load(name: str) -> EngineModule:
         ConfigError: there is no engine of that name; or its module lacks something that `EngineModule` lists.
     """
     module = plugins.load("engines", name)
-    missing = [member for member in _MEMBERS if not callable(getattr(module, member, None))]
+    missing = [function for function in _FUNCTIONS if not callable(getattr(module, function, None))]
     if missing:
         raise ConfigError(
             f"the engine {name} ({module.__name__}) does not define {', '.join(missing)}",
             hint="ner_ray.engines.base.EngineModule lists what an engine defines",
         )
+    options_of(name)
     return cast("EngineModule", module)

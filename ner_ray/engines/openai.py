@@ -1,6 +1,6 @@
 """Any server that speaks OpenAI's protocol: a teacher on the web, or a vLLM server on another machine.
 
-    engine: {name: openai, url: "https://host/v1", model: its-name-there, tuning: {api_key_env: TEACHER_KEY}}
+    engine: {name: openai, url: "https://host/v1", model: its-name-there, api_key_env: TEACHER_KEY}
 
 The API key comes from the environment and goes nowhere but to the server. What is refused for being too much or too
 early (429), and what goes wrong on the server's side, is asked again with exponential back-off and jitter, or when
@@ -22,8 +22,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from ner_ray.config import EngineConfig, SamplingConfig, Section
-from ner_ray.config import load as compose
+from ner_ray.config import EngineConfig, SamplingConfig, operational
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
@@ -42,61 +41,69 @@ _TOO_LONG = ("context_length_exceeded", "context length", "context window", "too
 _KEY_REFUSED = (401, 403)
 
 
-class _Options(Section):
-    """What `engine.extra` and `engine.tuning` may say."""
+class Options(EngineConfig):
+    """The settings of a server and of the requests to it."""
 
-    api_key_env: str | None = Field(
-        default=None, description=f"The environment variable with the API key; default: {_DEFAULT_KEY}, if it is set."
+    name: Literal["openai"] = "openai"
+    url: str = operational(description="Base URL of the server, such as http://localhost:8000/v1.")
+    api_key_env: str | None = operational(
+        None, description=f"Environment variable that holds the API key; default: {_DEFAULT_KEY}, if it is set."
     )
-    requests_per_minute: float | None = Field(
-        default=None, gt=0, description="Requests are spaced so that no more are sent, repeated ones among them."
+    requests_per_minute: float | None = operational(
+        None, gt=0, description="Rate limit; requests are evenly spaced, retries included."
     )
-    retries: int = Field(default=8, ge=0, description="How often a request is repeated; 8 take about 45 s.")
-    timeout_seconds: float = Field(default=300, gt=0, description="How long one answer may take.")
-    limit_field: Literal["max_tokens", "max_completion_tokens"] = Field(
-        default="max_tokens", description="What the server calls the longest answer; newer OpenAI models: the second."
+    retries: int = operational(8, ge=0, description="How often to repeat a request that fails; 8 take about 45 s.")
+    timeout_seconds: float = operational(300, gt=0, description="How long to wait for one answer.")
+    limit_field: Literal["max_tokens", "max_completion_tokens"] = operational(
+        "max_tokens",
+        description="The server's name for the limit of a chat answer; recent OpenAI models take the second.",
     )
-    body: dict[str, Any] = Field(default_factory=dict, description="More fields for every request, as they are.")
+    body: dict[str, Any] = Field(default_factory=dict, description="Further fields of every request, sent unchanged.")
+    journal: bool = operational(
+        True,
+        description="Write each answer to disk as it arrives, until its wave is committed, so that an interrupted run "
+        "never pays for it again.",
+    )
 
 
-def check(config: EngineConfig) -> None:
+def check(options: Options) -> None:
     """Raises `ModelError` if the settings are incomplete, nobody listens at the URL, or the model is not served."""
     require("openai", extra="openai", purpose="the engine openai")
-    _served(config)
+    _served(options)
 
 
-def token_counter(config: EngineConfig) -> TokenCounter:  # noqa: ARG001  # the contract of engines
+def token_counter(options: Options) -> TokenCounter:  # noqa: ARG001  # the contract of engines
     """See `EngineModule.token_counter`; an estimate: the tokenizer is the server's."""
     return tokenizers.estimate
 
 
-def prompt_counter(config: EngineConfig) -> None:
+def prompt_counter(options: Options) -> None:
     """See `EngineModule.prompt_counter`; only the server can count."""
 
 
-def identity(config: EngineConfig) -> dict[str, str | None]:
+def identity(options: Options) -> dict[str, str | None]:
     """See `EngineModule.identity`; a server does not tell which revision it serves."""
-    return {"model": config.model, "revision": None, "adapter": config.adapter}
+    return {"model": options.model, "revision": None, "adapter": options.adapter}
 
 
-def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> OpenAIEngine:  # noqa: ARG001  # the contract of engines
+def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> OpenAIEngine:  # noqa: ARG001  # the contract of engines
     """A running engine; an adapter is, as vLLM serves it, a model of that name on the server.
 
     Raises:
         ModelError: see `check`.
     """
-    return OpenAIEngine(config)
+    return OpenAIEngine(options)
 
 
 class OpenAIEngine:
     """See `ner_ray.engines.base.Engine`."""
 
-    def __init__(self, config: EngineConfig) -> None:
-        self._is_vllm = "vllm" in _served(config).values()
-        self._model = config.model
-        self._options = _options(config)
-        self._client = _client(config, self._options)
-        self._places = asyncio.Semaphore(config.max_num_seqs)
+    def __init__(self, options: Options) -> None:
+        self._is_vllm = "vllm" in _served(options).values()
+        self._model = options.model
+        self._options = options
+        self._client = _client(options)
+        self._places = asyncio.Semaphore(options.max_num_seqs)
         self._answered = 0.0  # when the server last answered anything
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -186,62 +193,56 @@ class _Pace:
         await asyncio.sleep(turn - now)
 
 
-def _served(config: EngineConfig) -> dict[str, str]:
+def _served(options: Options) -> dict[str, str]:
     """The models that the server says it serves, and who owns each; nothing where it does not tell."""
     import openai
 
-    key = _key(config)
+    key = _key(options)
     try:
-        with openai.OpenAI(base_url=config.url, api_key=key, timeout=_CHECK_SECONDS, max_retries=0) as client:
+        with openai.OpenAI(base_url=options.url, api_key=key, timeout=_CHECK_SECONDS, max_retries=0) as client:
             models = {model.id: model.owned_by for model in client.models.list().data}
     except openai.APIStatusError as error:
         if error.status_code in _KEY_REFUSED:
             raise ModelError(
-                f"{config.url} refuses the API key (status {error.status_code})",
-                hint="engine.tuning.api_key_env names the environment variable that holds it",
+                f"{options.url} refuses the API key (status {error.status_code})",
+                hint="engine.api_key_env names the environment variable that holds it",
             ) from None
         return {}
     except openai.APIConnectionError as error:
         raise ModelError(
-            f"nothing answers at {config.url}: {error}", hint="start the server, or correct engine.url"
+            f"nothing answers at {options.url}: {error}", hint="start the server, or correct engine.url"
         ) from None
-    wanted = config.adapter or config.model
+    wanted = options.adapter or options.model
     if models and wanted not in models:
-        raise ModelError(f"{config.url} does not serve {wanted!r}; it serves: {', '.join(sorted(models))}")
+        raise ModelError(f"{options.url} does not serve {wanted!r}; it serves: {', '.join(sorted(models))}")
     return models
 
 
-def _options(config: EngineConfig) -> _Options:
-    return compose.validate(_Options, config.options, "engine.extra or engine.tuning of openai")
-
-
-def _key(config: EngineConfig) -> str:
+def _key(options: Options) -> str:
     """The API key; settings that cannot work are refused on the way.
 
     Raises:
         ModelError: no URL, no model, a key in the URL, or a named environment variable that is not set.
     """
-    if not config.url:
+    if not options.url:
         raise ModelError("the engine openai needs a server", hint="engine.url=http://HOST:PORT/v1")
-    if "@" in urlsplit(config.url).netloc:
-        raise ModelError(
-            "engine.url holds a password", hint="put it into an environment variable: engine.tuning.api_key_env"
-        )
-    if not config.model:
+    if "@" in urlsplit(options.url).netloc:
+        raise ModelError("engine.url holds a password", hint="put it into an environment variable: engine.api_key_env")
+    if not options.model:
         raise ModelError("the engine openai needs a model", hint="engine.model=NAME, as the server calls it")
-    name = _options(config).api_key_env
+    name = options.api_key_env
     if name and name not in os.environ:
         raise ModelError(f"the environment variable {name}, which is to hold the API key, is not set")
     return os.environ.get(name or _DEFAULT_KEY) or "none"
 
 
-def _client(config: EngineConfig, options: _Options) -> AsyncOpenAI:
+def _client(options: Options) -> AsyncOpenAI:
     import openai
 
     hooks = {"request": [_Pace(options.requests_per_minute).wait]} if options.requests_per_minute else {}
     return openai.AsyncOpenAI(
-        base_url=config.url,
-        api_key=_key(config),
+        base_url=options.url,
+        api_key=_key(options),
         timeout=options.timeout_seconds,
         max_retries=options.retries,
         http_client=openai.DefaultAsyncHttpxClient(event_hooks=hooks),

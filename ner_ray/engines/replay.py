@@ -8,6 +8,7 @@ Another parser option, another alignment threshold, another vote: seconds instea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from ner_ray.config import EngineConfig
 from ner_ray.engines.base import Engine
@@ -19,12 +20,18 @@ from ner_ray.schema import CHUNKS, EXCHANGES
 COLUMNS = (CHUNKS, EXCHANGES)  # with the text, what a row must bring along
 
 
-def check(config: EngineConfig) -> None:  # the contract's signature
+class Options(EngineConfig):
+    """What stands for an engine's settings."""
+
+    name: Literal["replay"] = "replay"
+
+
+def check(options: Options) -> None:  # the contract's signature
     """Nothing to check: that the rows bring their answers along is seen from the input's columns."""
 
 
 def create(
-    config: EngineConfig,  # noqa: ARG001  # the contract's signature
+    options: Options,  # noqa: ARG001  # the contract's signature
     adapters: Sequence[str] = (),  # noqa: ARG001
     tensor_parallel: int = 1,  # noqa: ARG001
 ) -> Engine:
@@ -32,15 +39,15 @@ def create(
     raise ModelError("the answers to replay come with the input's rows; there is no engine to start")
 
 
-def token_counter(config: EngineConfig) -> TokenCounter:  # noqa: ARG001  # the contract's signature
+def token_counter(options: Options) -> TokenCounter:  # noqa: ARG001  # the contract's signature
     """See `EngineModule.token_counter`; an estimate."""
     return tokenizers.estimate
 
 
-def prompt_counter(config: EngineConfig) -> None:
+def prompt_counter(options: Options) -> None:
     """See `EngineModule.prompt_counter`; nothing is asked."""
 
 
-def identity(config: EngineConfig) -> dict[str, str | None]:
+def identity(options: Options) -> dict[str, str | None]:
     """See `EngineModule.identity`."""
-    return {"model": config.model, "revision": None, "adapter": config.adapter}
+    return {"model": options.model, "revision": None, "adapter": options.adapter}

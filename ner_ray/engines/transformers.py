@@ -19,16 +19,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
-from ner_ray.config import EngineConfig, SamplingConfig
+from ner_ray.config import SamplingConfig
 from ner_ray.engines._decoding import Decoded, Decoder, Rule
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
 from ner_ray.models import checkpoints, tokenizers
-from ner_ray.models.checkpoints import Checkpoint
 from ner_ray.models.likelihood import likelihoods
+from ner_ray.models.options import CheckpointOptions
 from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 from ner_ray.types import Completion, Prompt
 
@@ -40,39 +40,39 @@ _UNLIMITED = 10**9  # what tokenizers say where they know no longest text is lar
 _NEEDED = ("decoder_start_token_id", "bos_token_id", "forced_bos_token_id", "forced_eos_token_id")
 
 
-def check(config: EngineConfig) -> None:
+class Options(CheckpointOptions):
+    """The settings of transformers; `extra` and `tuning` are further arguments of `from_pretrained`.
+
+    A model that was saved quantized is loaded as it is; nothing is quantized here.
+    """
+
+    name: Literal["transformers"] = "transformers"
+
+
+def check(options: Options) -> None:
     """Raises `ModelError` if the model or its adapter is not there, or what runs them is not installed."""
-    needed = ("torch", "transformers", "peft") if config.adapter else ("torch", "transformers")
+    needed = ("torch", "transformers", "peft") if options.adapter else ("torch", "transformers")
     require(*needed, extra="transformers", purpose="the engine transformers")
-    if config.quantization:
-        raise ModelError(
-            f"the engine transformers cannot quantize ({config.quantization})",
-            hint="name a model that is saved quantized; it is loaded as it is",
-        )
-    checkpoints.check(_checkpoint(config), config.adapter)
+    checkpoints.check(options.checkpoint, options.adapter)
 
 
-def token_counter(config: EngineConfig) -> TokenCounter:
+def token_counter(options: Options) -> TokenCounter:
     """See `EngineModule.token_counter`."""
-    return tokenizers.counter(_checkpoint(config))
+    return tokenizers.counter(options.checkpoint)
 
 
-def prompt_counter(config: EngineConfig) -> PromptCounter:
+def prompt_counter(options: Options) -> PromptCounter:
     """See `EngineModule.prompt_counter`."""
-    return tokenizers.prompt_counter(_checkpoint(config))
+    return tokenizers.prompt_counter(options.checkpoint)
 
 
-def identity(config: EngineConfig) -> dict[str, str | None]:
+def identity(options: Options) -> dict[str, str | None]:
     """See `EngineModule.identity`."""
-    revision = checkpoints.identity(_checkpoint(config))
-    return {"model": config.model, "revision": revision, "adapter": config.adapter}
+    revision = checkpoints.identity(options.checkpoint)
+    return {"model": options.model, "revision": revision, "adapter": options.adapter}
 
 
-def _checkpoint(config: EngineConfig) -> Checkpoint:
-    return Checkpoint(config.model, config.revision, config.trust_remote_code)
-
-
-def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> TransformersEngine:
+def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> TransformersEngine:
     """A running engine with the model, and the adapters beside it.
 
     Raises:
@@ -83,7 +83,7 @@ def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: 
             "the engine transformers knows no tensor parallelism",
             hint="engine.tuning.device_map=auto puts a large model's layers on several GPUs",
         )
-    return TransformersEngine(config, adapters)
+    return TransformersEngine(options, adapters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +100,16 @@ class _Request:
 class TransformersEngine:
     """See `ner_ray.engines.base.Engine`."""
 
-    def __init__(self, config: EngineConfig, adapters: Sequence[str]) -> None:
-        self._tokenizer = tokenizers.load(_checkpoint(config))
-        self._model = _load(config)
+    def __init__(self, options: Options, adapters: Sequence[str]) -> None:
+        self._tokenizer = tokenizers.load(options.checkpoint)
+        self._model = _load(options)
         _set_decoding(self._model, self._tokenizer)
         self._ends = frozenset(self._model.generation_config.eos_token_id)
         self._names = {adapter: f"adapter_{number}" for number, adapter in enumerate(adapters)}
         if adapters:
             self._model = _with_adapters(self._model, self._names)
-        self._source_room, self._answer_room = _rooms(self._model, self._tokenizer, config.max_model_len)
-        self._rows = config.max_num_seqs
+        self._source_room, self._answer_room = _rooms(self._model, self._tokenizer, options.max_model_len)
+        self._rows = options.max_num_seqs
         self._dead: Exception | None = None
         self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="transformers", daemon=True)
@@ -344,21 +344,21 @@ def _rules(request: _Request) -> list[Rule]:
     ]
 
 
-def _load(config: EngineConfig) -> Any:
+def _load(options: Options) -> Any:
     """The model, ready to answer; float32 on a CPU, where smaller types are slower."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    source: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
-    dtype = "float32" if config.dtype == "auto" and device == "cpu" else config.dtype
+    source: dict[str, Any] = {"revision": options.revision, "trust_remote_code": options.trust_remote_code}
+    dtype = "float32" if options.dtype == "auto" and device == "cpu" else options.dtype
     try:
-        architecture = AutoConfig.from_pretrained(_checkpoint(config).location, **source)
+        architecture = AutoConfig.from_pretrained(options.checkpoint.location, **source)
         kind = AutoModelForSeq2SeqLM if architecture.is_encoder_decoder else AutoModelForCausalLM
-        model = kind.from_pretrained(_checkpoint(config).location, dtype=dtype, **source, **config.options)
+        model = kind.from_pretrained(options.checkpoint.location, dtype=dtype, **source, **options.passed_on)
     except (OSError, ValueError, TypeError, ImportError) as error:
-        raise ModelError(f"transformers cannot load {config.model}: {error}") from error
-    return (model if "device_map" in config.options else model.to(device)).eval()
+        raise ModelError(f"transformers cannot load {options.model}: {error}") from error
+    return (model if "device_map" in options.passed_on else model.to(device)).eval()
 
 
 def _with_adapters(model: Any, names: dict[str, str]) -> Any:

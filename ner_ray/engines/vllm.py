@@ -27,14 +27,16 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from ner_ray.config import EngineConfig, SamplingConfig
+from pydantic import Field
+
+from ner_ray.config import SamplingConfig, operational
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
 from ner_ray.models import checkpoints, tokenizers
-from ner_ray.models.checkpoints import Checkpoint
+from ner_ray.models.options import CheckpointOptions
 from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 from ner_ray.types import Completion, Prompt
 
@@ -47,39 +49,57 @@ _MOST_SCORED = 128  # tokens whose log-probabilities vLLM gives at most
 _MAX_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
-def check(config: EngineConfig) -> None:
+class Options(CheckpointOptions):
+    """The settings of vLLM; `extra` and `tuning` are further engine arguments (`vllm.EngineArgs`)."""
+
+    name: Literal["vllm"] = "vllm"
+    quantization: str | None = Field(default=None, description="vLLM's name for the method: awq, gptq, fp8, ...")
+    memory_gib: float | None = operational(
+        None, gt=0, description="Memory for the KV cache on a CPU, in GiB; default: 1."
+    )
+    gpu_memory_utilization: float = operational(0.9, gt=0, le=1, description="Fraction of each GPU's memory to use.")
+    prefix_caching: bool = operational(True, description="Compute a prefix that prompts share only once.")
+    ngram_speculation: int = operational(
+        0,
+        ge=0,
+        description="Tokens to speculate per step by copying from the prompt; lossless. Pays off on GPUs where "
+        "answers repeat the text.",
+    )
+    enforce_eager: bool | None = operational(None, description="Run without compiled graphs; default: on a CPU only.")
+    own_process: bool | None = operational(
+        None, description="Run the engine's core in a process of its own; default: on a GPU only."
+    )
+
+
+def check(options: Options) -> None:
     """Raises `ModelError` if the model or its adapter is not there, or vLLM is not installed."""
     require("vllm", extra=("gpu", "cpu"), purpose="the engine vllm")
-    checkpoints.check(_checkpoint(config), config.adapter)
+    checkpoints.check(options.checkpoint, options.adapter)
 
 
-def token_counter(config: EngineConfig) -> TokenCounter:
+def token_counter(options: Options) -> TokenCounter:
     """See `EngineModule.token_counter`."""
-    return tokenizers.counter(_checkpoint(config))
+    return tokenizers.counter(options.checkpoint)
 
 
-def prompt_counter(config: EngineConfig) -> PromptCounter:
+def prompt_counter(options: Options) -> PromptCounter:
     """See `EngineModule.prompt_counter`."""
-    return tokenizers.prompt_counter(_checkpoint(config))
+    return tokenizers.prompt_counter(options.checkpoint)
 
 
-def identity(config: EngineConfig) -> dict[str, str | None]:
+def identity(options: Options) -> dict[str, str | None]:
     """See `EngineModule.identity`."""
-    revision = checkpoints.identity(_checkpoint(config))
-    return {"model": config.model, "revision": revision, "adapter": config.adapter}
+    revision = checkpoints.identity(options.checkpoint)
+    return {"model": options.model, "revision": revision, "adapter": options.adapter}
 
 
-def _checkpoint(config: EngineConfig) -> Checkpoint:
-    return Checkpoint(config.model, config.revision, config.trust_remote_code)
-
-
-def create(config: EngineConfig, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> VllmEngine:
+def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> VllmEngine:
     """A running engine that serves the model, and the adapters beside it.
 
     Raises:
         ModelError: vLLM cannot load the model.
     """
-    return VllmEngine(config, adapters, tensor_parallel)
+    return VllmEngine(options, adapters, tensor_parallel)
 
 
 def describe() -> str:
@@ -97,9 +117,9 @@ def describe() -> str:
 class VllmEngine:
     """See `ner_ray.engines.base.Engine`."""
 
-    def __init__(self, config: EngineConfig, adapters: Sequence[str], tensor_parallel: int) -> None:
+    def __init__(self, options: Options, adapters: Sequence[str], tensor_parallel: int) -> None:
         with _no_collector():
-            self._core: _Core = _start(config, adapters, tensor_parallel)
+            self._core: _Core = _start(options, adapters, tensor_parallel)
         self._tokenizer = self._core.tokenizer
         # vLLM decodes at every step, for log-probabilities each token once more: a tenth of a small model's time. So it
         # is left to the library beneath, once an answer is whole; some tokenizers have none.
@@ -107,7 +127,7 @@ class VllmEngine:
         self._room = self._core.max_model_len
         self._adapters = {adapter: _lora(number, adapter) for number, adapter in enumerate(adapters, start=1)}
         # Speculation samples by other code of vLLM's, which knows nothing of single tokens' log-probabilities.
-        self._first_tokens = lru_cache(_LABEL_SETS)(partial(_first_tokens, self._tokenizer, config.ngram_speculation))
+        self._first_tokens = lru_cache(_LABEL_SETS)(partial(_first_tokens, self._tokenizer, options.ngram_speculation))
         self._served = 0
 
     async def generate(
@@ -143,15 +163,15 @@ class VllmEngine:
         self._core.close()
 
 
-def _start(config: EngineConfig, adapters: Sequence[str], tensor_parallel: int) -> _Core:
+def _start(options: Options, adapters: Sequence[str], tensor_parallel: int) -> _Core:
     on_cpu = _is_cpu_build()
-    _set_environment(config, on_cpu=on_cpu)
-    own_process = not on_cpu if config.own_process is None else config.own_process
+    _set_environment(options, on_cpu=on_cpu)
+    own_process = not on_cpu if options.own_process is None else options.own_process
     try:
-        arguments = _arguments(config, adapters, tensor_parallel, on_cpu=on_cpu)
+        arguments = _arguments(options, adapters, tensor_parallel, on_cpu=on_cpu)
         return _OwnProcess(arguments) if own_process else _InProcess(arguments)
     except Exception as error:
-        raise ModelError(f"vLLM cannot serve {config.model}: {error}") from error
+        raise ModelError(f"vLLM cannot serve {options.model}: {error}") from error
 
 
 @contextmanager
@@ -322,48 +342,48 @@ def _is_cpu_build() -> bool:
     return bool(current_platform.is_cpu())
 
 
-def _set_environment(config: EngineConfig, *, on_cpu: bool) -> None:
+def _set_environment(options: Options, *, on_cpu: bool) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if on_cpu:
-        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(max(1, round(config.memory_gib or _CPU_KV_CACHE_GIB))))
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(max(1, round(options.memory_gib or _CPU_KV_CACHE_GIB))))
 
 
-def _arguments(config: EngineConfig, adapters: Sequence[str], tensor_parallel: int, *, on_cpu: bool) -> dict[str, Any]:
+def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, *, on_cpu: bool) -> dict[str, Any]:
     """VLLM's engine arguments."""
     arguments: dict[str, Any] = {
-        "model": _checkpoint(config).location,
-        "revision": config.revision,
-        "dtype": _dtype_on_cpu(config) if on_cpu and config.dtype == "auto" else config.dtype,
-        "quantization": config.quantization,
-        "max_model_len": config.max_model_len,
-        "trust_remote_code": config.trust_remote_code,
-        "max_num_seqs": config.max_num_seqs,
-        "enable_prefix_caching": config.prefix_caching,
-        "enforce_eager": on_cpu if config.enforce_eager is None else config.enforce_eager,
+        "model": options.checkpoint.location,
+        "revision": options.revision,
+        "dtype": _dtype_on_cpu(options) if on_cpu and options.dtype == "auto" else options.dtype,
+        "quantization": options.quantization,
+        "max_model_len": options.max_model_len,
+        "trust_remote_code": options.trust_remote_code,
+        "max_num_seqs": options.max_num_seqs,
+        "enable_prefix_caching": options.prefix_caching,
+        "enforce_eager": on_cpu if options.enforce_eager is None else options.enforce_eager,
         "tensor_parallel_size": tensor_parallel,
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
         "seed": 0,
     }
     if on_cpu:
-        arguments["max_num_batched_tokens"] = max(_CPU_STEP_TOKENS, config.max_num_seqs)
+        arguments["max_num_batched_tokens"] = max(_CPU_STEP_TOKENS, options.max_num_seqs)
     else:
-        arguments["gpu_memory_utilization"] = config.gpu_memory_utilization
+        arguments["gpu_memory_utilization"] = options.gpu_memory_utilization
     if adapters:
         arguments |= {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": _lora_rank(adapters)}
-    if config.ngram_speculation:
+    if options.ngram_speculation:
         arguments["speculative_config"] = {
             "method": "ngram",
-            "num_speculative_tokens": config.ngram_speculation,
+            "num_speculative_tokens": options.ngram_speculation,
             "prompt_lookup_max": 3,
             "prompt_lookup_min": 2,
         }
-    return arguments | config.options
+    return arguments | options.passed_on
 
 
-def _dtype_on_cpu(config: EngineConfig) -> str:
+def _dtype_on_cpu(options: Options) -> str:
     """A checkpoint's bfloat16 where the CPU has instructions for it, else float32.
 
     The starter takes 0.7 times as long in bfloat16 as in float32 with them; without, 6 to 9 times as long.
@@ -374,7 +394,7 @@ def _dtype_on_cpu(config: EngineConfig) -> str:
     if not _has_bfloat16():
         return "float32"
     model = AutoConfig.from_pretrained(
-        _checkpoint(config).location, revision=config.revision, trust_remote_code=config.trust_remote_code
+        options.checkpoint.location, revision=options.revision, trust_remote_code=options.trust_remote_code
     )
     return "bfloat16" if model.dtype == torch.bfloat16 else "float32"
 

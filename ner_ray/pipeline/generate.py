@@ -23,7 +23,6 @@ import ray
 from ner_ray import schema
 from ner_ray.annotator.document import POISON, converse
 from ner_ray.annotator.spec import Role, Spec
-from ner_ray.config import EngineConfig
 from ner_ray.engines import base as engines
 from ner_ray.engines.base import Engine
 from ner_ray.errors import EngineError, RequestError
@@ -67,7 +66,7 @@ class GenerateStage:
         config = self._pool.engine
         parallel = spec.config.resources.tensor_parallel
         self._engine: Engine = engines.load(config.name).create(config, self._pool.adapters, parallel)
-        self._journal = Journal(journal) if journal and _is_journaled(config) else None
+        self._journal = Journal(journal) if journal and config.journal else None
         self._seats = asyncio.Semaphore(_CHUNKS_PER_SEQUENCE * config.max_num_seqs)
         self._places = asyncio.Semaphore(_REQUESTS_PER_SEQUENCE * config.max_num_seqs)
         self._in_flight = 0
@@ -217,10 +216,6 @@ class GenerateStage:
         _LOG.error("engine.died pool=%s reason=%s", self._pool.name, reason)
         time.sleep(0.5)  # the message is on its way in another thread
         os._exit(_DEAD_ENGINE)
-
-
-def _is_journaled(config: EngineConfig) -> bool:
-    return config.url is not None if config.journal is None else config.journal
 
 
 async def _each(answers: dict[int, Awaitable[_Answered]]) -> dict[int, _Answered]:

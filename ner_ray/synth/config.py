@@ -10,7 +10,7 @@ from ner_ray import plugins
 from ner_ray.config import (
     AlignConfig,
     DemonstrationsConfig,
-    EngineConfig,
+    Engines,
     ResourceConfig,
     Section,
     fingerprint,
@@ -78,7 +78,7 @@ class TeacherConfig(Section):
     labels: str | list[Any] | dict[str, Any] = Field(
         default_factory=list, description="With `family`: the label set, or a file with one."
     )
-    engine: EngineConfig | dict[str, EngineConfig] = Field(description="One, or one per role of the family.")
+    engine: Engines = Field(description="One engine for all roles of the family, or one per role.")
     rows_per_file: int = operational(
         1_000,
         ge=1,
@@ -100,11 +100,6 @@ class TeacherConfig(Section):
         """Settled, so that the record of a run holds a template's words and not the name of its file."""
         return instruct.Options.model_validate({"prompt": "annotation", **value}).model_dump(mode="json")
 
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _one_or_per_role(cls, value: object) -> object:
-        return EngineConfig.model_validate(value) if _is_one_engine(value) else value
-
     @property
     def asks(self) -> instruct.Options | None:
         """The open question; None where a family asks for labels."""
@@ -121,10 +116,6 @@ class TeacherConfig(Section):
         """What tells one way of asking from another."""
         asks = self.asks
         return prompt_hash(asks) if asks else fingerprint({"family": self.family, "labels": self.labels})
-
-
-def _is_one_engine(value: object) -> bool:
-    return not isinstance(value, dict) or not value or bool(value.keys() & EngineConfig.model_fields.keys())
 
 
 class TypeConfig(Section):

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import pyarrow.parquet as pq
 
 from ner_ray.annotator.spec import family_steps
-from ner_ray.config import DemonstrationsConfig, EngineConfig, IndexConfig, SamplingConfig
+from ner_ray.config import DemonstrationsConfig, IndexConfig, SamplingConfig
 from ner_ray.config.labels import parse
 from ner_ray.engines import vllm
 from ner_ray.pipeline.index import index
@@ -98,7 +98,7 @@ def main() -> None:
         held = {"num_gpu_blocks_override": size // BLOCK_TOKENS} if size else {}
         for name, rows in arranged.items():
             extra = {"block_size": BLOCK_TOKENS, **held}
-            config = EngineConfig(model=arguments.model, max_model_len=arguments.max_model_len, extra=extra)
+            config = vllm.Options(model=arguments.model, max_model_len=arguments.max_model_len, extra=extra)
             engine = vllm.create(config)
             began = time.perf_counter()
             tokens, cached = asyncio.run(ask(engine, [[prompt for _, prompt in block] for block in rows]))

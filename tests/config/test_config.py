@@ -119,10 +119,10 @@ def test_an_engine_is_passed_what_changes_answers_and_what_does_not_but_only_the
 ) -> None:
     plain, extra, tuned = (
         compose.load(AnnotateConfig, config_file, settings)
-        for settings in ([], ["engine.extra={seed: 1}"], ["engine.tuning={retries: 3}"])
+        for settings in ([], ["engine.extra={seed: 1}"], ["engine.tuning={swap_space: 3}"])
     )
 
-    assert tuned.engine.options == {"retries": 3}
+    assert tuned.engine.passed_on == {"swap_space": 3}
     assert fingerprint(semantic(plain)) == fingerprint(semantic(tuned)) != fingerprint(semantic(extra))
 
 

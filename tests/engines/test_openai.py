@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from ner_ray.config import EngineConfig, SamplingConfig, fingerprint
+from ner_ray.config import SamplingConfig, fingerprint
 from ner_ray.engines import openai as engine_module
 from ner_ray.engines.base import PromptTooLongError
-from ner_ray.engines.openai import OpenAIEngine
-from ner_ray.errors import ConfigError, EngineError, ModelError, RequestError
+from ner_ray.engines.openai import OpenAIEngine, Options
+from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.types import Message, Prompt
 from tests.engines.models import CHAT, CHOICES, TEXT, TEXTS, ask, texts
 
@@ -71,7 +71,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @contextmanager
 def running(url: str, model: str = "tiny", **settings: object) -> Iterator[OpenAIEngine]:
-    engine = engine_module.create(EngineConfig(name="openai", url=url, model=model, **settings))
+    engine = engine_module.create(Options(url=url, model=model, **settings))
     yield engine
     engine.close()
 
@@ -190,9 +190,9 @@ def test_an_answer_gets_what_room_the_prompt_leaves(server: str) -> None:
 @pytest.mark.engine
 @pytest.mark.long
 def test_a_model_that_the_server_does_not_serve_is_told_with_those_it_does(server: str) -> None:
-    engine_module.check(EngineConfig(name="openai", url=server, model="tiny", adapter="adapted"))
+    engine_module.check(Options(url=server, model="tiny", adapter="adapted"))
     with pytest.raises(ModelError, match="it serves: adapted, tiny"):
-        engine_module.check(EngineConfig(name="openai", url=server, model="huge"))
+        engine_module.check(Options(url=server, model="huge"))
 
 
 class _Moody(BaseHTTPRequestHandler):
@@ -279,7 +279,7 @@ def test_the_server_says_when_to_come_back(moody: _MoodyServer) -> None:
 def test_a_server_that_answers_nobody_is_dead(moody: _MoodyServer) -> None:
     moody.plan = [500, 500]
 
-    with running(moody.url, model="m", extra={"retries": 1}) as engine, pytest.raises(EngineError, match="mood"):
+    with running(moody.url, model="m", retries=1) as engine, pytest.raises(EngineError, match="mood"):
         ask(engine, "ka")
 
     assert len(moody.came) == 2
@@ -294,7 +294,7 @@ def test_a_request_that_fails_where_others_are_answered_is_at_fault_itself(moody
             *(engine.generate(one, SamplingConfig()) for one in prompts), return_exceptions=True
         )
 
-    with running(moody.url, model="m", extra={"retries": 1}) as engine:
+    with running(moody.url, model="m", retries=1) as engine:
         poison, answered = asyncio.run(both(engine))
 
     assert isinstance(poison, RequestError)
@@ -313,7 +313,7 @@ def test_what_is_wrong_with_a_request_is_not_repeated(moody: _MoodyServer) -> No
 
 
 def test_a_server_that_has_gone_is_dead(moody: _MoodyServer) -> None:
-    with running(moody.url, model="m", extra={"retries": 0}) as engine:
+    with running(moody.url, model="m", retries=0) as engine:
         moody.shutdown()
         moody.server_close()
         with pytest.raises(EngineError):
@@ -323,7 +323,7 @@ def test_a_server_that_has_gone_is_dead(moody: _MoodyServer) -> None:
 def test_requests_are_spaced_as_the_rate_limit_says_repeated_ones_too(moody: _MoodyServer) -> None:
     moody.plan = [503]
 
-    with running(moody.url, model="m", tuning={"requests_per_minute": 150}) as engine:
+    with running(moody.url, model="m", requests_per_minute=150) as engine:
         answers = ask(engine, *(f"{number}" for number in range(4)))
 
     times = sorted(came for came, _, _ in moody.came)
@@ -343,7 +343,7 @@ def test_no_more_requests_are_open_than_the_engine_may_run_at_once(moody: _Moody
 
 def test_a_request_says_what_the_configuration_says_and_nothing_more(moody: _MoodyServer) -> None:
     """A server that is not vLLM's gets no field that only vLLM knows."""
-    with running(moody.url, model="m", extra={"body": {"min_p": 0.1}}) as engine:
+    with running(moody.url, model="m", body={"min_p": 0.1}) as engine:
         ask(engine, Prompt("ka", choices=("a", "b"), max_tokens=5), stop=["\n"], logprobs=False)
 
     ((_, body, _),) = moody.came
@@ -370,7 +370,7 @@ def test_the_key_comes_from_the_environment_and_stays_out_of_settings_and_logs(
     moody: _MoodyServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("TEACHER_KEY", "k-very-secret")
-    config = EngineConfig(name="openai", url=moody.url, model="m", tuning={"api_key_env": "TEACHER_KEY"})
+    config = Options(url=moody.url, model="m", api_key_env="TEACHER_KEY")
     caplog.set_level("DEBUG")
     moody.plan = [500]
     engine = engine_module.create(config)
@@ -382,7 +382,7 @@ def test_the_key_comes_from_the_environment_and_stays_out_of_settings_and_logs(
     assert "secret" not in config.model_dump_json()
     assert "secret" not in caplog.text
     monkeypatch.setenv("TEACHER_KEY", "k-another")
-    assert fingerprint(config) == fingerprint(EngineConfig.model_validate(config.model_dump()))
+    assert fingerprint(config) == fingerprint(Options.model_validate(config.model_dump()))
 
 
 def test_the_usual_variable_is_read_where_none_is_named(moody: _MoodyServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,17 +398,14 @@ def test_settings_that_cannot_work_are_told_before_anything_starts(monkeypatch: 
     monkeypatch.delenv("TEACHER_KEY", raising=False)
     begun = time.monotonic()
     for said, settings in (
-        ("needs a server", {}),
         ("needs a model", {"url": "http://127.0.0.1:9/v1", "model": ""}),
         ("password", {"url": "http://me:secret@127.0.0.1:9/v1"}),
-        ("TEACHER_KEY", {"url": "http://127.0.0.1:9/v1", "tuning": {"api_key_env": "TEACHER_KEY"}}),
+        ("TEACHER_KEY", {"url": "http://127.0.0.1:9/v1", "api_key_env": "TEACHER_KEY"}),
         ("nothing answers", {"url": f"http://127.0.0.1:{_free_port()}/v1"}),
     ):
         with pytest.raises(ModelError, match=said) as caught:
-            engine_module.check(EngineConfig(**{"name": "openai", "model": "m", **settings}))
+            engine_module.check(Options(**{"model": "m", **settings}))
         assert "secret" not in str(caught.value)
-    with pytest.raises(ConfigError, match="request_per_minute"):
-        engine_module.check(EngineConfig(url="http://127.0.0.1:9/v1", model="m", extra={"request_per_minute": 3}))
 
     assert time.monotonic() - begun < 60
 
@@ -420,13 +417,13 @@ def test_a_server_that_keeps_silent_is_given_up_after_two_seconds() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         begun = time.monotonic()
         with pytest.raises(ModelError, match="nothing answers"):
-            engine_module.check(EngineConfig(name="openai", url=url, model="m"))
+            engine_module.check(Options(url=url, model="m"))
 
     assert 1.9 < time.monotonic() - begun < 60
 
 
 def test_a_refused_key_is_told_and_a_server_that_lists_no_models_is_taken_as_it_is(moody: _MoodyServer) -> None:
-    config = EngineConfig(name="openai", url=moody.url, model="any")
+    config = Options(url=moody.url, model="any")
     moody.for_models = 401
     with pytest.raises(ModelError, match="refuses the API key"):
         engine_module.check(config)

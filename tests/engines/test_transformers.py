@@ -13,11 +13,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from ner_ray.config import EngineConfig, SamplingConfig
+from ner_ray.config import SamplingConfig
 from ner_ray.engines import transformers as engine_module
 from ner_ray.engines._decoding import nucleus
 from ner_ray.engines.base import PromptTooLongError
-from ner_ray.engines.transformers import TransformersEngine
+from ner_ray.engines.transformers import Options, TransformersEngine
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.models.likelihood import likelihoods
 from ner_ray.types import Prompt
@@ -31,14 +31,14 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def decoder(tiny_model: Path, adapters: tuple[str, str]) -> Iterator[TransformersEngine]:
-    engine = engine_module.create(EngineConfig(model=str(tiny_model)), adapters)
+    engine = engine_module.create(Options(model=str(tiny_model)), adapters)
     yield engine
     engine.close()
 
 
 @pytest.fixture(scope="module")
 def t5(tiny_t5: Path) -> Iterator[TransformersEngine]:
-    engine = engine_module.create(EngineConfig(model=str(tiny_t5), max_model_len=200))
+    engine = engine_module.create(Options(model=str(tiny_t5), max_model_len=200))
     yield engine
     engine.close()
 
@@ -279,7 +279,7 @@ def slow_likelihood(engine: TransformersEngine, choice: str) -> float:
 
 
 def test_choices_beyond_one_batch_of_rows_are_all_tried(tiny_model: Path, decoder: TransformersEngine) -> None:
-    narrow = engine_module.create(EngineConfig(model=str(tiny_model), max_num_seqs=2))
+    narrow = engine_module.create(Options(model=str(tiny_model), max_num_seqs=2))
     prompts = [Prompt(text, choices=CHOICES) for text in TEXTS]
 
     answers, expected = ask(narrow, *prompts), ask(decoder, *prompts)
@@ -334,7 +334,7 @@ def test_a_prompt_that_is_too_long_is_refused_and_the_engine_lives_on(
 
 
 def test_choices_for_which_no_room_is_left_are_refused(tiny_model: Path) -> None:
-    engine = engine_module.create(EngineConfig(model=str(tiny_model), max_model_len=64))
+    engine = engine_module.create(Options(model=str(tiny_model), max_model_len=64))
     tokens = engine._tokenizer.encode("ka " * 200)[:60]
     text = engine._tokenizer.decode(tokens)
 
@@ -354,7 +354,7 @@ def test_an_empty_prompt_is_refused(decoder: TransformersEngine, t5: Transformer
 
 def test_a_batch_that_memory_does_not_suffice_for_is_answered_by_halves(tiny_model: Path) -> None:
     """The model is made to run out of memory at more than two rows, as a GPU does at some number."""
-    engine = engine_module.create(EngineConfig(model=str(tiny_model)))
+    engine = engine_module.create(Options(model=str(tiny_model)))
     seen: list[int] = []
 
     def limited(module: torch.nn.Module, given: tuple[object, ...], named: dict[str, torch.Tensor]) -> None:
@@ -376,7 +376,7 @@ def test_a_batch_that_memory_does_not_suffice_for_is_answered_by_halves(tiny_mod
 
 
 def test_an_engine_that_dies_says_so_to_those_who_wait_and_to_those_who_come(tiny_model: Path) -> None:
-    engine = engine_module.create(EngineConfig(model=str(tiny_model)))
+    engine = engine_module.create(Options(model=str(tiny_model)))
 
     def broken(*_: object) -> None:
         raise RuntimeError("device-side assert")
@@ -395,7 +395,7 @@ def test_an_engine_that_dies_says_so_to_those_who_wait_and_to_those_who_come(tin
 
 
 def test_a_closed_engine_answers_nobody(tiny_model: Path) -> None:
-    engine = engine_module.create(EngineConfig(model=str(tiny_model)))
+    engine = engine_module.create(Options(model=str(tiny_model)))
     engine.close()
 
     with pytest.raises(EngineError, match="closed"):
@@ -416,12 +416,10 @@ def test_a_request_that_was_given_up_holds_nobody_up(decoder: TransformersEngine
 
 def test_a_model_that_is_not_there_is_told_before_anything_starts(tmp_path: Path, tiny_model: Path) -> None:
     with pytest.raises(ModelError, match="no such model"):
-        engine_module.check(EngineConfig(model=str(tmp_path / "nowhere")))
-    with pytest.raises(ModelError, match="quantize"):
-        engine_module.check(EngineConfig(model=str(tiny_model), quantization="awq"))
+        engine_module.check(Options(model=str(tmp_path / "nowhere")))
     with pytest.raises(ModelError, match="adapter"):
-        engine_module.check(EngineConfig(model=str(tiny_model), adapter=str(tmp_path)))
-    engine_module.check(EngineConfig(model=str(tiny_model)))
+        engine_module.check(Options(model=str(tiny_model), adapter=str(tmp_path)))
+    engine_module.check(Options(model=str(tiny_model)))
 
 
 def test_a_model_without_weights_cannot_be_created(tmp_path: Path, tiny_model: Path) -> None:
@@ -429,9 +427,9 @@ def test_a_model_without_weights_cannot_be_created(tmp_path: Path, tiny_model: P
         (tmp_path / file).write_bytes((tiny_model / file).read_bytes())
 
     with pytest.raises(ModelError, match="cannot load"):
-        engine_module.create(EngineConfig(model=str(tmp_path)))
+        engine_module.create(Options(model=str(tmp_path)))
     with pytest.raises(ModelError, match="device_map"):
-        engine_module.create(EngineConfig(model=str(tiny_model)), tensor_parallel=2)
+        engine_module.create(Options(model=str(tiny_model)), tensor_parallel=2)
 
 
 def test_a_models_own_taste_in_decoding_changes_nothing(tiny_model: Path, tmp_path: Path) -> None:
@@ -440,7 +438,7 @@ def test_a_models_own_taste_in_decoding_changes_nothing(tiny_model: Path, tmp_pa
     model.generation_config.update(do_sample=True, temperature=1.3, repetition_penalty=9.0, top_k=20)
     model.save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path)
-    engine = engine_module.create(EngineConfig(model=str(tmp_path)))
+    engine = engine_module.create(Options(model=str(tmp_path)))
 
     answers = texts(ask(engine, *TEXTS, max_tokens=24))
     engine.close()

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from ner_ray.config import EngineConfig, SamplingConfig
+from ner_ray.config import SamplingConfig
 from ner_ray.engines import transformers
 from ner_ray.engines import vllm as engine_module
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.engines.transformers import TransformersEngine
-from ner_ray.engines.vllm import VllmEngine
+from ner_ray.engines.vllm import Options, VllmEngine
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.models.tokenizers import render
 from ner_ray.types import Prompt
@@ -31,7 +31,7 @@ _ROOM = 512
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path, adapters: tuple[str, str]) -> Iterator[VllmEngine]:
-    engine = engine_module.create(EngineConfig(model=str(tiny_model), max_model_len=_ROOM, max_num_seqs=32), adapters)
+    engine = engine_module.create(Options(model=str(tiny_model), max_model_len=_ROOM, max_num_seqs=32), adapters)
     yield engine
     engine.close()
 
@@ -39,7 +39,7 @@ def engine(tiny_model: Path, adapters: tuple[str, str]) -> Iterator[VllmEngine]:
 @pytest.fixture(scope="module")
 def oracle(tiny_model: Path, adapters: tuple[str, str]) -> Iterator[TransformersEngine]:
     """The same model by other code."""
-    engine = transformers.create(EngineConfig(name="transformers", model=str(tiny_model)), adapters)
+    engine = transformers.create(transformers.Options(model=str(tiny_model)), adapters)
     yield engine
     engine.close()
 
@@ -248,7 +248,7 @@ def test_a_cpu_serves_bfloat16_weights_as_such_where_it_can(
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2", "dtype": dtype}), encoding="utf-8")
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: cpu)
 
-    arguments = engine_module._arguments(EngineConfig(model=str(tmp_path)), (), 1, on_cpu=True)
+    arguments = engine_module._arguments(Options(model=str(tmp_path)), (), 1, on_cpu=True)
 
     assert arguments["dtype"] == expected
 
@@ -274,7 +274,7 @@ def test_a_core_of_its_own_that_speculates_gives_the_same_answers_and_its_death_
     engine: VllmEngine, tiny_model: Path
 ) -> None:
     expected = texts(ask(engine, *TEXTS, max_tokens=40))
-    config = EngineConfig(model=str(tiny_model), max_model_len=_ROOM, own_process=True, ngram_speculation=4)
+    config = Options(model=str(tiny_model), max_model_len=_ROOM, own_process=True, ngram_speculation=4)
     apart = engine_module.create(config)
     (core,) = multiprocessing.active_children()
 
@@ -298,11 +298,11 @@ def test_a_core_of_its_own_that_speculates_gives_the_same_answers_and_its_death_
 
 def test_a_model_that_is_not_there_is_told_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such model"):
-        engine_module.check(EngineConfig(model=str(tmp_path / "nowhere")))
+        engine_module.check(Options(model=str(tmp_path / "nowhere")))
     with pytest.raises(ModelError, match=r"config\.json"):
-        engine_module.check(EngineConfig(model=str(tmp_path)))
-    with pytest.raises(ModelError, match="needs a model"):
-        engine_module.check(EngineConfig())
+        engine_module.check(Options(model=str(tmp_path)))
+    with pytest.raises(ModelError, match="no model is named"):
+        engine_module.check(Options())
 
 
 def test_an_engine_of_this_process_that_dies_tells_those_who_wait_and_those_who_come(

@@ -10,6 +10,7 @@ import yaml
 
 from ner_ray import plugins
 from ner_ray.config import ChunkConfig, EngineConfig, VoteConfig
+from ner_ray.config.engine import resolve
 
 PRESETS = sorted((Path(__file__).parents[2] / "conf" / "families").glob("*.yaml"))
 
@@ -23,7 +24,7 @@ def _engines(preset: dict[str, Any]) -> dict[str, EngineConfig]:
     """The engine of each role; of no role where one engine plays them all."""
     engine = preset["engine"]
     roles = {"": engine} if "name" in engine else engine
-    return {role: EngineConfig(**one) for role, one in roles.items()}
+    return {role: resolve(one) for role, one in roles.items()}
 
 
 def test_a_preset_configures_its_family_and_an_engine_for_each_role(preset: dict[str, Any]) -> None:

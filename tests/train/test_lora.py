@@ -91,11 +91,11 @@ def test_merging_into_a_model_or_from_no_adapter_is_refused(adapter, base, tmp_p
 
 @pytest.mark.engine
 def test_vllm_serves_the_adapter_beside_its_base_and_they_answer_differently(adapter, base):
-    from ner_ray.config import EngineConfig, SamplingConfig
+    from ner_ray.config import SamplingConfig
     from ner_ray.engines import vllm
 
     engine = vllm.create(
-        EngineConfig(model=str(base), dtype="float32", max_model_len=256, max_num_seqs=8), adapters=[adapter]
+        vllm.Options(model=str(base), dtype="float32", max_model_len=256, max_num_seqs=8), adapters=[adapter]
     )
     sampling = SamplingConfig(max_tokens=12)
 

@@ -1,0 +1,41 @@
+"""Settings that engines have in common which load checkpoints themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from ner_ray.config import EngineConfig, operational
+from ner_ray.models.checkpoints import Checkpoint
+
+
+class CheckpointOptions(EngineConfig):
+    """What to load, how precisely to compute, and what to hand on to the library that loads it."""
+
+    revision: str | None = Field(default=None, description="The model's branch, tag or commit on the hub.")
+    trust_remote_code: bool = Field(
+        default=False, description="Allow Python code that comes with the model to run. Off by default."
+    )
+    dtype: str = Field(
+        default="auto",
+        description="float32, bfloat16, float16, or auto: on a GPU the checkpoint's type, on a CPU the fastest.",
+    )
+    extra: dict[str, Any] = Field(
+        default_factory=dict, description="Further arguments for the library that loads the model, passed on unchanged."
+    )
+    tuning: dict[str, Any] = operational(
+        default_factory=dict,
+        description="Like `extra`, for arguments that do not change answers, such as memory limits; they may differ "
+        "each time a run continues.",
+    )
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The model."""
+        return Checkpoint(self.model, self.revision, self.trust_remote_code)
+
+    @property
+    def passed_on(self) -> dict[str, Any]:
+        """`extra` and `tuning` together."""
+        return {**self.extra, **self.tuning}
