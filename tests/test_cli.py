@@ -92,7 +92,7 @@ WRONG = [
     (["engine.max_model_len=20"], "the prompt without text has"),
 ]
 WRONG_AS_A_COMMAND = [
-    (["engine.model=nobody/nothing"], "neither a folder here nor to be had from the hub"),
+    (["engine.model=nobody/nothing"], "neither a local folder nor available from the hub"),
     (["resources.gpus=4"], "1 engine needs 4 GPUs, the cluster has 0"),
 ]
 
