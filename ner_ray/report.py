@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ner_ray import plugins, schema
+from ner_ray import schema
 from ner_ray.errors import RunError
-from ner_ray.export.base import ExportContext, Exported, label_names
+from ner_ray.export.base import ExportContext, Exported, label_names, load
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.tally import Tally
 from ner_ray.types import Annotation, Document
@@ -187,7 +187,7 @@ def export_run(run: str, format_name: str, out: str) -> Exported:
         ConfigError: no such format.
         RunError: the run has nothing committed, or does not carry its texts.
     """
-    exporter = plugins.load("export", format_name)
+    exporter = load(format_name)
     directory = RunDirectory(run)
     record = directory.record()
     context = ExportContext(
@@ -195,8 +195,7 @@ def export_run(run: str, format_name: str, out: str) -> Exported:
         labels=label_names(record.get("settings", {})),
         summary=_figures(directory.tally()),
     )
-    written: Exported = exporter.write(_documents(run, record), out, context)
-    return written
+    return exporter.write(_documents(run, record), out, context)
 
 
 def _figures(tally: Tally) -> dict[str, str]:

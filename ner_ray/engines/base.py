@@ -30,12 +30,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from ner_ray import plugins
 from ner_ray.config import EngineConfig, SamplingConfig
-from ner_ray.config.engine import options_of
-from ner_ray.errors import ConfigError, PromptTooLongError
+from ner_ray.errors import PromptTooLongError
 from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 from ner_ray.types import Completion, Prompt
 
@@ -119,7 +118,7 @@ class EngineModule(Protocol):
         ...
 
 
-_FUNCTIONS = ("check", "create", "token_counter", "prompt_counter", "identity")
+CONTRACT: plugins.Contract[EngineModule] = plugins.Contract("engines", "engine", EngineModule)
 
 
 @lru_cache
@@ -129,12 +128,4 @@ def load(name: str) -> EngineModule:
     Raises:
         ConfigError: there is no engine of that name; or its module lacks something that `EngineModule` lists.
     """
-    module = plugins.load("engines", name)
-    missing = [function for function in _FUNCTIONS if not callable(getattr(module, function, None))]
-    if missing:
-        raise ConfigError(
-            f"the engine {name} ({module.__name__}) does not define {', '.join(missing)}",
-            hint="ner_ray.engines.base.EngineModule lists what an engine defines",
-        )
-    options_of(name)
-    return cast("EngineModule", module)
+    return CONTRACT.load(name)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ner_ray import plugins
 from ner_ray.config import labels
 from ner_ray.families.toolkit.labels import leaves
 from ner_ray.types import Annotation, Document
@@ -83,6 +84,20 @@ class ExporterModule(Protocol):
             MissingExtraError: a package is not installed (see `ner_ray.extras.require`).
         """
         ...
+
+
+CONTRACT: plugins.Contract[ExporterModule] = plugins.Contract(
+    "export", "export format", ExporterModule, others=("jsonl", "parquet")
+)
+
+
+def load(name: str) -> ExporterModule:
+    """The module of an exporter.
+
+    Raises:
+        ConfigError: there is no such format, or its module does not define what `ExporterModule` lists.
+    """
+    return CONTRACT.load(name)
 
 
 def label_names(settings: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,50 +1,56 @@
-"""The index job: a pool of annotated examples in, an index of demonstrations out; embeddings are made on Ray."""
+"""The index job: a pool of annotated examples in, an index of demonstrations out.
+
+Retrievers that embed texts (`ner_ray.retrieval.base.EncoderModule`) get the pool embedded by actors on Ray.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
-from numpy.typing import NDArray
 
 from ner_ray.config import IndexConfig
 from ner_ray.pipeline.cluster import connect
-from ner_ray.retrieval import IndexReport, build_index
-from ner_ray.retrieval.retrievers import dense
+from ner_ray.retrieval import IndexReport, base, build_index
+from ner_ray.retrieval.base import EncoderModule, Identity, Vectors
 
-_DENSE = "dense"
+_BATCH = 256  # texts that travel to an actor at once
 
 
-class Encoder:
-    """An encoder in an actor."""
+class EncoderActor:
+    """The encoder of a retriever, in a process of its own."""
 
-    def __init__(self, options: dense.BuildOptions) -> None:
-        self._embed = dense.load_encoder(options)
+    def __init__(self, retriever: str, options: Any) -> None:  # the retriever's BuildOptions
+        module = base.load(retriever)
+        assert isinstance(module, EncoderModule)
+        self._encoder = module.load_encoder(options)
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._embed(texts)
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        return self._encoder(texts)
 
 
 def index(config: IndexConfig) -> IndexReport:
     """Builds the index; see `ner_ray.retrieval.build_index`, whose errors these are."""
-    if _DENSE not in config.retrievers:
+    modules = {name: base.load(name) for name in config.retrievers}
+    embedding = {name: module for name, module in modules.items() if isinstance(module, EncoderModule)}
+    if not embedding:
         return build_index(config)
     connect()
-    return build_index(config, {_DENSE: partial(_build_dense, config)})
+    return build_index(config, {name: partial(_build, config, name, module) for name, module in embedding.items()})
 
 
-def _build_dense(config: IndexConfig, texts: Sequence[str], options: dense.BuildOptions, folder: Any) -> dict[str, Any]:
-    actor = ray.remote(num_cpus=1, num_gpus=config.gpus_per_encoder)(Encoder)
-    encoders = ray.util.ActorPool([actor.remote(options) for _ in range(config.encoders)])
-    return dense.build(texts, options, folder, embed=_spread(encoders, options.batch_size))
+def _build(
+    config: IndexConfig, name: str, module: EncoderModule, texts: Sequence[str], options: Any, folder: Path
+) -> Identity:
+    actor = ray.remote(num_cpus=1, num_gpus=config.gpus_per_encoder)(EncoderActor)
+    encoders = ray.util.ActorPool([actor.remote(name, options) for _ in range(config.encoders)])
+    return module.build_with(partial(_embed, encoders), texts, options, folder)
 
 
-def _spread(encoders: Any, batch: int) -> Callable[[Sequence[str]], NDArray[np.float32]]:
-    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-        batches = [list(texts[start : start + batch]) for start in range(0, len(texts), batch)]
-        return np.concatenate(list(encoders.map(lambda encoder, some: encoder.embed.remote(some), batches)))
-
-    return embed
+def _embed(encoders: Any, texts: Sequence[str]) -> Vectors:  # an ActorPool of EncoderActors
+    batches = [list(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)]
+    return np.concatenate(list(encoders.map(lambda encoder, batch: encoder.embed.remote(batch), batches)))

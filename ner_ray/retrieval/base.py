@@ -1,13 +1,37 @@
 """The contract of a retriever.
 
-A retriever is a module of `ner_ray.retrieval.retrievers` (or an entry point in the group
-`ner_ray.retrieval.retrievers`) with
+A retriever finds the examples nearest to a text. It is a module of `ner_ray.retrieval.retrievers`, or one that another
+distribution registers as an entry point in the group `ner_ray.retrieval.retrievers`. `RetrieverModule` lists what the
+module defines, `EncoderModule` what it defines in addition where it embeds texts with a model.
 
-    BuildOptions    a pydantic model of what its section in an index configuration may say
-    SearchOptions   a pydantic model of what `options.<name>` may say where the index is used
-    PARTS           the names of other retrievers it is made of, usually ()
-    build           from texts to arrays in a folder, see `Builder`
-    load            from such a folder to a `Retriever`, see `Loader`
+A complete retriever, to which examples are near if their length is:
+
+    PARTS = ()
+
+    class BuildOptions(Options):
+        '''No options.'''
+
+    class SearchOptions(Options):
+        '''No options.'''
+
+    def build(texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity:
+        np.save(folder / "lengths.npy", np.array([len(text) for text in texts], np.int64))
+        return {"examples": len(texts)}
+
+    def load(folder: Path, identity: Identity, options: SearchOptions, parts: Mapping[str, Retriever]) -> Retriever:
+        return Lengths(np.load(folder / "lengths.npy", mmap_mode="r"))
+
+    @dataclass(frozen=True, slots=True)
+    class Lengths:
+        lengths: Integers
+
+        def neighbours(self, texts: Sequence[str], k: int) -> list[Neighbours]:
+            return [self._nearest(text, k if text.strip() else 0) for text in texts]
+
+        def _nearest(self, text: str, k: int) -> Neighbours:
+            distances = np.abs(self.lengths - len(text))
+            order = np.argsort(distances, kind="stable")[:k]
+            return Neighbours(order, -distances[order].astype(np.float64))
 """
 
 from __future__ import annotations
@@ -21,8 +45,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from ner_ray import plugins
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Vectors = NDArray[np.float32]
 Identity = dict[str, Any]  # JSON
 
 
@@ -61,27 +88,84 @@ class Scorer(Protocol):
         ...
 
 
-class Builder(Protocol):
-    """Lays out a retriever's arrays, as `.npy` or safetensors."""
+class Encoder(Protocol):
+    """A model that embeds texts."""
 
-    def __call__(self, texts: Sequence[str], options: Any, folder: Path) -> Identity:
-        """What is written into the manifest and comes back to `load`: all that the arrays depend on.
-
-        Args:
-            texts: the pool, in order.
-            options: the module's `BuildOptions`.
-            folder: an empty folder of its own.
-        """
+    def __call__(self, texts: Sequence[str]) -> Vectors:
+        """The unit vectors of the texts, one per row."""
         ...
 
 
-class Loader(Protocol):
-    """Opens what a builder laid out."""
+class RetrieverModule(Protocol):
+    """What the module of a retriever defines."""
 
-    def __call__(self, folder: Path, identity: Identity, options: Any, parts: Mapping[str, Retriever]) -> Retriever:
+    BuildOptions: type[BaseModel]
+    """What its section in an index configuration may say."""
+
+    SearchOptions: type[BaseModel]
+    """What `options.<name>` may say where the index is used."""
+
+    PARTS: tuple[str, ...]
+    """The names of other retrievers that it combines; usually empty. These are built and loaded in its place."""
+
+    def build(self, texts: Sequence[str], options: Any, folder: Path) -> Identity:
+        """Lays out the retriever's arrays, as `.npy` or safetensors.
+
+        Args:
+            texts: the pool, in order.
+            options: an instance of `BuildOptions`.
+            folder: an empty folder of its own.
+
+        Returns:
+            What is written into the manifest and comes back to `load`: everything that the arrays depend on.
+        """
+        ...
+
+    def load(self, folder: Path, identity: Identity, options: Any, parts: Mapping[str, Retriever]) -> Retriever:
         """The retriever, its arrays memory-mapped.
+
+        Args:
+            folder: where `build` laid them out.
+            identity: what `build` returned.
+            options: an instance of `SearchOptions`.
+            parts: the retrievers named in `PARTS`, loaded.
 
         Raises:
             InputError: what would read the texts now is not what read the pool.
         """
         ...
+
+
+@runtime_checkable
+class EncoderModule(Protocol):
+    """What a retriever that embeds texts defines in addition, so that a job can embed the pool on many machines."""
+
+    def load_encoder(self, options: Any) -> Encoder:
+        """The model of some `BuildOptions`; loaded now, in the process that is to embed.
+
+        Raises:
+            ModelError: there is no such model, or it cannot be loaded.
+        """
+        ...
+
+    def build_with(self, encoder: Encoder, texts: Sequence[str], options: Any, folder: Path) -> Identity:
+        """`build`, with an encoder that stands for `load_encoder(options)`."""
+        ...
+
+
+class Builder(Protocol):
+    """Takes the place of a module's own `build`."""
+
+    def __call__(self, texts: Sequence[str], options: Any, folder: Path) -> Identity: ...
+
+
+CONTRACT: plugins.Contract[RetrieverModule] = plugins.Contract("retrieval.retrievers", "retriever", RetrieverModule)
+
+
+def load(name: str) -> RetrieverModule:
+    """The module of a retriever.
+
+    Raises:
+        ConfigError: there is no such retriever, or its module does not define what `RetrieverModule` lists.
+    """
+    return CONTRACT.load(name)

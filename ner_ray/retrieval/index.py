@@ -21,24 +21,22 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
 import ner_ray
-from ner_ray import plugins
 from ner_ray.config import IndexConfig
 from ner_ray.errors import ConfigError, InputError
-from ner_ray.retrieval import leakage
+from ner_ray.retrieval import base, leakage
 from ner_ray.retrieval.base import Builder, Retriever
 from ner_ray.retrieval.pool import Pool, read_pool
 from ner_ray.schema import DEMONSTRATION, demonstration_to_row, demonstrations_from_table
 from ner_ray.storage import Location
 from ner_ray.types import Demonstration, Mention
 
-KIND = "retrieval.retrievers"
+KIND = base.CONTRACT.kind
 FORMAT = 1
 MANIFEST = "manifest.json"
 
@@ -97,7 +95,7 @@ def build_index(config: IndexConfig, builders: Mapping[str, Builder] | None = No
         ConfigError: an unknown retriever, option or label, or there is an index already.
         InputError: the pool cannot be read, or holds no example.
     """
-    chosen = {name: (plugins.load(KIND, name), section) for name, section in config.retrievers.items()}
+    chosen = {name: (base.load(name), section) for name, section in config.retrievers.items()}
     options = {
         name: parse_options(module.BuildOptions, section, f"retrievers.{name}")
         for name, (module, section) in chosen.items()
@@ -106,7 +104,7 @@ def build_index(config: IndexConfig, builders: Mapping[str, Builder] | None = No
     if place.exists(MANIFEST) and not config.overwrite:
         raise ConfigError(f"there is an index at {config.output}", hint="give another output, or overwrite=true")
     pool = _relabelled(read_pool(config.pool), config.label_map)
-    own = {name: module.build for name, (module, _) in chosen.items()}
+    own: dict[str, Builder] = {name: module.build for name, (module, _) in chosen.items()}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         manifest = _lay_out(pool, config, options, own | dict(builders or {}), folder)
@@ -168,7 +166,7 @@ def load_retriever(
     """
     if name in loaded:
         return loaded[name]
-    module: ModuleType = plugins.load(KIND, name)
+    module = base.load(name)
     search = parse_options(module.SearchOptions, options.get(name, {}), f"options.{name}")
     held = index.manifest["retrievers"]
     if name not in held and not module.PARTS:

@@ -25,7 +25,8 @@ def test_every_engine_defines_what_the_contract_lists(name: str) -> None:
 def test_an_engine_that_lacks_something_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     half = ModuleType("half")
     half.check = half.token_counter = print
-    monkeypatch.setattr(plugins, "load", lambda kind, name: half)
+    monkeypatch.setattr(plugins, "names", lambda kind: ["half"])
+    monkeypatch.setattr(plugins, "_import", lambda contract, name: half)
 
-    with pytest.raises(ConfigError, match=r"engine half \(half\) does not define create, prompt_counter, identity"):
+    with pytest.raises(ConfigError, match=r"does not define Options, create, prompt_counter, identity"):
         base.load("half")

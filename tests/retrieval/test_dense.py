@@ -134,7 +134,7 @@ def test_vectors_made_elsewhere_take_the_models_place(tmp_path: Path) -> None:
         asked.append(len(list(texts)))
         return np.tile(np.array([[0.6, 0.8]], dtype=np.float32), (asked[-1], 1))
 
-    identity = dense.build(["a"] * 5000, OPTIONS, tmp_path, embed=embed)
+    identity = dense.build_with(embed, ["a"] * 5000, OPTIONS, tmp_path)
 
     assert identity["dimensions"] == 2
     assert asked == [3, 4096, 904]

@@ -1,12 +1,7 @@
 """The contract of a published system's scorer.
 
-A scorer is a module of this package (or an entry point in the group `ner_ray.evaluate.papers`) with
-
-    FAMILY    the model family whose raw answers its own parser reads
-    FORGIVES  one line for reports: what this scorer does not count as an error
-    Sums      what it counts: adds, and goes to and from plain data
-    count     a function from one `Case` to its `Sums`
-    scores    a function from `Sums` to a `PaperScore`
+A scorer is a module of this package, or one that another distribution registers as an entry point in the group
+`ner_ray.evaluate.papers`. `Paper` lists what the module defines.
 """
 
 from __future__ import annotations
@@ -15,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self, TypeVar
 
+from ner_ray import plugins
 from ner_ray.types import Entity, Exchange
 
 Unit = Literal["fraction", "percent"]
@@ -72,8 +68,11 @@ class Paper(Protocol[S]):
     """The module of a scorer."""
 
     FAMILY: str
+    """The model family whose raw answers its own parser reads."""
     FORGIVES: str
+    """One line for reports: what this scorer does not count as an error."""
     Sums: type[S]
+    """What it counts; sums add up, and convert to and from plain data."""
 
     def count(self, case: Case) -> S:
         """What one document adds."""
@@ -82,3 +81,15 @@ class Paper(Protocol[S]):
     def scores(self, sums: S) -> PaperScore:
         """The scorer's figures."""
         ...
+
+
+CONTRACT: plugins.Contract[Paper[Any]] = plugins.Contract("evaluate.papers", "scorer", Paper)
+
+
+def load(name: str) -> Paper[Any]:
+    """The module of a scorer.
+
+    Raises:
+        ConfigError: there is no such scorer, or its module does not define what `Paper` lists.
+    """
+    return CONTRACT.load(name)

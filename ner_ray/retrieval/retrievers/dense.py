@@ -7,24 +7,19 @@ examples that are equally near up to that, either may come first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from ner_ray.errors import ConfigError, InputError, ModelError
 from ner_ray.retrieval._arrays import open_array, save
-from ner_ray.retrieval.base import Floats, Identity, Integers, Neighbours, Options, Retriever
+from ner_ray.retrieval.base import Encoder, Floats, Identity, Integers, Neighbours, Options, Retriever, Vectors
 
 PARTS = ()
-
-Vectors = NDArray[np.float32]
-Embed = Callable[[Sequence[str]], Vectors]
-"""From texts to unit vectors, one a row."""
 
 _SLICE = 4096
 """Texts embedded at a time, so that a large pool's vectors go to disk as they come."""
@@ -60,7 +55,7 @@ class SearchOptions(Options):
 class Dense:
     """Unit vectors of the pool, and how to embed texts beside them."""
 
-    embed: Embed
+    embed: Encoder
     vectors: Vectors
 
     def neighbours(self, texts: Sequence[str], k: int) -> list[Neighbours]:
@@ -87,15 +82,19 @@ class Dense:
         ]
 
 
-def build(texts: Sequence[str], options: BuildOptions, folder: Path, *, embed: Embed | None = None) -> Identity:
-    """Lays out the vectors; `embed` takes the place of a model in this process, and gets prefixed examples.
+def build(texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity:
+    """Lays out the vectors, with a model in this process."""
+    return build_with(load_encoder(options), texts, options, folder)
+
+
+def build_with(encoder: Encoder, texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity:
+    """Lays out the vectors; the encoder is given prefixed examples.
 
     The vectors of a few fixed sentences are kept too: they tell whether a model found later is the same.
     """
-    embed = embed or load_encoder(options)
-    probe = embed(_prefixed(_PROBES, options.example_prefix))
+    probe = encoder(_prefixed(_PROBES, options.example_prefix))
     _check_unit(probe)
-    _write(folder / "vectors.npy", (len(texts), probe.shape[1]), _slices(texts, options.example_prefix, embed))
+    _write(folder / "vectors.npy", (len(texts), probe.shape[1]), _slices(texts, options.example_prefix, encoder))
     save(folder, probe=probe)
     settings = options.model_dump(include={"model", "pooling", "max_tokens", "text_prefix", "example_prefix"})
     return {"examples": len(texts), "dimensions": int(probe.shape[1]), **settings, "versions": _versions()}
@@ -124,7 +123,7 @@ def load(folder: Path, identity: Identity, options: SearchOptions, _parts: Mappi
     return Dense(embed, open_array(folder, "vectors", np.float32))
 
 
-def load_encoder(options: BuildOptions) -> Embed:
+def load_encoder(options: BuildOptions) -> Encoder:
     """The model as a function; loads it now, and needs its files alone afterwards.
 
     Raises:
@@ -160,7 +159,7 @@ def _open_model(options: BuildOptions) -> Any:  # a SentenceTransformer
     return model
 
 
-def _slices(texts: Sequence[str], prefix: str, embed: Embed) -> Iterator[Vectors]:
+def _slices(texts: Sequence[str], prefix: str, embed: Encoder) -> Iterator[Vectors]:
     for start in range(0, len(texts), _SLICE):
         yield embed(_prefixed(texts[start : start + _SLICE], prefix))
 
