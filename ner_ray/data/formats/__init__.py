@@ -1,0 +1,1 @@
+"""The formats of annotated texts: one file each."""

@@ -1,0 +1,113 @@
+"""A file or folder to be read, and which format it is in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pyarrow as pa
+
+from ner_ray import plugins
+from ner_ray.data.formats.base import Format, Match
+from ner_ray.errors import InputError
+from ner_ray.storage import Location, open_store
+from ner_ray.store.manifests import refuse_inside
+
+KIND = "data.formats"
+HEAD = 1 << 16
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file, or a folder that is one data set.
+
+    Attributes:
+        uri: what the user gave: this file, or the folder that holds it.
+        name: the file's name below the folder; empty where the URI is the file, or a folder is meant as a whole.
+        is_folder: whether a folder as a whole is meant.
+    """
+
+    uri: str
+    name: str = ""
+    is_folder: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name that rows, messages and rejects show."""
+        return self.name or self.uri.rstrip("/").rpartition("/")[2]
+
+    @property
+    def location(self) -> Location:
+        return Location(self.uri)
+
+    def open(self) -> Any:  # a pyarrow stream
+        """The content from its beginning, decompressed."""
+        return self.location.open(self.name, compression="detect")
+
+    def open_random(self) -> Any:  # a pyarrow file
+        """The content as it is stored, at any place."""
+        return self.location.open_random(self.name)
+
+    def head(self) -> bytes:
+        """The first 64 KiB, decompressed; empty for a folder, and for what cannot be read."""
+        if self.is_folder:
+            return b""
+        try:
+            with self.open() as stream:
+                content: bytes = stream.read(HEAD)
+        except (pa.ArrowException, OSError):
+            return b""
+        return content
+
+
+def sources(uri: str) -> Iterator[tuple[Source, Format]]:
+    """The files of a URI, in the order of their names, or the folder that is one data set; each with its format.
+
+    In a folder, files whose name or folder begins with `.` or `_` are passed over, and so, with a warning, is what is
+    in no format that is known here.
+
+    Raises:
+        InputError: there is nothing at the URI, nothing in a known format, or it lies inside a run directory.
+    """
+    location = Location(uri)
+    store, path = open_store(uri)
+    refuse_inside(store, [path], uri)
+    if not location.exists():
+        raise InputError(f"there is nothing at {uri}")
+    names = location.files()
+    if names != [""] and (form := _format_of(Source(uri, is_folder=True))):
+        yield Source(uri, is_folder=True), form
+        return
+    found = [(source, form) for source in _files(uri, names) if (form := _format_of(source))]
+    if not found:
+        raise InputError(
+            f"no annotated texts in {uri}: it is in no format that is known here",
+            hint=f"known formats: {', '.join(plugins.names(KIND))}",
+        )
+    refuse_inside(store, (f"{path}/{source.name}" for source, _ in found))
+    yield from found
+
+
+def _files(uri: str, names: list[str]) -> list[Source]:
+    return [Source(uri, name) for name in names if not any(part.startswith((".", "_")) for part in name.split("/"))]
+
+
+def _format_of(source: Source) -> Format | None:
+    """The format that recognises a source best.
+
+    Raises:
+        InputError: it is text in UTF-16.
+    """
+    if source.head().startswith(_BYTE_ORDER_MARKS):
+        raise InputError(f"{source.label} of {source.uri} is in UTF-16", hint="save it as UTF-8")
+    formats = [cast("Format", plugins.load(KIND, name)) for name in plugins.names(KIND)]
+    best = max(formats, key=lambda form: form.recognizes(source))
+    if best.recognizes(source) is not Match.NO:
+        return best
+    if source.name:
+        _LOG.warning("data.passed_over file=%s folder=%s reason=unknown_format", source.name, source.uri)
+    return None
