@@ -24,10 +24,18 @@ class Verdict(StrEnum):
 
 
 class SpanStatus(StrEnum):
-    """How a mention was found in the text."""
+    """How a mention was found in the text, from the surest to the least sure.
+
+    Attributes:
+        EXACT: the same characters.
+        NORMALIZED: the same but for case, width, white space, quotes, dashes and the like.
+        INSIDE_WORD: a listed mention that occurs nowhere as a whole word, but verbatim inside a longer one.
+        FUZZY: something similar.
+    """
 
     EXACT = "exact"
     NORMALIZED = "normalized"
+    INSIDE_WORD = "inside_word"
     FUZZY = "fuzzy"
 
 

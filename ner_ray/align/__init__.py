@@ -1,7 +1,7 @@
-"""What a model named, put onto the text: one contract for answers that repeat it and that list mentions.
+"""Puts what a model named onto the text: one contract for answers that repeat the text and answers that list mentions.
 
-Every entity comes with `start, end, status, score`, and `source[start:end] == entity.text`; what cannot be
-placed comes back as an unaligned mention.
+Every entity comes with `start`, `end`, `status` and `score`, and `source[start:end] == entity.text`; mentions that cannot
+be placed are returned as unaligned.
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ from ner_ray.types import Alignment, Reading
 __all__ = ["align", "align_copy", "align_mentions", "join", "match_words"]
 
 
-def align(source: str, reading: Reading, config: AlignConfig) -> Alignment:
-    """Puts the mentions of a reading onto the text that it is about, by the kind of answer it came from."""
+def align(source: str, reading: Reading, config: AlignConfig, core: tuple[int, int] | None = None) -> Alignment:
+    """Places the mentions of a reading in the text that it is about, according to the kind of answer.
+
+    Args:
+        source: the text that the model was given.
+        reading: what a family's parser made of the answer.
+        config: which kinds of match are wanted.
+        core: where known, the half-open range of `source` whose entities are kept; see `align_mentions`.
+    """
     if reading.copy is None:
-        return align_mentions(source, reading.mentions, config)
+        return align_mentions(source, reading.mentions, config, core)
     return align_copy(source, reading.copy, reading.mentions, config)

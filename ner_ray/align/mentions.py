@@ -1,17 +1,25 @@
-"""Listed surfaces put onto the text, in the order in which they are listed.
+"""Places surfaces that an answer lists, in the order in which it lists them.
 
-For answers that list what they found, without its place. Each surface has candidate places: where it stands
-exactly; if these are fewer than the times it is listed, where its normal form stands; if there are none,
-where something similar stands. A path through the candidates then picks one for each mention. It pays for
-going back in the text, for overlaps, for places inside a longer listed mention, and for inexact places, and
-the cheapest path wins; so order is preferred, not demanded: lists by label, or by nothing, are placed too.
+For answers that say what they found, but not where. Candidate places for each surface are, in this order, and only as
+far as the ones before are fewer than the times it is listed:
+
+1. where it occurs verbatim;
+2. where its normal form occurs;
+3. where it occurs verbatim, but only inside a longer word (`inside_word`): a name with an Arabic or Hebrew prefix, an
+   inflected one, a number with its unit, words that OCR glued together;
+4. where something similar occurs, if there is nothing else.
+
+A path through the candidates then picks one for each mention. A path pays for going back in the text, for overlaps, for
+places inside a longer listed mention, and for inexact places; the cheapest path wins. Order is thus preferred, not
+required, and lists sorted by label, or not at all, are placed too.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -19,23 +27,26 @@ import regex
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
-from ner_ray.align._entity import entity_at
+from ner_ray.align._entity import CUTOFF, ROUNDING, entity_at
 from ner_ray.config import AlignConfig
 from ner_ray.text.normalize import Normalized, fold, normalize
-from ner_ray.text.tokens import UNSPACED, is_boundary, spans
+from ner_ray.text.tokens import UNSPACED, is_boundary, is_grapheme_boundary, spans
 from ner_ray.types import Alignment, Entity, Mention
 
-# What a path pays. Going back costs most, so that order decides wherever the list has one.
+# What a path pays. Going back costs more than overlaps or inexact places, so that order decides wherever a list has
+# one. A place outside the core costs more than going there and back; one inside a word, more than anything else.
 _BACK = 1.0
 _NESTED = 0.5
 _OVERLAP = 0.25
 _INEXACT = 0.25
+_OUTSIDE_CORE = 3.0
+_INSIDE_WORD = 10.0
 
-_MAX_PLACES = 1000  # of one surface: more cannot matter in a text that a model reads at once
+_MAX_PLACES = 1000  # per surface; more do not matter in a text that a model reads at once
 _MAX_SIMILAR = 8
 _WIDER = range(-1, 3)  # tokens that a similar window may have more than the surface
 
-_UNSPACED = regex.compile(rf"[{UNSPACED}]")
+_UNSPACED = regex.compile(rf"(?V1)[{UNSPACED}]")
 
 
 class _Place(NamedTuple):
@@ -44,22 +55,46 @@ class _Place(NamedTuple):
     cost: float
 
 
-def align_mentions(source: str, mentions: Sequence[Mention], config: AlignConfig) -> Alignment:
-    """Puts listed mentions onto `source`; total, and sorted by place.
+@dataclass(frozen=True, slots=True)
+class _Occurrences:
+    """Where a surface occurs: as whole words, and inside longer ones; each sorted and without overlaps."""
 
-    A mention never begins or ends inside a word of an alphabetic script. A surface listed several times with
-    one label takes as many different places; if there are fewer, the last listings are unaligned. With
-    `config.occurrences` "all" each listed surface takes every place it has, but those inside a longer listed
-    mention, unless it has no other: for answers of models that list each surface once (UniversalNER, RA-IT).
-    The default is "listed", which makes no entity that the model did not name.
+    whole: list[_Place]
+    inside: list[_Place]
+
+
+def align_mentions(
+    source: str, mentions: Sequence[Mention], config: AlignConfig, core: tuple[int, int] | None = None
+) -> Alignment:
+    """Places listed mentions in `source`; total, and sorted by offset.
+
+    A surface listed several times with one label takes as many different places; if there are fewer, the last mentions
+    are unaligned. With `config.occurrences` "all", each surface takes every place it has, except those inside a longer
+    listed mention if it has others: for models that list each surface once (UniversalNER, RA-IT). The default,
+    "listed", makes no entity that the model did not name.
+
+    Args:
+        source: the text.
+        mentions: in the order of the answer; their `start` and `end` are ignored.
+        config: which kinds of match are wanted.
+        core: the half-open range of `source` in which entities must start to be kept (the rest is kept by the
+            neighbouring chunks). A mention that occurs both outside and inside of it is found inside.
+
+    >>> [entity.start for entity in align_mentions("Rome, Paris, Rome", [Mention("Rome")], AlignConfig()).entities]
+    [0]
+    >>> align_mentions("aspirin 100mg", [Mention("100")], AlignConfig()).entities[0].status.value
+    'inside_word'
     """
     places = _places(source, mentions, config)
-    choose = _everywhere if config.occurrences == "all" else _in_order
+    if config.occurrences == "all":
+        chosen = _everywhere(mentions, places)
+    else:
+        chosen = _in_order(mentions, _preferring(core, places) if core else places)
     entities: dict[tuple[int, int, str], Entity] = {}
     placed: set[int] = set()
-    for index, place in choose(mentions, places):
+    for index, place in chosen:
         mention = replace(mentions[index], text=mentions[index].text.strip())
-        entity = entity_at(source, place.start, place.end, mention, config, blanks_count=True)
+        entity = entity_at(source, place.start, place.end, mention, config, listed=True)
         if entity is not None:
             placed.add(index)
             entities.setdefault((entity.start, entity.end, entity.label), entity)
@@ -68,55 +103,91 @@ def align_mentions(source: str, mentions: Sequence[Mention], config: AlignConfig
 
 
 def _places(source: str, mentions: Sequence[Mention], config: AlignConfig) -> dict[str, list[_Place]]:
-    """The candidate places of each distinct surface, in order and without overlaps."""
+    """The candidate places of each distinct surface, sorted and without overlaps."""
+    wanted = _wanted(mentions)
+    found = {surface: _exact(source, surface) for surface in wanted}
+    lacking = [surface for surface, times in wanted.items() if len(found[surface].whole) < times]
+    normal = normalize(source) if lacking and (config.normalize or config.fuzzy) else None
+    if normal is not None and config.normalize:
+        found.update(_all_normalized(source, normal, lacking))
+    places = {surface: _enough(found[surface], times, config) for surface, times in wanted.items()}
+    if normal is not None and config.fuzzy:
+        _add_similar(source, normal, places, config)
+    return _with_nested(places)
+
+
+def _wanted(mentions: Sequence[Mention]) -> dict[str, int]:
+    """How many different places each surface needs: the most times it is listed with one label."""
     listed = Counter((mention.text.strip(), mention.label) for mention in mentions)
     wanted: dict[str, int] = {}
     for (surface, _), times in listed.items():
         if surface:
             wanted[surface] = max(times, wanted.get(surface, 0))
-    places = {surface: _exact(source, surface) for surface in wanted}
-    short = [surface for surface, times in wanted.items() if len(places[surface]) < times]
-    if short and (config.normalize or config.fuzzy):
-        normal = normalize(source)
-        if config.normalize:
-            squeezed = _without_blanks(normal)
-            for surface in short:
-                places[surface] = _normalized(source, normal, surface)
-                if not places[surface] and _UNSPACED.search(surface):
-                    places[surface] = _normalized(source, squeezed, "".join(surface.split()))
-        if config.fuzzy:
-            _add_similar(source, normal, places, config)
-    return _with_nested(places)
+    return wanted
 
 
-def _exact(source: str, surface: str) -> list[_Place]:
-    places: list[_Place] = []
+def _enough(found: _Occurrences, times: int, config: AlignConfig) -> list[_Place]:
+    """Whole words; of the places inside longer words only as many as are still needed."""
+    needed = times - len(found.whole)
+    if needed <= 0 or not config.inside_words:
+        return found.whole
+    everywhere = config.occurrences == "all" and not found.whole
+    return sorted(found.whole + (found.inside if everywhere else found.inside[:needed]))
+
+
+def _exact(source: str, surface: str) -> _Occurrences:
+    found = _Occurrences([], [])
     at = source.find(surface)
-    while at >= 0 and len(places) < _MAX_PLACES:
-        end = at + len(surface)
-        whole = is_boundary(source, at) and is_boundary(source, end)
-        if whole:
-            places.append(_Place(at, end, 0.0))
-        at = source.find(surface, end if whole else at + 1)
-    return places
+    while at >= 0 and len(found.whole) < _MAX_PLACES:
+        taken = _add(found, source, at, at + len(surface), 0.0)
+        at = source.find(surface, at + len(surface) if taken else at + 1)
+    return found
 
 
-def _normalized(source: str, normal: Normalized, surface: str) -> list[_Place]:
+def _add(found: _Occurrences, source: str, start: int, end: int, cost: float, *, verbatim: bool = True) -> bool:
+    """Adds a place if it is one; returns whether it is a place of whole words."""
+    if is_boundary(source, start) and is_boundary(source, end):
+        found.whole.append(_Place(start, end, cost))
+        return True
+    free = len(found.inside) < _MAX_PLACES and not (found.inside and start < found.inside[-1].end)
+    if verbatim and free and is_grapheme_boundary(source, start) and is_grapheme_boundary(source, end):
+        found.inside.append(_Place(start, end, _INSIDE_WORD))
+    return False
+
+
+def _all_normalized(source: str, normal: Normalized, surfaces: Sequence[str]) -> Iterator[tuple[str, _Occurrences]]:
+    """Places of the normal forms; spaces do not count where scripts without them are involved."""
+    squeezed = _without_blanks(normal)
+    for surface in surfaces:
+        found = _normalized(source, normal, surface)
+        if not found.whole and _UNSPACED.search(surface):
+            found = _normalized(source, squeezed, "".join(surface.split()))
+        yield surface, found
+
+
+def _normalized(source: str, normal: Normalized, surface: str) -> _Occurrences:
     needle = fold(surface)
-    places: list[_Place] = []
+    canonical = unicodedata.normalize("NFC", surface)
+    found = _Occurrences([], [])
     at = normal.text.find(needle) if needle else -1
-    while at >= 0 and len(places) < _MAX_PLACES:
+    while at >= 0 and len(found.whole) < _MAX_PLACES:
         stop = at + len(needle)
         start, end = normal.to_source(at, stop)
-        whole = normal.is_whole(at, stop) and is_boundary(source, start) and is_boundary(source, end)
-        if whole:
-            places.append(_Place(start, end, 0.0 if source[start:end] == surface else _INEXACT))
-        at = normal.text.find(needle, stop if whole else at + 1)
-    return places
+        same = source[start:end] == surface
+        taken = normal.is_whole(at, stop) and _add(
+            found,
+            source,
+            start,
+            end,
+            0.0 if same else _INEXACT,
+            verbatim=same or unicodedata.normalize("NFC", source[start:end]) == canonical,
+        )
+        at = normal.text.find(needle, stop if taken else at + 1)
+    return found
 
 
 def _without_blanks(normal: Normalized) -> Normalized:
-    """The form in which blanks, which models like to put between scripts, make no difference."""
+    """The form in which spaces, which models like to put between scripts, make no difference."""
     seen = [index for index, character in enumerate(normal.text) if character != " "]
     return Normalized(normal.text.replace(" ", ""), normal.origins[seen])
 
@@ -155,17 +226,29 @@ def _similar(
         needle,
         [normal.text[start:end] for start, end in windows],
         scorer=Indel.normalized_similarity,
-        score_cutoff=threshold,
+        score_cutoff=threshold - CUTOFF,
         limit=16 * _MAX_SIMILAR,
     )
+    least = max(threshold - ROUNDING, ROUNDING)
     found: list[_Place] = []
     for _, similarity, index in ranked:
         start, end = normal.to_source(*windows[index])
         free = all(end <= other.start or other.end <= start for other in found)
         whole = normal.is_whole(*windows[index]) and is_boundary(source, start) and is_boundary(source, end)
-        if similarity > 0 and free and whole and (start, end) not in taken and len(found) < _MAX_SIMILAR:
+        if similarity >= least and free and whole and (start, end) not in taken and len(found) < _MAX_SIMILAR:
             found.append(_Place(start, end, _INEXACT + 1 - similarity))
     return sorted(found)
+
+
+def _preferring(core: tuple[int, int], places: Mapping[str, list[_Place]]) -> dict[str, list[_Place]]:
+    """The same places; those that start outside the core cost more."""
+    return {
+        surface: [
+            place if core[0] <= place.start < core[1] else place._replace(cost=place.cost + _OUTSIDE_CORE)
+            for place in found
+        ]
+        for surface, found in places.items()
+    }
 
 
 def _with_nested(places: Mapping[str, list[_Place]]) -> dict[str, list[_Place]]:
@@ -194,7 +277,7 @@ def _everywhere(mentions: Sequence[Mention], places: Mapping[str, list[_Place]])
 
 
 def _in_order(mentions: Sequence[Mention], places: Mapping[str, list[_Place]]) -> Iterator[tuple[int, _Place]]:
-    """One place for each mention that can have one of its own."""
+    """One place for each mention that can have a place of its own."""
     listed: Counter[tuple[str, str]] = Counter()
     steps: list[tuple[int, list[_Place]]] = []
     for index, mention in enumerate(mentions):
@@ -213,7 +296,7 @@ def _in_order(mentions: Sequence[Mention], places: Mapping[str, list[_Place]]) -
 
 
 def _cheapest(steps: Sequence[list[_Place]]) -> list[int]:
-    """The place of each step on the cheapest path, the earliest if several are. Linear in the places."""
+    """The place of each step on the cheapest path, the earliest of several; linear in the places."""
     if not steps:
         return []
     costs = [place.cost for place in steps[0]]
@@ -228,9 +311,9 @@ def _cheapest(steps: Sequence[list[_Place]]) -> list[int]:
 
 
 def _step(before: Sequence[_Place], costs: Sequence[float], places: Sequence[_Place]) -> tuple[list[float], list[int]]:
-    """The cheapest way to each place, and from where: from behind for nothing, else at a price."""
+    """The cost of the cheapest path to each place, and the place before it: going forward is free, all else costs."""
     anywhere = min(range(len(before)), key=costs.__getitem__)
-    ended = begun = -1  # the cheapest that ends before the place, that begins before it
+    ended = begun = -1  # the cheapest that ends before this place, and the cheapest that begins before it
     next_ended = next_begun = 0
     totals: list[float] = []
     previous: list[int] = []

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ner_ray.align._entity import ROUNDING
 from ner_ray.config import VoteConfig
 from ner_ray.types import Alignment, Entity, Mention, SpanStatus
 
 _Key = tuple[int, int, str]
-_STATUSES = [SpanStatus.EXACT, SpanStatus.NORMALIZED, SpanStatus.FUZZY]
-_ROUNDING = 1e-9
+_STATUSES = list(SpanStatus)  # from the surest to the least sure
 
 
 def join(placements: Sequence[Alignment], config: VoteConfig) -> Alignment:
@@ -50,7 +50,7 @@ def _longest(placements: Sequence[Alignment]) -> Alignment:
 def _agreed(placements: Sequence[Alignment], least: float) -> Alignment:
     samples = [{_key(entity): entity for entity in placement.entities} for placement in placements]
     votes = Counter(key for sample in samples for key in sample)
-    needed = least * len(placements) - _ROUNDING
+    needed = least * len(placements) - ROUNDING
     ranked = sorted(
         (key for key, count in votes.items() if count >= needed),
         key=lambda key: (-votes[key], key[0] - key[1], key),

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import regex
 from rapidfuzz.distance import Indel
 
-from ner_ray.align._entity import entity_at
+from ner_ray.align._entity import CUTOFF, ROUNDING, entity_at
 from ner_ray.align.matching import Run, matching_runs
 from ner_ray.config import AlignConfig
 from ner_ray.text.normalize import fold
@@ -36,6 +36,7 @@ from ner_ray.types import Alignment, Entity, Mention
 
 _RUN = regex.compile(rf"[^{BLANK}]+")
 _MEANINGFUL = regex.compile(r"[\p{L}\p{N}]")
+_APART = regex.compile(rf"[\p{{L}}\p{{N}}{BLANK}]")
 _MAX_PAIRS = 400  # similar pairs of one gap that are weighed against each other: the work is their square
 _JOINED = 8  # tokens on a side up to which an open gap is compared as one word
 
@@ -109,12 +110,33 @@ def _trimmed(copy: str, mention: Mention) -> _Named | None:
 
 
 def _entity(source: str, copy: str, named: _Named, touched: list[_Segment], config: AlignConfig) -> Entity | None:
-    kept = _together(touched, 2 * (named.end - named.start) + 1)
+    kept = _together(_unbridged(source, copy, touched), 2 * (named.end - named.start) + 1)
     if not _is_enough(copy, named, kept, config.min_matched):
         return None
     begin = kept[0].to_source(named.start, named.end)[0]
     finish = kept[-1].to_source(named.start, named.end)[1]
-    return entity_at(source, begin, finish, named.mention, config, blanks_count=False)
+    return entity_at(source, begin, finish, named.mention, config, listed=False)
+
+
+def _unbridged(source: str, copy: str, touched: list[_Segment]) -> list[_Segment]:
+    """The part with the most matches, the first of equals, between words that the copy skipped."""
+    cuts = [k for k, (left, right) in enumerate(pairwise(touched), start=1) if _skipped(source, copy, left, right)]
+    if not cuts:
+        return touched
+    parts = [touched[start:end] for start, end in pairwise([0, *cuts, len(touched)])]
+    return max(parts, key=lambda part: sum(segment.strength for segment in part))
+
+
+def _skipped(source: str, copy: str, left: _Segment, right: _Segment) -> bool:
+    """Whether the source has something between two segments that the copy left out.
+
+    What tokenization leaves out does not count, if both segments match: signs with no white space around them (`U S`
+    for `U.S`).
+    """
+    gap = source[left.source_end : right.source_start]
+    if not gap.strip() or copy[left.copy_end : right.copy_start].strip():
+        return False
+    return 0 in (left.strength, right.strength) or _APART.search(gap) is not None
 
 
 def _together(touched: list[_Segment], longest: int) -> list[_Segment]:
@@ -311,8 +333,8 @@ class _Gap:
             return
         source, copy = self._source_keys(), self._copy_keys()
         if 2 < len(source) + len(copy) <= 2 * _JOINED:
-            similarity = Indel.normalized_similarity("".join(source), "".join(copy), score_cutoff=threshold)
-            if similarity >= threshold and similarity > 0:
+            similarity = _similarity("".join(source), "".join(copy), threshold)
+            if similarity > 0:
                 yield self.whole(similarity)
                 return
         if len(source) == len(copy):
@@ -340,6 +362,12 @@ class _Gap:
         return self.tokens.copy_keys[self.copy_start : self.copy_end]
 
 
+def _similarity(left: str, right: str, threshold: float) -> float:
+    """The similarity of two forms, or 0 below the threshold."""
+    similarity = Indel.normalized_similarity(left, right, score_cutoff=threshold - CUTOFF)
+    return similarity if similarity >= threshold - ROUNDING else 0.0
+
+
 @lru_cache(maxsize=65536)
 def _key(token: str) -> str:
     """The normal form; a token that vanishes in it stands for itself."""
@@ -352,8 +380,7 @@ def _similar(source: list[str], copy: list[str], threshold: float) -> list[tuple
         (i, j, similarity)
         for i, left in enumerate(source)
         for j, right in enumerate(copy)
-        if (similarity := Indel.normalized_similarity(left, right, score_cutoff=threshold)) > 0
-        and similarity >= threshold
+        if (similarity := _similarity(left, right, threshold)) > 0
     ]
     if len(pairs) > _MAX_PAIRS:
         pairs = sorted(sorted(pairs, key=lambda pair: -pair[2])[:_MAX_PAIRS])

@@ -62,6 +62,11 @@ class AlignConfig(Section):
     threshold: float = Field(
         default=0.8, ge=0, le=1, description="The least similarity (normalised indel) of a fuzzy match."
     )
+    inside_words: bool = Field(
+        default=True,
+        description="For answers that list mentions: place a mention that occurs only inside longer words there, as a "
+        "last resort. Such entities have the status `inside_word`.",
+    )
     fuzzy_budget: int = Field(
         default=200_000,
         ge=0,

@@ -15,7 +15,7 @@ from ner_ray.config import AlignConfig
 from ner_ray.families import instruct
 from ner_ray.types import Alignment, Completion, ErrorRecord, Exchange, Mention, Prompt, StepInput, Verdict
 
-GROUNDING = AlignConfig(occurrences="all", fuzzy=False)
+GROUNDING = AlignConfig(occurrences="all", fuzzy=False, inside_words=False)
 """Every place of a surface, and none that is merely similar: teachers list a name once, and students should not learn
 a spelling that the passage does not have."""
 

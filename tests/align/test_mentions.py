@@ -1,8 +1,10 @@
-"""Listed mentions put onto a text: which occurrence, and never half a word."""
+"""Listed mentions put onto a text: which occurrence, and half a word only where there is no whole one."""
 
 from __future__ import annotations
 
 import itertools
+import unicodedata
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -10,11 +12,12 @@ from hypothesis import strategies as st
 
 from ner_ray.align import align_mentions
 from ner_ray.config import AlignConfig
-from ner_ray.text.tokens import is_boundary
+from ner_ray.text.tokens import is_boundary, is_grapheme_boundary
 from ner_ray.types import Alignment, Mention, SpanStatus
 from tests import strategies
 from tests.align.test_words import assert_sound
 
+NFD = partial(unicodedata.normalize, "NFD")
 CONFIG = AlignConfig()
 STRICT = AlignConfig(normalize=False, fuzzy=False)
 ALL = AlignConfig(occurrences="all")
@@ -45,6 +48,12 @@ def starts(placement: Alignment) -> list[tuple[int, str]]:
         ("北京市北京", ["北京", "北京"], [(0, "北京"), (3, "北京")]),
         ("서울에서", ["서울"], [(0, "서울")]),
         ("C++11 and C++", ["C++", "C++"], [(0, "C++"), (10, "C++")]),
+        ("✈️Paris ⚽️Bayern 📍Rome", ["Paris", "Bayern", "Rome"], [(2, "Paris"), (10, "Bayern"), (18, "Rome")]),
+        ("1️⃣Ann ℹ️Bob", ["Ann", "Bob"], [(3, "Ann"), (9, "Bob")]),
+        ("ꦱꦼꦏꦺꦴꦭꦃꦗꦮ", ["ꦗꦮ"], [(7, "ꦗꦮ")]),
+        ("ᬧᬸᬭᬩᬮᬶ", ["ᬩᬮᬶ"], [(3, "ᬩᬮᬶ")]),
+        ("ᨾᩮᩬᩥᨦᨩ᩠ᨿᨦ", ["ᨩ᩠ᨿᨦ"], [(5, "ᨩ᩠ᨿᨦ")]),
+        ("ᦵᦙᦲᦂᦷᦣᦲ", ["ᦷᦣᦲ"], [(4, "ᦷᦣᦲ")]),
     ],
 )
 def test_order_chooses_among_occurrences(source: str, listed: list[str], expected: list[tuple[int, str]]) -> None:
@@ -66,6 +75,13 @@ def test_order_chooses_among_occurrences(source: str, listed: list[str], expecte
         ("北京大学很大", "北京 大学", "北京大学", "normalized"),
         ("用 iPhone 15 拍照", "iPhone15拍照", "iPhone 15 拍照", "normalized"),
         ("the e-mail server", "email server", "e-mail server", "fuzzy"),
+        (NFD("김철수는 서울에서 일한다"), "김철수", NFD("김철수"), "normalized"),
+        (NFD("김철수는 서울에서 일한다"), "서울", NFD("서울"), "normalized"),
+        (NFD("がっこうでガイド"), "ガイド", NFD("ガイド"), "normalized"),
+        ("ﾊﾞﾝｸで", "バンク", "ﾊﾞﾝｸ", "normalized"),
+        ("إلى الـــرياض", "الرياض", "الـــرياض", "normalized"),
+        ("في مُحَمَّد هنا", "محمد", "مُحَمَّد", "normalized"),
+        ("בְּיְרוּשָׁלַיִם", "ביְרוּשׁלים", "בְּיְרוּשָׁלַיִם", "normalized"),
     ],
 )
 def test_other_spellings_are_found_and_say_so(source: str, surface: str, text: str, status: str) -> None:
@@ -78,7 +94,7 @@ def test_other_spellings_are_found_and_say_so(source: str, surface: str, text: s
 
 @pytest.mark.parametrize(
     ("source", "surface"),
-    [("Parisian", "Paris"), ("unharmed", "harm"), ("Iran", "Iraq"), ("", "x"), ("x", ""), ("x", "  "), ("ﬁn", "in")],
+    [("Iran", "Iraq"), ("", "x"), ("x", ""), ("x", "  "), ("ﬁ", "i"), ("e\u0301t\u00e9", "e"), ("Parisian", "paris")],
 )
 def test_what_is_not_there_is_unaligned(source: str, surface: str) -> None:
     mention = Mention(surface, "x", 0.5)
@@ -131,9 +147,112 @@ def test_any_text_and_list_give_sound_entities(source: str, listed: list[str], c
     if config is not ALL:
         assert_sound(source, mentions, placement)
     for entity in placement.entities:
+        whole = is_boundary(source, entity.start) and is_boundary(source, entity.end)
         assert source[entity.start : entity.end] == entity.text
-        assert is_boundary(source, entity.start)
-        assert is_boundary(source, entity.end)
+        assert whole != (entity.status is SpanStatus.INSIDE_WORD)
+        assert is_grapheme_boundary(source, entity.start)
+        assert is_grapheme_boundary(source, entity.end)
+
+
+def words_of(source: str) -> set[int]:
+    """Where whole words begin and end, by the definition: split at what is no letter, character by character."""
+    return {edge for edge in range(len(source) + 1) if is_boundary(source, edge)}
+
+
+def places_by_trying(source: str, surface: str) -> tuple[set[int], set[int]]:
+    """Starts of a surface's occurrences as whole words, and of all occurrences."""
+    edges = words_of(source)
+    starts = {at for at in range(len(source)) if surface and source.startswith(surface, at)}
+    return {at for at in starts if {at, at + len(surface)} <= edges}, starts
+
+
+@settings(max_examples=400)
+@given(st.text("ab ü中-", max_size=14), st.text("ab ü中-", min_size=1, max_size=3))
+def test_a_place_inside_a_word_is_taken_only_if_there_is_no_other(source: str, surface: str) -> None:
+    surface = surface.strip()
+    whole, anywhere = places_by_trying(source, surface)
+    placement = place(source, surface, config=STRICT)
+
+    if whole:
+        assert [(entity.start, entity.status.value) for entity in placement.entities] == [(min(whole), "exact")]
+    elif anywhere:
+        assert [(entity.start, entity.status.value) for entity in placement.entities] == [
+            (min(anywhere), "inside_word")
+        ]
+    else:
+        assert not placement.entities
+
+
+@pytest.mark.parametrize(
+    ("source", "surface", "start"),
+    [
+        ("سافر إلى باريس وبرلين", "برلين", 16),
+        ("ونقلت عن بلندن", "لندن", 10),
+        ("נסע לתל אביב ולירושלים", "ירושלים", 15),
+        ("aspirin 100mg daily", "100", 8),
+        ("aspirin 100mg daily", "mg", 11),
+        ("seen at #Paris2024", "Paris", 9),
+        ("asui Tampereella kauan", "Tampere", 5),
+        ("Ankara'da ve İstanbullular", "İstanbul", 13),
+        ("said JohnSmithof Leeds", "Smith", 9),
+        ("Donaudampfschiff", "dampf", 5),
+        ("Jyva\u0308skyla\u0308ssa\u0308", "Jyväskylä", 0),
+    ],
+)
+def test_a_surface_that_occurs_only_inside_a_longer_word_is_found_there(source: str, surface: str, start: int) -> None:
+    placement = place(source, surface)
+
+    assert [(entity.start, entity.status.value) for entity in placement.entities] == [(start, "inside_word")]
+    assert place(source, surface, config=AlignConfig(inside_words=False)).entities != placement.entities
+
+
+@pytest.mark.parametrize(
+    ("source", "listed", "expected"),
+    [
+        ("Berliner Luft, Berlin", ["Berlin"], [(15, "exact")]),
+        ("Berliner Luft, BERLIN", ["Berlin"], [(15, "normalized")]),
+        ("Berliner Luft, Berlin", ["Berlin", "Berlin"], [(0, "inside_word"), (15, "exact")]),
+        ("Berliner, Berlins, Berlin, Berlin", ["Berlin"] * 3, [(0, "inside_word"), (19, "exact"), (27, "exact")]),
+        ("1000 mg, 100mg", ["100"], [(0, "inside_word")]),
+    ],
+)
+def test_whole_words_come_first(source: str, listed: list[str], expected: list[tuple[int, str]]) -> None:
+    assert [(entity.start, entity.status.value) for entity in place(source, *listed).entities] == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "surface", "threshold"),
+    [
+        ("in Malmö", "Malmo", 0.8),
+        ("met Smyth", "Smith", 0.8),
+        ("in Torun", "Toruń", 0.8),
+        ("ab cdef", "abxcdef", 1 / 7),
+    ],
+)
+def test_the_threshold_is_the_least_similarity_that_is_accepted(source: str, surface: str, threshold: float) -> None:
+    (entity,) = place(source, surface, config=AlignConfig(threshold=threshold)).entities
+
+    assert entity.status is SpanStatus.FUZZY
+
+
+@pytest.mark.parametrize(
+    ("source", "listed", "core", "expected"),
+    [
+        ("Rome fell. Rome rose.", ["Rome"], (11, 21), [11]),
+        ("Rome fell. Rome rose.", ["Rome"], (0, 5), [0]),
+        ("Rome fell. Rome rose.", ["Rome", "Rome"], (11, 21), [0, 11]),
+        ("Rome, Oslo, Rome, Bonn", ["Rome", "Oslo", "Bonn"], (6, 22), [6, 12, 18]),
+        ("Rome, Oslo, Bonn, Rome", ["Rome", "Oslo", "Bonn"], (6, 22), [6, 12, 18]),
+        ("Rome fell. Oslo rose.", ["Rome"], (11, 21), [0]),
+        ("Romeo, Romeos, Rome", ["Romeo", "Rome"], (7, 19), [0, 15]),
+    ],
+)
+def test_a_mention_that_occurs_in_the_core_is_found_there(
+    source: str, listed: list[str], core: tuple[int, int], expected: list[int]
+) -> None:
+    placement = align_mentions(source, [Mention(surface, "x") for surface in listed], CONFIG, core)
+
+    assert [entity.start for entity in placement.entities] == expected
 
 
 @settings(max_examples=300)

@@ -32,7 +32,7 @@ CONFIG = AlignConfig()
 VOTE = VoteConfig()
 FAULTS = ("omit", "add", "substitute", "repeat")
 FAMILIES = ("gner", "cascade", "b2ner", "universal_ner", "ra_it", "instruct")
-REASONS = ("blank ends", "mark beside it", "separator in it", "two labels", "inside a word", "elsewhere too")
+REASONS = ("blank ends", "mark beside it", "separator in it", "two labels", "elsewhere too")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,7 @@ def unsaid(document: Document, entity: Entity, family: str) -> str:
 
 
 def _unsaid_by_list(document: Document, entity: Entity, annotated: int) -> str:
-    """A mention that is glued to a longer word is not looked for; one that stands elsewhere too may be any."""
-    if not all(tokens.is_boundary(document.text, edge) for edge in (entity.start, entity.end)):
-        return "inside a word"
+    """A mention that occurs elsewhere too may be any; it is placed inside a word only if it occurs nowhere else."""
     return "elsewhere too" if document.text.count(entity.text) > annotated else ""
 
 

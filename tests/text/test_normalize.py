@@ -25,6 +25,10 @@ from tests import strategies
         ("ﾊﾞﾝｸ", "バンク"),
         ("\u1112\u1161\u11ab", "한"),
         ("ΟΔΟΣ", "οδος"),
+        ("가\u11a8", "각"),
+        ("الـــكتاب", "الكتاب"),
+        ("مُحَمَّد", "محمد"),
+        ("שָׁלוֹם", "שלום"),
     ],
 )
 def test_spellings_of_the_same_thing_are_equal(one: str, other: str) -> None:
