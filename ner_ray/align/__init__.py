@@ -1,7 +1,7 @@
-"""Puts what a model named onto the text: one contract for answers that repeat the text and answers that list mentions.
+"""Places what a model named in the text: one contract for answers that repeat it or list mentions.
 
-Every entity comes with `start`, `end`, `status` and `score`, and `source[start:end] == entity.text`; mentions that cannot
-be placed are returned as unaligned.
+Every entity comes with `start`, `end`, `status` and `score`, and `source[start:end] == entity.text`; mentions that
+cannot be placed are returned as unaligned.
 """
 
 from __future__ import annotations

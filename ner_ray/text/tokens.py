@@ -24,8 +24,9 @@ import regex
 # CJ and NS), Hangul (H2, H3 and the jamo JL, JV, JT), Southeast Asian scripts that need a dictionary (SA), and
 # Brahmic scripts that break between orthographic syllables (AK, AP, AS, VF, VI). Tibetan (U+0F00 to U+0FFF) has
 # ordinary letters in UAX #14, but writes its syllables without spaces.
-_ANYWHERE = "".join(rf"\p{{LB={name}}}" for name in "ID CJ NS H2 H3 JL JV JT SA AK AP AS VF VI".split())
-UNSPACED = rf"[[{_ANYWHERE}\p{{Tibetan}}]&&[\p{{L}}\p{{M}}\p{{Nl}}]]"
+_ANYWHERE = r"\p{LB=ID}\p{LB=CJ}\p{LB=NS}\p{LB=H2}\p{LB=H3}\p{LB=JL}\p{LB=JV}\p{LB=JT}\p{LB=SA}\p{Tibetan}"
+_ANYWHERE += r"\p{LB=AK}\p{LB=AP}\p{LB=AS}\p{LB=VF}\p{LB=VI}"
+UNSPACED = rf"[[{_ANYWHERE}]&&[\p{{L}}\p{{M}}\p{{Nl}}]]"
 """Letters between any two of which a word may end; for use inside a character class of `regex`'s version 1."""
 
 BLANK = r"\s\x1C-\x1F"
@@ -50,8 +51,8 @@ _TOKEN = regex.compile(rf"(?V1)[a-zA-Z0-9]+(?![{_MARK}\u00AD]|{_LETTER})|{_LETTE
 _AFTER_WORD = rf"(?<={_LETTER}[{_MARK}\u00AD]{{0,99}})"
 _SPLITS_WORD = regex.compile(rf"(?V1){_AFTER_WORD}(?:{_LETTER}|\u00AD)")
 _CLINGS = regex.compile(rf"(?V1)(?<![{BLANK}])[{_MARK}\p{{Emoji_Modifier}}]")
-# What continues the grapheme before it: the next jamo of a syllable, the next consonant of a conjunct, the next emoji of
-# a sequence, the second half of a flag.
+# What continues the grapheme before it: the next jamo of a syllable, the next consonant of a conjunct, the next emoji
+# of a sequence, the second half of a flag.
 _JOINS = regex.compile(
     r"(?V1)(?<=\p{GCB=L})[\p{GCB=L}\p{GCB=V}\p{GCB=LV}\p{GCB=LVT}]|(?<=[\p{GCB=LV}\p{GCB=V}])[\p{GCB=V}\p{GCB=T}]"
     r"|(?<=[\p{GCB=LVT}\p{GCB=T}])\p{GCB=T}"
