@@ -1,9 +1,9 @@
-"""`ray job submit --working-dir . -- python jobs/index.py CONFIG [key=value ...]`: see `ner-ray index --help`."""
+"""`ray job submit --working-dir . -- python jobs/index.py CONFIG [KEY=VALUE]...`: see `ner-ray index --help`."""
 
 import sys
+from pathlib import Path
 
 from ner_ray.cli import main
 
 if __name__ == "__main__":
-    sys.argv[1:1] = ["index"]
-    main()
+    main([Path(__file__).stem, *sys.argv[1:]])

@@ -27,10 +27,9 @@ QUICK = 60.0  # seconds, on a slow machine that is busy with other tests; 4 on a
 
 HELP = """
 import sys
-sys.argv = ["ner-ray", "--help"]
-from ner_ray.cli import app
+from ner_ray.cli import main
 try:
-    app()
+    main(["--help"])
 except SystemExit:
     pass
 """
@@ -225,7 +224,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
     written = sum(pq.read_metadata(file).num_rows for file in data.glob("*.parquet"))
 
     assert process.returncode == 130, said
-    assert "Go on with: ner-ray annotate" in said
+    assert "To continue: ner-ray annotate" in said
     assert 0 < written < rows
 
     again = ner_ray(*words, "--json")

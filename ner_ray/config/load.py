@@ -23,24 +23,22 @@ from ner_ray.errors import ConfigError
 Config = TypeVar("Config", bound=BaseModel)
 
 
-def load(model: type[Config], source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
+def load(
+    model: type[Config], source: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), *, command: str = ""
+) -> Config:
     """The typed configuration that a file and its overrides describe.
 
     Args:
         model: what to make of it.
         source: a YAML file; the name of one that ships with the package, such as `annotate/demo`; or plain data.
         overrides: `key.path=value`, the value in YAML.
+        command: the command that the configuration is for, named in messages.
 
     Raises:
         ConfigError: a file is missing or is not YAML, a key is unknown, a value is out of range.
     """
     named = "the configuration" if isinstance(source, Mapping) else str(source)
-    return validate(model, compose(source, overrides), named)
-
-
-def overridden(model: type[Config], overrides: Sequence[str]) -> Config:
-    """The defaults with `key.path=value` on top; errors as of `load`."""
-    return validate(model, compose({}, overrides), " ".join(overrides) or "nothing")
+    return validate(model, compose(source, overrides), named, command=command)
 
 
 def compose(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -61,19 +59,19 @@ def compose(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = (
     return {str(key): value for key, value in merged.items()}
 
 
-def validate(model: type[Config], plain: Any, source: str) -> Config:  # `plain` is whatever YAML held
+def validate(model: type[Config], plain: Any, source: str, *, command: str = "") -> Config:  # `plain`: any YAML
     """Plain data as a typed configuration.
 
     Raises:
-        ConfigError: says every wrong field, what was found there, and the nearest known name.
+        ConfigError: names every wrong field, what was found there, and the nearest known name.
     """
     try:
         return model.model_validate(plain)
     except ValidationError as error:
         lines = [_explain(model, dict(problem)) for problem in error.errors()]
         raise ConfigError(
-            f"{source} is no valid configuration:\n" + "\n".join(f"  {line}" for line in lines),
-            hint="`ner-ray schema` prints every field with its meaning",
+            f"{source} is not a valid configuration:\n" + "\n".join(f"  {line}" for line in lines),
+            hint=f"`ner-ray schema {command}` prints every field with its meaning" if command else "",
         ) from error
 
 
@@ -134,13 +132,14 @@ def _read(path: Path) -> Any:  # whatever YAML holds
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no YAML: {error}") from error
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
 
 
 def _dotlist(overrides: Sequence[str]) -> DictConfig:
     for override in overrides:
         if "=" not in override:
-            raise ConfigError(f"{override!r} is no override", hint="write key.path=value, such as resources.replicas=4")
+            hint = "write key.path=value, such as resources.replicas=4"
+            raise ConfigError(f"{override!r} is not an override", hint=hint)
     try:
         return OmegaConf.from_dotlist(list(overrides))
     except (OmegaConfBaseException, yaml.YAMLError) as error:

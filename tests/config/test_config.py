@@ -89,7 +89,7 @@ def test_a_file_among_its_own_defaults_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_override_without_a_value_is_refused(config_file: Path) -> None:
-    with pytest.raises(ConfigError, match="is no override"):
+    with pytest.raises(ConfigError, match="is not an override"):
         compose.load(AnnotateConfig, config_file, ["resources.replicas"])
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.report import status_table
+from ner_ray.commands.status import status_table
 from ner_ray.store.drift import Drift
 from ner_ray.store.health import status
 from ner_ray.store.run import RunDirectory, Wave
@@ -107,7 +107,7 @@ def test_a_label_that_the_last_wave_finds_half_or_twice_as_often_is_told(tmp_pat
 
     assert told.drift == {"place": Drift(1000.0, 225.0), "ship": Drift(0.0, 250.0)}
     assert "drift" in status_table(told)
-    assert "place: 225.0 in 1,000 documents of the last wave, 1,000.0 before" in status_table(told)
+    assert "place: 225.0 per 1,000 documents in the last wave, 1,000.0 before" in status_table(told)
     assert "person: 710 entities" in status_table(told)
 
 

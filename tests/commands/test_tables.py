@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ner_ray.commands._summary import summary_table
+from ner_ray.commands._tables import fields
 from ner_ray.pipeline.annotate import Summary
-from ner_ray.report import fields_table, summary_table
 
 PATH = "s3://corpus/" + "a/long/way/" * 20 + "[bold]day=1[/red]"
 
@@ -26,7 +27,7 @@ def test_a_summary_is_printed_as_it_is_even_where_it_looks_like_markup() -> None
 
 
 def test_fields_are_printed_one_a_line_without_brackets_of_ours() -> None:
-    fields = {
+    values = {
         "output": PATH,
         "of_it": {"rows": 1234, "seconds": 0.12345},
         "files": ["a[0]", "b"],
@@ -34,7 +35,7 @@ def test_fields_are_printed_one_a_line_without_brackets_of_ours() -> None:
         "ok": True,
     }
 
-    assert [line.split(maxsplit=1) for line in fields_table(fields).replace("of it", "of_it").splitlines()] == [
+    assert [line.split(maxsplit=1) for line in fields(values).replace("of it", "of_it").splitlines()] == [
         ["output", PATH],
         ["of_it", "rows 1,234, seconds 0.123"],
         ["files", "a[0], b"],

@@ -1,0 +1,60 @@
+"""The command line `ner-ray`: every module of `ner_ray.commands` is a command, and nothing here lists them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ner_ray import __version__, commands
+from ner_ray.cli._failures import explained, kinds
+from ner_ray.cli._groups import group_of
+
+app = typer.Typer(
+    name="ner-ray",
+    cls=group_of(commands.__name__),
+    help="Open named entity recognition over very large corpora: Parquet in, exact character spans out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+_CHATTY = ("urllib3", "asyncio", "filelock", "httpx", "httpx2", "httpcore", "httpcore2", "jieba")
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Runs the command line, and ends the process with the command's exit status.
+
+    An error that a user can act on ends it with a sentence and the documented status, without a traceback (`--verbose`
+    logs it).
+
+    Args:
+        words: what follows `ner-ray`; by default, the words of the command line.
+    """
+    try:
+        app(list(sys.argv[1:] if words is None else words), prog_name="ner-ray")
+    except kinds() as error:
+        logging.getLogger(__name__).debug("the error in full", exc_info=error)
+        message, status = explained(error)
+        typer.secho(f"ner-ray: {message}", fg=typer.colors.RED, err=True)
+        sys.exit(status)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    for library in _CHATTY:
+        logging.getLogger(library).setLevel(logging.WARNING)

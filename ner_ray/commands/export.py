@@ -1,0 +1,133 @@
+"""Write a run's committed documents in another format, and count the entities that the format cannot hold.
+
+`html` is a page to look at. `conll`, `spacy`, `huggingface` and `label_studio` write a local file with texts and
+entities; `parquet` and `jsonl` write all columns as they are, to any store. The first five need the texts: annotate
+with `input.keep=[COLUMN]`, where COLUMN is the column with the text.
+
+For example:
+
+    ner-ray export runs/news page.html
+
+    ner-ray export runs/news news.spacy --format spacy
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ner_ray.commands.base import argument, option
+from ner_ray.config import Section
+from ner_ray.errors import EXIT_DONE, RunError
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
+
+    from ner_ray.export.base import Exported
+    from ner_ray.types import Annotation, Document
+
+_ALL_COLUMNS = ("jsonl", "parquet")
+_BATCH_ROWS = 256
+_SORTED_ROWS = 10_000
+
+
+class Config(Section):
+    """Which run, to which file, in which format."""
+
+    run: str = argument(description="The run directory, on any store.")
+    out: str = argument(description="The file to write.")
+    format: str = option(
+        "html",
+        description="html, conll, spacy, huggingface or label_studio; parquet or jsonl for all columns; or the name "
+        "of an exporter of your own.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was written: counts, and the file."""
+
+    counts: Mapping[str, Any]
+    file: str
+    exit_status: int = EXIT_DONE
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.counts, "file": self.file}
+
+
+def run(config: Config) -> Result:
+    """Writes the file.
+
+    Raises:
+        ConfigError: there is no such format.
+        RunError: the run has nothing committed, or does not carry its texts.
+    """
+    if config.format not in _ALL_COLUMNS:
+        return Result(asdict(export_run(config.run, config.format, config.out)), config.out)
+    from ner_ray.store import rows
+
+    write = rows.write_parquet if config.format == "parquet" else rows.write_jsonl
+    return Result({"rows": write(config.run, config.out)}, config.out)
+
+
+def show(result: Result) -> str:
+    """One figure per line."""
+    from ner_ray.commands import _tables
+
+    return _tables.fields(result.to_dict())
+
+
+def export_run(run: str, format_name: str, out: str) -> Exported:
+    """Writes a run's committed documents by an exporter of `ner_ray/export`, such as `html` or `conll`.
+
+    Raises:
+        ConfigError: there is no such format.
+        RunError: the run has nothing committed, or does not carry its texts.
+    """
+    from ner_ray.commands._figures import figures
+    from ner_ray.export.base import ExportContext, label_names, load
+    from ner_ray.store.run import RunDirectory
+
+    exporter = load(format_name)
+    directory = RunDirectory(run)
+    record = directory.record()
+    context = ExportContext(
+        title=run.rstrip("/").rsplit("/", 1)[-1],
+        labels=label_names(record.get("settings", {})),
+        summary=figures(directory.tally()),
+    )
+    return exporter.write(_documents(run, record), out, context)
+
+
+def documents_in_order(run: str) -> Dataset:
+    """A run's documents, in the order of the input where they are few enough to sort."""
+    from ner_ray.store.run import RunDirectory
+
+    dataset = RunDirectory(run).dataset()
+    return dataset.sort_by("row_id") if dataset.count_rows() <= _SORTED_ROWS else dataset
+
+
+def _documents(run: str, record: Mapping[str, Any]) -> Iterator[tuple[Document, Annotation]]:
+    from ner_ray import schema
+    from ner_ray.types import Document
+
+    dataset = documents_in_order(run)
+    column = _text_column(run, record, dataset.schema.names)
+    columns = ["doc_id", column, *schema.OUTPUT.names]
+    for batch in dataset.to_batches(columns=columns, batch_size=_BATCH_ROWS):
+        for row in batch.to_pylist():
+            yield Document(row["doc_id"], row[column] or "", ()), schema.annotation_from_row(row)
+
+
+def _text_column(run: str, record: Mapping[str, Any], names: list[str]) -> str:
+    """The column with the texts: the input's own if it was kept, else the one that `output.completions` adds."""
+    wanted = record.get("settings", {}).get("input", {}).get("text", "text")
+    for column in (wanted, "text"):
+        if column in names:
+            return str(column)
+    raise RunError(
+        f"{run} does not carry its texts: column {wanted!r} was not kept",
+        hint=f"annotate into another run directory with 'input.keep=[{wanted}]'; "
+        "--format parquet and jsonl work without the texts",
+    )

@@ -1,0 +1,22 @@
+"""Make the starter model's training file from several annotated corpora, varied by swaps, case and noise.
+
+For example:
+
+    ner-ray train mixture train/data/starter folder=data output=starter.jsonl
+"""
+
+from __future__ import annotations
+
+from ner_ray.commands.train.prepare import Result, show
+from ner_ray.train import MixtureConfig
+
+__all__ = ["Config", "Result", "run", "show"]
+
+Config = MixtureConfig
+
+
+def run(config: MixtureConfig) -> Result:
+    """Writes the training file; errors as of `ner_ray.train.prepare_mixture`."""
+    from ner_ray.train import prepare_mixture
+
+    return Result(prepare_mixture(config))
