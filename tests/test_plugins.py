@@ -15,7 +15,7 @@ from ner_ray.export import base as export
 from ner_ray.families import base as families
 from ner_ray.retrieval import base as retrieval
 
-KINDS = ["engines", "evaluate.papers", "export", "families", "retrieval.retrievers"]
+KINDS = ["data.formats", "engines", "evaluate.papers", "export", "families", "retrieval.retrievers"]
 
 
 @pytest.fixture

@@ -71,6 +71,7 @@ class AnnotatedText:
         text: the text.
         entities: in the order of the data; `text[e.start:e.end] == e.text` for each.
         source: the file or corpus it comes from.
+        row: its number there, from 0.
         labels: the label set that annotators could choose from, or None where the data does not say.
         tokens: the words of the text, where the corpus has them.
         fields: the row that this was made from, for what else it holds.
@@ -82,6 +83,7 @@ class AnnotatedText:
     text: str
     entities: tuple[Entity, ...] = ()
     source: str = ""
+    row: int = 0
     labels: LabelSet | None = None
     tokens: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -110,7 +112,7 @@ def from_row(row: object, source: str, number: int, columns: Columns = DEFAULT_C
 
     >>> from_row({"text": "Ann met Rex.", "entities": [{"start": 0, "end": 3, "label": "person"}]}, "a.jsonl", 0)
     AnnotatedText(text_id='a.jsonl:0', text='Ann met Rex.', entities=(Entity(start=0, end=3, text='Ann', \
-label='person', score=None, status=<SpanStatus.EXACT: 'exact'>),), source='a.jsonl', labels=None, tokens=(), \
+label='person', score=None, status=<SpanStatus.EXACT: 'exact'>),), source='a.jsonl', row=0, labels=None, tokens=(), \
 dropped=(), invalid=())
     """
     text_id = f"{source}:{number}"
@@ -121,7 +123,7 @@ dropped=(), invalid=())
     given = first(row, columns.id)
     text_id = text_id if given is None else str(given)
     try:
-        return _parsed(row, text_id, source, columns)
+        return _parsed(row, text_id, source, number, columns)
     except (_UnusableError, tags.TagError, ConfigError) as error:
         return Reject(source, number, text_id, error.args[0])
 
@@ -137,10 +139,10 @@ def flaw(annotated: AnnotatedText) -> str:
     return "" if all(map(_is_unicode, written)) else "not Unicode: half of a surrogate pair"
 
 
-def as_reject(annotated: AnnotatedText, number: int, reason: str) -> Reject:
+def as_reject(annotated: AnnotatedText, reason: str) -> Reject:
     """A text that cannot be used, under an id that can be written."""
     text_id = annotated.text_id if _is_unicode(annotated.text_id) else ascii(annotated.text_id)
-    return Reject(annotated.source, number, text_id, reason)
+    return Reject(annotated.source, annotated.row, text_id, reason)
 
 
 def to_row(annotated: AnnotatedText) -> dict[str, Any]:
@@ -165,7 +167,7 @@ class _UnusableError(ValueError):
     """A row cannot be read; says why."""
 
 
-def _parsed(row: Mapping[str, Any], text_id: str, source: str, columns: Columns) -> AnnotatedText:
+def _parsed(row: Mapping[str, Any], text_id: str, source: str, number: int, columns: Columns) -> AnnotatedText:
     if row.get("answer") in ("reject", "ignore") and "spans" in row:  # Prodigy
         raise _UnusableError(f"the annotator's answer is {row['answer']!r}")
     if row.get("status") in ("failed", "partial") and "doc_id" in row and columns.entities[0] == "entities":
@@ -177,9 +179,8 @@ def _parsed(row: Mapping[str, Any], text_id: str, source: str, columns: Columns)
     if not isinstance(text, str):
         raise _UnusableError("no text" if text is None else f"the text is not a string: {text!r:.100}")
     entities, invalid = _entities(row, text, tokens, columns)
-    return AnnotatedText(
-        text_id, text, entities, source, _labels(first(row, columns.labels)), tokens, row, invalid=invalid
-    )
+    labels = _labels(first(row, columns.labels))
+    return AnnotatedText(text_id, text, entities, source, number, labels, tokens, row, invalid=invalid)
 
 
 def _tokens(value: object) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ner_ray.config import labels as label_sets
 from ner_ray.data.annotated import AnnotatedText
-from ner_ray.errors import InputError
+from ner_ray.errors import ConfigError
 from ner_ray.types import Entity, Label, LabelSet
 
 LabelMap = Mapping[str, str | None]
@@ -69,11 +69,11 @@ def check_label_map(label_map: LabelMap, seen: Iterable[str], where: str = "the 
         where: what to call the data in the message.
 
     Raises:
-        InputError: names the keys, and the labels that there are.
+        ConfigError: names the keys, and the labels that there are.
     """
     known = set(seen)
     if unknown := sorted(label_map.keys() - known):
-        raise InputError(
+        raise ConfigError(
             f"label_map: {where} has no label {', '.join(map(repr, unknown))}",
             hint=f"it has {', '.join(sorted(known)) or 'no label at all'}",
         )

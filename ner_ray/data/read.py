@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -28,14 +28,21 @@ def read(
         columns: the names of the columns, where they are not the usual ones.
 
     Raises:
-        InputError: there is nothing at a URI, a file cannot be read as what it seems to be, or (at the end) the label
-            map names a label that no text has.
+        InputError: there is nothing at a URI, or a file cannot be read as what it seems to be.
+        ConfigError: the label map names a label that no text has; raised at the end.
     """
+    return parse(records(uris, columns.names()), label_map, columns)
+
+
+def parse(
+    rows: Iterable[Record], label_map: LabelMap | None = None, columns: Columns = DEFAULT_COLUMNS
+) -> Iterator[AnnotatedText | Reject]:
+    """The annotated texts among rows, each given with its source and number; see `read`."""
     mapped, seen = label_map or {}, set[str]()
-    for source, number, row in records(uris, columns.names()):
+    for source, number, row in rows:
         found = from_row(row, source, number, columns)
         if isinstance(found, AnnotatedText) and (reason := flaw(found)):
-            found = as_reject(found, number, reason)
+            found = as_reject(found, reason)
         if isinstance(found, AnnotatedText):
             seen |= labels_of(found) if mapped else set()
             found = relabel(found, mapped)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 
 from ner_ray import plugins
-from ner_ray.data.formats.base import Format, Match
+from ner_ray.data.formats.base import CONTRACT, FormatModule, Match
 from ner_ray.errors import InputError
 from ner_ray.storage import Location, open_store
 from ner_ray.store.manifests import refuse_inside
 
-KIND = "data.formats"
 HEAD = 1 << 16
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _LOG = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ class Source:
         return content
 
 
-def sources(uri: str) -> Iterator[tuple[Source, Format]]:
+def sources(uri: str) -> Iterator[tuple[Source, FormatModule]]:
     """The files of a URI, in the order of their names, or the folder that is one data set; each with its format.
 
     In a folder, files whose name or folder begins with `.` or `_` are passed over, and so, with a warning, is what is
@@ -86,7 +85,7 @@ def sources(uri: str) -> Iterator[tuple[Source, Format]]:
     if not found:
         raise InputError(
             f"no annotated texts in {uri}: it is in no format that is known here",
-            hint=f"known formats: {', '.join(plugins.names(KIND))}",
+            hint=f"known formats: {', '.join(plugins.names(CONTRACT.kind))}",
         )
     refuse_inside(store, (f"{path}/{source.name}" for source, _ in found))
     yield from found
@@ -96,7 +95,7 @@ def _files(uri: str, names: list[str]) -> list[Source]:
     return [Source(uri, name) for name in names if not any(part.startswith((".", "_")) for part in name.split("/"))]
 
 
-def _format_of(source: Source) -> Format | None:
+def _format_of(source: Source) -> FormatModule | None:
     """The format that recognises a source best.
 
     Raises:
@@ -104,7 +103,7 @@ def _format_of(source: Source) -> Format | None:
     """
     if source.head().startswith(_BYTE_ORDER_MARKS):
         raise InputError(f"{source.label} of {source.uri} is in UTF-16", hint="save it as UTF-8")
-    formats = [cast("Format", plugins.load(KIND, name)) for name in plugins.names(KIND)]
+    formats = [CONTRACT.load(name) for name in plugins.names(CONTRACT.kind)]
     best = max(formats, key=lambda form: form.recognizes(source))
     if best.recognizes(source) is not Match.NO:
         return best

@@ -17,9 +17,9 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from ner_ray.retrieval.base import Builder, Retriever
 from ner_ray.retrieval.pool import Pool, read_pool
 from ner_ray.schema import DEMONSTRATION, demonstration_to_row, demonstrations_from_table
 from ner_ray.storage import Location
-from ner_ray.types import Demonstration, Mention
+from ner_ray.types import Demonstration
 
 KIND = base.CONTRACT.kind
 FORMAT = 1
@@ -49,11 +49,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What was built."""
+    """What was built.
+
+    Attributes:
+        uri: where the index is.
+        examples: the number of its examples.
+        rejected: rows of the pool that are not examples; the reasons are in `rejects.jsonl`.
+        dropped: entities that the label map leaves out.
+        retrievers: the names of those laid out.
+        bytes: the size of all files.
+    """
 
     uri: str
     examples: int
     rejected: int
+    dropped: int
     retrievers: tuple[str, ...]
     bytes: int
 
@@ -103,7 +113,7 @@ def build_index(config: IndexConfig, builders: Mapping[str, Builder] | None = No
     place = Location(config.output)
     if place.exists(MANIFEST) and not config.overwrite:
         raise ConfigError(f"there is an index at {config.output}", hint="give another output, or overwrite=true")
-    pool = _relabelled(read_pool(config.pool), config.label_map)
+    pool = read_pool(config.pool, config.label_map)
     own: dict[str, Builder] = {name: module.build for name, (module, _) in chosen.items()}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -113,6 +123,7 @@ def build_index(config: IndexConfig, builders: Mapping[str, Builder] | None = No
         uri=config.output,
         examples=len(pool.examples),
         rejected=len(pool.rejects),
+        dropped=pool.dropped,
         retrievers=tuple(options),
         bytes=sum(entry["bytes"] for entry in manifest["files"].values()),
     )
@@ -192,23 +203,6 @@ def parse_options(model: type[BaseModel], section: Mapping[str, Any], where: str
         first = error.errors()[0]
         field = ".".join((where, *map(str, first["loc"])))
         raise ConfigError(f"{field}: {first['msg']} (given: {first['input']!r})") from error
-
-
-def _relabelled(pool: Pool, label_map: Mapping[str, str | None]) -> Pool:
-    known = {mention.label for example in pool.examples for mention in example.mentions}
-    if unknown := sorted(label_map.keys() - known):
-        raise ConfigError(
-            f"label_map: the pool has no label {', '.join(map(repr, unknown))}",
-            hint=f"it has {', '.join(sorted(known))}",
-        )
-
-    def relabelled(mentions: Sequence[Mention]) -> tuple[Mention, ...]:
-        renamed = ((mention, label_map.get(mention.label, mention.label)) for mention in mentions)
-        return tuple(replace(mention, label=label) for mention, label in renamed if label)
-
-    return replace(
-        pool, examples=tuple(replace(example, mentions=relabelled(example.mentions)) for example in pool.examples)
-    )
 
 
 def _lay_out(

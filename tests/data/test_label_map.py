@@ -9,7 +9,7 @@ import pytest
 
 from ner_ray.config import labels
 from ner_ray.data import AnnotatedText, check_label_map, read, read_all, relabel
-from ner_ray.errors import InputError
+from ner_ray.errors import ConfigError
 from ner_ray.types import Entity
 
 ANN = Entity(0, 3, "Ann", "PER")
@@ -34,7 +34,7 @@ def test_two_labels_with_one_name_become_one_and_children_outlive_their_parent()
 
 
 def test_a_key_that_the_data_never_has_is_an_error_that_lists_what_there_is() -> None:
-    with pytest.raises(InputError, match=r"the pool has no label 'PRE'\n.*it has LOC, PER"):
+    with pytest.raises(ConfigError, match=r"the pool has no label 'PRE'\n.*it has LOC, PER"):
         check_label_map({"PRE": "person"}, ["PER", "LOC"], "the pool")
     check_label_map({"PER": "person"}, ["PER", "LOC"])
 
@@ -47,5 +47,5 @@ def test_a_stream_gives_all_its_texts_before_it_says_so(tmp_path: Path) -> None:
     assert [found.labels for found in read_all(str(tmp_path), known)[0]] == [labels.parse(["person"])] * 2
     stream = read(str(tmp_path), known | {"PRE": "person"})
     assert [next(stream).entities[0].label for _ in range(2)] == ["person"] * 2
-    with pytest.raises(InputError, match="'PRE'"):
+    with pytest.raises(ConfigError, match="'PRE'"):
         next(stream)

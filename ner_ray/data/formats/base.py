@@ -1,11 +1,7 @@
 """The contract of a format.
 
-A format is a module of this package (or an entry point in the group `ner_ray.data.formats`) with
-
-    recognizes(source) -> Match
-    rows(source, columns) -> Iterator[object]
-
-Rows come one by one, in the order of the file, in the shape that `ner_ray.data.annotated` describes. A row that cannot
+A format is a module of this package, or an entry point in the group `ner_ray.data.formats`, that defines what
+`FormatModule` lists. Rows come one by one, in the order of the file, in the shape that `ner_ray.data.annotated` describes. A row that cannot
 be read is an `Unreadable` with the reason; the others go on.
 """
 
@@ -15,6 +11,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
+
+from ner_ray import plugins
 
 if TYPE_CHECKING:
     from ner_ray.data.source import Source
@@ -36,7 +34,7 @@ class Unreadable:
     example_id: str = ""
 
 
-class Format(Protocol):
+class FormatModule(Protocol):
     """Recognises and reads files or folders."""
 
     def recognizes(self, source: Source) -> Match:
@@ -51,3 +49,15 @@ class Format(Protocol):
             OSError, pyarrow.ArrowException: likewise; the caller names the file.
         """
         ...
+
+
+CONTRACT: plugins.Contract[FormatModule] = plugins.Contract("data.formats", "format of annotated texts", FormatModule)
+
+
+def load(name: str) -> FormatModule:
+    """The module of a format.
+
+    Raises:
+        ConfigError: there is no such format, or its module does not define what `FormatModule` lists.
+    """
+    return CONTRACT.load(name)
