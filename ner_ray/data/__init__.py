@@ -2,7 +2,7 @@
 
 from ner_ray.data.annotated import AnnotatedText, Columns, Reject
 from ner_ray.data.label_map import LabelMap, check_label_map, relabel
-from ner_ray.data.read import read, read_all
+from ner_ray.data.read import distinct, read, read_all, split
 
 __all__ = [
     "AnnotatedText",
@@ -10,7 +10,9 @@ __all__ = [
     "LabelMap",
     "Reject",
     "check_label_map",
+    "distinct",
     "read",
     "read_all",
     "relabel",
+    "split",
 ]

@@ -54,14 +54,31 @@ def read_all(
     uris: str | Sequence[str], label_map: LabelMap | None = None, columns: Columns = DEFAULT_COLUMNS
 ) -> tuple[list[AnnotatedText], list[Reject]]:
     """All annotated texts, and all rejects; see `read`."""
+    return split(read(uris, label_map, columns))
+
+
+def split(items: Iterable[AnnotatedText | Reject]) -> tuple[list[AnnotatedText], list[Reject]]:
+    """The annotated texts and the rejects, each in their order."""
     found: list[AnnotatedText] = []
     rejects: list[Reject] = []
-    for item in read(uris, label_map, columns):
+    for item in items:
         if isinstance(item, Reject):
             rejects.append(item)
         else:
             found.append(item)
     return found, rejects
+
+
+def distinct(items: Iterable[AnnotatedText | Reject]) -> Iterator[AnnotatedText | Reject]:
+    """The items, with a reject in place of a text that has come before."""
+    seen: dict[str, str] = {}
+    for item in items:
+        if isinstance(item, AnnotatedText) and item.text in seen:
+            yield as_reject(item, f"its text is the same as that of {seen[item.text]!r}")
+            continue
+        if isinstance(item, AnnotatedText):
+            seen[item.text] = item.text_id
+        yield item
 
 
 def records(uris: str | Sequence[str], columns: Collection[str] | None = None) -> Iterator[Record]:

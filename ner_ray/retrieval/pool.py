@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ner_ray.data import AnnotatedText, LabelMap, Reject, read
-from ner_ray.data.annotated import as_reject
+from ner_ray.data import AnnotatedText, LabelMap, Reject, distinct, read, split
 from ner_ray.types import Demonstration, Mention
 
 
@@ -37,20 +36,9 @@ def read_pool(uris: Sequence[str], label_map: LabelMap | None = None) -> Pool:
 
 def make_pool(items: Iterable[AnnotatedText | Reject]) -> Pool:
     """The pool of some annotated texts; a text that occurs again is rejected."""
-    examples: list[Demonstration] = []
-    rejects: list[Reject] = []
-    seen: dict[str, str] = {}
-    dropped = 0
-    for item in items:
-        if isinstance(item, Reject):
-            rejects.append(item)
-        elif item.text in seen:
-            rejects.append(as_reject(item, f"its text is the same as that of {seen[item.text]!r}"))
-        else:
-            seen[item.text] = item.text_id
-            dropped += len(item.dropped)
-            examples.append(_example(item))
-    return Pool(tuple(examples), tuple(rejects), dropped)
+    found, rejects = split(distinct(items))
+    dropped = sum(len(item.dropped) for item in found)
+    return Pool(tuple(map(_example, found)), tuple(rejects), dropped)
 
 
 def _example(annotated: AnnotatedText) -> Demonstration:

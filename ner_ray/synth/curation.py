@@ -1,10 +1,10 @@
-"""Several annotated sources as one data set: conflicts between their types found, names joined, rows chosen.
+"""Merge several annotated sources into one data set: find conflicting types, unify names, select rows.
 
 After B2NERD (Yang et al., "Beyond Boundaries", 2024; github.com/UmeanNever/B2NER, commit 01858da). `conflicts` is its
 rule-based screening (`data/analysis/rule_screen_conflict.py`): does one source annotate what the other calls a person?
-It reads words of any script, where theirs reads blanks and so English only, and its draws are seeded. `unify` is the
-taxonomy that people write after reading the conflicts. `prune` follows the paper's aim, types balanced and texts
-unlike each other; how the published set was chosen is not published.
+It finds words in any script, where theirs splits at blanks and so suits English only, and its draws are seeded.
+`unify` applies the taxonomy that people write after reading the conflicts. `prune` follows the paper's aim of balanced
+types and dissimilar texts; how the published set was selected is not published.
 """
 
 from __future__ import annotations
@@ -13,67 +13,67 @@ import heapq
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ner_ray.data import AnnotatedText, check_label_map, relabel
+from ner_ray.data.label_map import labels_of
 from ner_ray.errors import ConfigError
 from ner_ray.text.normalize import fold
 from ner_ray.text.tokens import spans
-from ner_ray.types import Entity
 
 ANY_SOURCE = "*"
-"""The key of a taxonomy's names that hold for every source."""
+"""The taxonomy key for names that apply to every source."""
 
 NO_ENTITY = ""
-"""The type under which `prune` counts rows without an entity."""
+"""The type under which `prune` counts rows without entities."""
 
-_LONGEST = 32  # tokens of a mention that is looked for elsewhere
-_RUN = 3  # tokens of what texts are compared by
+_LONGEST = 32  # tokens; longer mentions are not looked for elsewhere
+_RUN = 3  # tokens in the n-grams by which texts are compared
 
 Taxonomy = Mapping[str, Mapping[str, str | None]]
 Outcome = Literal["consistent", "other_type", "other_span", "not_annotated"]
 
+_CONFLICTING: tuple[Outcome, ...] = ("other_type", "other_span", "not_annotated")
+_EXAMPLES = 20  # mentions shown for each outcome
+
+_Place = tuple[AnnotatedText, int, int]  # a text, and start and end in it
+
 
 class CurationOptions(BaseModel):
-    """How much is compared, and how much is kept."""
+    """How much to compare, and how much to keep."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mentions: int = Field(default=2000, ge=1, description="Mentions of a type that are looked for in another source.")
-    texts: int = Field(default=2000, ge=1, description="Texts of a source in which mentions are looked for.")
+    mentions: int = Field(default=2000, ge=1, description="Mentions of each type to look for in the other sources.")
+    texts: int = Field(default=2000, ge=1, description="Texts of each source in which to look for mentions.")
     min_matched: int = Field(
-        default=5, ge=1, description="Mentions found elsewhere without which two types are not compared."
+        default=5,
+        ge=1,
+        description="Minimum number of mentions found in the other source for two types to be compared.",
     )
-    size: int | None = Field(default=None, ge=1, description="Rows to keep; null: all.")
+    size: int | None = Field(default=None, ge=1, description="Number of rows to keep; null keeps all.")
     choices: int = Field(
-        default=8, ge=1, description="Rows out of which the one is taken whose text is least like what is there."
+        default=8,
+        ge=1,
+        description="Candidates per selected row; the one least similar to the rows selected so far is taken.",
     )
-    seed: int = Field(default=0, description="Of all draws.")
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """An annotated text and the source that it comes from."""
-
-    example_id: str
-    source: str
-    text: str
-    entities: tuple[Entity, ...]
+    seed: int = Field(default=0, description="Seed of all draws.")
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """What became of the mentions of a type of one source in the texts of another that knows the type too.
+    """How one source's mentions of a type are annotated in the texts of another source with that type.
 
     Attributes:
         label: the type, as the first source writes it.
-        source: whose mentions these are.
-        other: whose texts these are.
-        outcomes: consistent: annotated there alike; other_type: with another type; other_span: a part of it is
-            annotated with the type; not_annotated: none of these.
-        examples: some mentions of each kind that is not consistent.
+        source: the source of the mentions.
+        other: the source of the texts.
+        outcomes: consistent: annotated in the same way; other_type: annotated with another type; other_span: a part
+            of it is annotated with the type; not_annotated: none of these.
+        examples: some mentions for each outcome other than consistent.
     """
 
     label: str
@@ -88,25 +88,25 @@ class Conflict:
 
     @property
     def share(self) -> float:
-        """Of the mentions that were found, those that the other source does not annotate alike; 0 for none."""
+        """The fraction of the mentions found that the other source annotates differently; 0 if none were found."""
         return 1 - self.outcomes.get("consistent", 0) / self.matched if self.matched else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Curated:
-    """A curated data set, and what was done.
+    """A curated data set, and how it was made.
 
     Attributes:
-        examples: in their order.
-        conflicts: the worst first, in the sources as they came.
-        renamed: (source, type, new name) -> entities.
-        removed: (source, type) -> entities whose type the taxonomy drops.
-        pruned: source -> rows that were not kept.
-        before: type -> entities, before rows were chosen.
+        examples: the rows that are kept, in their order.
+        conflicts: the worst first, with the types as the sources have them.
+        renamed: (source, type, new name) -> number of entities.
+        removed: (source, type) -> number of entities whose type the taxonomy drops.
+        pruned: source -> number of rows that are not kept.
+        before: type -> number of entities, before rows are selected.
         after: the same afterwards.
     """
 
-    examples: tuple[Example, ...]
+    examples: tuple[AnnotatedText, ...]
     conflicts: tuple[Conflict, ...]
     renamed: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     removed: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -115,23 +115,37 @@ class Curated:
     after: Counter[str] = field(default_factory=Counter)
 
 
-def curate(examples: Sequence[Example], taxonomy: Taxonomy, options: CurationOptions) -> Curated:
-    """The sources as one data set. The same arguments give the same data set.
+def curate(examples: Sequence[AnnotatedText], taxonomy: Taxonomy, options: CurationOptions) -> Curated:
+    """One data set from several sources. The same arguments give the same data set.
 
     Args:
-        examples: of all sources.
-        taxonomy: source, or `*` for all -> its type -> the name to use, or None to drop it; what is not in it stays.
-        options: how much.
+        examples: the rows of all sources.
+        taxonomy: source, or `*` for all -> a label map. Types that it does not name keep their names.
+        options: how much to compare, and how much to keep.
+
+    Raises:
+        ConfigError: the taxonomy names a source or a type that no row has.
     """
+    _check_taxonomy(taxonomy, examples)
     found = conflicts(examples, options)
-    renamed: Counter[tuple[str, str, str]] = Counter()
-    removed: Counter[tuple[str, str]] = Counter()
-    unified = [unify(one, taxonomy, renamed, removed) for one in examples]
+    unified = [unify(example, taxonomy) for example in examples]
+    removed = Counter((example.source, entity.label) for example in unified for entity in example.dropped)
+    renamed = _renamed(examples, unified)
     kept = prune(unified, options)
-    every, chosen = (Counter(one.source for one in some) for some in (unified, kept))
+    every, chosen = (Counter(example.source for example in rows) for rows in (unified, kept))
     return Curated(
         tuple(kept), tuple(found), renamed, removed, every - chosen, _type_counts(unified), _type_counts(kept)
     )
+
+
+def _renamed(before: Iterable[AnnotatedText], after: Iterable[AnnotatedText]) -> Counter[tuple[str, str, str]]:
+    """Source, type and new name of the entities that have another name now."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for old, new in zip(before, after, strict=True):
+        kept = (entity for entity in old.entities if entity not in new.dropped)
+        pairs = zip(kept, new.entities, strict=True)
+        counts.update((old.source, was.label, now.label) for was, now in pairs if was.label != now.label)
+    return counts
 
 
 def parse_taxonomy(plain: Any) -> Taxonomy:  # whatever a YAML file held
@@ -142,66 +156,68 @@ def parse_taxonomy(plain: Any) -> Taxonomy:  # whatever a YAML file held
     """
     if not isinstance(plain, Mapping) or not all(isinstance(names, Mapping) for names in plain.values()):
         raise ConfigError(
-            "a taxonomy must map sources (or `*`) to mappings of their types", hint="such as {'*': {PER: person}}"
+            "a taxonomy maps sources (or `*`) to mappings of their types", hint="such as {'*': {PER: person}}"
         )
     for source, renames in plain.items():
         for label, name in renames.items():
             if name is not None and not (isinstance(name, str) and name.strip()):
-                raise ConfigError(f"taxonomy, {source}, {label}: {name!r} is no name", hint="null drops a type")
+                raise ConfigError(f"taxonomy, {source}, {label}: {name!r} is not a name", hint="null drops a type")
     return {str(source): {str(label): name for label, name in names.items()} for source, names in plain.items()}
 
 
-def conflicts(examples: Iterable[Example], options: CurationOptions) -> list[Conflict]:
-    """What every two sources make of each other's mentions, for each type that both have; the worst first.
+def conflicts(examples: Iterable[AnnotatedText], options: CurationOptions) -> list[Conflict]:
+    """How each source annotates the mentions of each other source, for every type that both have; the worst first.
 
-    Types are the same if they differ in case alone. A mention counts once for each time it was drawn, with the first
-    drawn text that holds it as whole words, and not strictly inside another entity. Both directions are reported.
+    Types that differ only in case are the same. A mention counts once for each time it is drawn, with the first drawn
+    text that contains it as whole words and not strictly inside another entity. Both directions are reported.
     """
-    by_source: dict[str, list[Example]] = defaultdict(list)
-    for one in examples:
-        by_source[one.source].append(one)
-    mentions = {name: _mentions(name, some, options) for name, some in by_source.items()}
+    by_source: dict[str, list[AnnotatedText]] = defaultdict(list)
+    for example in examples:
+        by_source[example.source].append(example)
+    mentions = {name: _mentions(name, texts, options) for name, texts in by_source.items()}
     wanted = {text for labels in mentions.values() for _, drawn in labels.values() for text in drawn}
     found = []
-    for other, some in by_source.items():
-        places = _places(_drawn_texts(other, some, options), wanted)
+    for other, texts in by_source.items():
+        places = _places(_drawn_texts(other, texts, options), wanted)
         for source in by_source:
             if source == other:
                 continue
             for key in sorted(mentions[source].keys() & mentions[other].keys()):
                 label, drawn = mentions[source][key]
                 found.append(_compare(label, source, other, drawn, places))
-    tested = [one for one in found if one.matched >= options.min_matched]
-    return sorted(tested, key=lambda one: (-one.share, -one.matched, one.label, one.source, one.other))
+    tested = [conflict for conflict in found if conflict.matched >= options.min_matched]
+    return sorted(tested, key=lambda found: (-found.share, -found.matched, found.label, found.source, found.other))
 
 
-def unify(
-    example: Example,
-    taxonomy: Taxonomy,
-    renamed: Counter[tuple[str, str, str]] | None = None,
-    removed: Counter[tuple[str, str]] | None = None,
-) -> Example:
-    """The example with the taxonomy's names; a source's own come before those of `*`. Counts into the counters."""
-    names = {**taxonomy.get(ANY_SOURCE, {}), **taxonomy.get(example.source, {})}
-    kept = []
-    for entity in example.entities:
-        name = names.get(entity.label, entity.label)
-        if name is None:
-            if removed is not None:
-                removed[example.source, entity.label] += 1
-            continue
-        if name != entity.label and renamed is not None:
-            renamed[example.source, entity.label, name] += 1
-        kept.append(replace(entity, label=name))
-    return replace(example, entities=tuple(kept))
+def unify(example: AnnotatedText, taxonomy: Taxonomy) -> AnnotatedText:
+    """The example with the taxonomy's names; a source's own names take precedence over those of `*`."""
+    return relabel(example, {**taxonomy.get(ANY_SOURCE, {}), **taxonomy.get(example.source, {})})
 
 
-def prune(examples: Sequence[Example], options: CurationOptions) -> list[Example]:
-    """So many of the examples, in their order: types balanced, texts unlike each other.
+def _check_taxonomy(taxonomy: Taxonomy, examples: Iterable[AnnotatedText]) -> None:
+    """Refuses a source or a type that no example has.
 
-    The type with the fewest entities so far is served next: of the next few of its examples, in seeded order, the one
-    that is taken has the largest share of word runs that no example taken before has. Rows without entities count as
-    a type of their own.
+    Raises:
+        ConfigError: says which.
+    """
+    types: dict[str, set[str]] = defaultdict(set)
+    for example in examples:
+        types[example.source] |= labels_of(example)
+    for source, names in taxonomy.items():
+        if source == ANY_SOURCE:
+            check_label_map(names, set().union(*types.values()), "taxonomy: any source")
+        elif source not in types:
+            raise ConfigError(f"taxonomy: no source is named {source!r}", hint=f"sources: {', '.join(sorted(types))}")
+        else:
+            check_label_map(names, types[source], f"taxonomy: the source {source!r}")
+
+
+def prune(examples: Sequence[AnnotatedText], options: CurationOptions) -> list[AnnotatedText]:
+    """A selection of `options.size` examples, in their order: types balanced, texts dissimilar.
+
+    The type with the fewest entities so far is next. Among its next few examples, in seeded order, the one with the
+    largest fraction of n-grams not seen in any example taken before is selected. Rows without entities count as a type
+    of their own.
     """
     if options.size is None or options.size >= len(examples):
         return list(examples)
@@ -226,7 +242,7 @@ def prune(examples: Sequence[Example], options: CurationOptions) -> list[Example
 
 
 def report(curated: Curated, rows: int = 50) -> str:
-    """What was found, joined and dropped, in Markdown; of long tables the first rows."""
+    """What was found, renamed and dropped, in Markdown; long tables are cut after `rows` rows."""
     parts = [
         f"{len(curated.examples):,} rows are kept, {curated.pruned.total():,} are not.",
         _table(
@@ -234,14 +250,14 @@ def report(curated: Curated, rows: int = 50) -> str:
             ("type", "mentions of", "in texts of", "conflict", "found", "other type", "other span", "not annotated"),
             [
                 (
-                    one.label,
-                    one.source,
-                    one.other,
-                    f"{one.share:.2f}",
-                    one.matched,
-                    *(one.outcomes.get(kind, 0) for kind in _CONFLICTING),
+                    conflict.label,
+                    conflict.source,
+                    conflict.other,
+                    f"{conflict.share:.2f}",
+                    conflict.matched,
+                    *(conflict.outcomes.get(kind, 0) for kind in _CONFLICTING),
                 )
-                for one in curated.conflicts
+                for conflict in curated.conflicts
             ],
             rows,
         ),
@@ -268,25 +284,21 @@ def report(curated: Curated, rows: int = 50) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-_CONFLICTING: tuple[Outcome, ...] = ("other_type", "other_span", "not_annotated")
-_EXAMPLES = 20
-
-_Place = tuple[Example, int, int]
-
-
-def _mentions(source: str, examples: Iterable[Example], options: CurationOptions) -> dict[str, tuple[str, list[str]]]:
-    """Type in lower case -> how it is written first, and the mentions that are drawn of it, repeats included."""
+def _mentions(
+    source: str, examples: Iterable[AnnotatedText], options: CurationOptions
+) -> dict[str, tuple[str, list[str]]]:
+    """Type in lower case -> its first spelling, and the mentions drawn of it, repeats included."""
     listed: dict[str, tuple[str, list[str]]] = {}
-    for one in examples:
-        for entity in one.entities:
-            listed.setdefault(entity.label.lower(), (entity.label, []))[1].append(one.text[entity.start : entity.end])
+    for example in examples:
+        for entity in example.entities:
+            listed.setdefault(entity.label.lower(), (entity.label, []))[1].append(entity.text)
     return {
         key: (label, _draw(f"{options.seed}:{source}:{key}", texts, options.mentions))
         for key, (label, texts) in listed.items()
     }
 
 
-def _drawn_texts(source: str, examples: Sequence[Example], options: CurationOptions) -> list[Example]:
+def _drawn_texts(source: str, examples: Sequence[AnnotatedText], options: CurationOptions) -> list[AnnotatedText]:
     return _draw(f"{options.seed}:{source}", examples, options.texts)
 
 
@@ -295,15 +307,15 @@ def _draw(seed: str, items: Sequence[Any], most: int) -> list[Any]:
     return rng.sample(items, min(most, len(items)))
 
 
-def _places(examples: Iterable[Example], wanted: set[str]) -> dict[str, _Place]:
-    """Surface -> the first place at which it stands as whole words and not strictly inside an entity."""
+def _places(examples: Iterable[AnnotatedText], wanted: set[str]) -> dict[str, _Place]:
+    """Surface -> the first place where it occurs as whole words and not strictly inside an entity."""
     found: dict[str, _Place] = {}
-    for one in examples:
-        inner = [(entity.start, entity.end) for entity in one.entities]
-        for start, end in _word_runs(one.text):
-            surface = one.text[start:end]
+    for example in examples:
+        inner = [(entity.start, entity.end) for entity in example.entities]
+        for start, end in _word_runs(example.text):
+            surface = example.text[start:end]
             if surface in wanted and surface not in found and not _is_inside(start, end, inner):
-                found[surface] = (one, start, end)
+                found[surface] = (example, start, end)
     return found
 
 
@@ -330,18 +342,18 @@ def _compare(label: str, source: str, other: str, drawn: Iterable[str], places: 
     return Conflict(label, source, other, dict(outcomes), shown)
 
 
-def _outcome(label: str, example: Example, start: int, end: int) -> Outcome:
+def _outcome(label: str, example: AnnotatedText, start: int, end: int) -> Outcome:
     same = {entity.label.lower() for entity in example.entities if (entity.start, entity.end) == (start, end)}
     if label in same:
         return "consistent"
     if same:
         return "other_type"
-    parts = (one for one in example.entities if one.label.lower() == label and start <= one.start and one.end <= end)
-    return "other_span" if any(parts) else "not_annotated"
+    inner = (entity for entity in example.entities if start <= entity.start and entity.end <= end)
+    return "other_span" if any(entity.label.lower() == label for entity in inner) else "not_annotated"
 
 
-def _queues(examples: Sequence[Example], options: CurationOptions) -> dict[str, list[int]]:
-    """Type -> the numbers of its examples in seeded order, the next one last."""
+def _queues(examples: Sequence[AnnotatedText], options: CurationOptions) -> dict[str, list[int]]:
+    """Type -> indices of its examples in seeded order, as a stack: the next one is last."""
     order = list(range(len(examples)))
     random.Random(options.seed).shuffle(order)  # noqa: S311 - to be repeatable, not secret
     waiting: dict[str, list[int]] = defaultdict(list)
@@ -352,9 +364,9 @@ def _queues(examples: Sequence[Example], options: CurationOptions) -> dict[str, 
 
 
 def _least_like(
-    waiting: list[int], taken: Mapping[int, None], examples: Sequence[Example], seen: set[str], choices: int
+    waiting: list[int], taken: Mapping[int, None], examples: Sequence[AnnotatedText], seen: set[str], choices: int
 ) -> int | None:
-    """The next example of a type; those that it was chosen out of stay, for later."""
+    """Index of the next example of a type; the other candidates go back on the stack."""
     looked: list[int] = []
     while waiting and len(looked) < choices:
         number = waiting.pop()
@@ -368,7 +380,7 @@ def _least_like(
 
 
 def _novelty(text: str, seen: set[str]) -> float:
-    """The share of a text's word runs that have not been seen."""
+    """The fraction of a text's n-grams that have not been seen."""
     runs = _runs(text)
     return len(runs - seen) / len(runs)
 
@@ -379,12 +391,12 @@ def _runs(text: str) -> set[str]:
     return {" ".join(words[at : at + _RUN]) for at in range(max(1, len(words) - _RUN + 1))}
 
 
-def _types(example: Example) -> Counter[str]:
+def _types(example: AnnotatedText) -> Counter[str]:
     return Counter(entity.label for entity in example.entities) or Counter([NO_ENTITY])
 
 
-def _type_counts(examples: Iterable[Example]) -> Counter[str]:
-    return Counter(entity.label for one in examples for entity in one.entities)
+def _type_counts(examples: Iterable[AnnotatedText]) -> Counter[str]:
+    return Counter(entity.label for example in examples for entity in example.entities)
 
 
 def _table(title: str, head: Sequence[str], lines: Sequence[Sequence[object]], most: int) -> str:

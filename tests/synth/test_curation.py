@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner_ray.data import AnnotatedText
 from ner_ray.errors import ConfigError
 from ner_ray.synth.curation import (
     Conflict,
     CurationOptions,
-    Example,
     conflicts,
     curate,
     parse_taxonomy,
@@ -26,10 +26,10 @@ from ner_ray.types import Entity
 ALL = CurationOptions(min_matched=1)
 
 
-def example(source: str, text: str, *found: tuple[str, str], number: int = 0) -> Example:
+def example(source: str, text: str, *found: tuple[str, str], number: int = 0) -> AnnotatedText:
     """Each entity is the first place of its surface."""
     entities = tuple(Entity(text.index(one), text.index(one) + len(one), one, label) for one, label in found)
-    return Example(f"{source}-{number}", source, text, entities)
+    return AnnotatedText(f"{source}-{number}", text, entities, source)
 
 
 def between(found: list[Conflict], source: str, other: str) -> dict[str, dict[str, int]]:
@@ -89,18 +89,18 @@ LABELS = ("x", "X", "y")
 
 
 @st.composite
-def sources(draw: st.DrawFn) -> list[Example]:
+def sources(draw: st.DrawFn) -> list[AnnotatedText]:
     rows = []
     for number in range(draw(st.integers(2, 8))):
         text = " ".join(draw(st.lists(st.sampled_from(("Ada", "Bo", "Cy", "and", "or")), min_size=1, max_size=6)))
         places = [match.span() for name in NAMES for match in re.finditer(rf"\b{name}\b", text)]
         some = draw(st.lists(st.sampled_from(places), max_size=3)) if places else []
         entities = tuple(Entity(s, e, text[s:e], draw(st.sampled_from(LABELS))) for s, e in some)
-        rows.append(Example(str(number), draw(st.sampled_from("abc")), text, entities))
+        rows.append(AnnotatedText(str(number), text, entities, draw(st.sampled_from("abc"))))
     return rows
 
 
-def slow(rows: list[Example], source: str, other: str, label: str) -> Counter[str]:
+def slow(rows: list[AnnotatedText], source: str, other: str, label: str) -> Counter[str]:
     """As the published script says it: each mention of one source is searched in every text of the other."""
     found: Counter[str] = Counter()
     for mention in [e.text for row in rows if row.source == source for e in row.entities if e.label.lower() == label]:
@@ -130,7 +130,7 @@ def slow(rows: list[Example], source: str, other: str, label: str) -> Counter[st
 
 
 @given(sources())
-def test_the_index_of_places_finds_what_a_search_through_all_texts_finds(rows: list[Example]) -> None:
+def test_the_index_of_places_finds_what_a_search_through_all_texts_finds(rows: list[AnnotatedText]) -> None:
     """Which of several places comes first depends on the draw, so mentions with differing places are only counted."""
     for one in conflicts(rows, ALL):
         wanted = slow(rows, one.source, one.other, one.label.lower())
@@ -142,15 +142,21 @@ def test_the_index_of_places_finds_what_a_search_through_all_texts_finds(rows: l
 
 def test_a_taxonomy_renames_for_all_or_for_one_source_and_drops() -> None:
     names = parse_taxonomy({"*": {"PER": "person", "misc": None}, "b": {"PER": "character"}})
-    renamed: Counter[tuple[str, str, str]] = Counter()
-    removed: Counter[tuple[str, str]] = Counter()
-
     rows = [example(source, "Ada sang Home.", ("Ada", "PER"), ("Home", "misc")) for source in "ab"]
-    found = [unify(one, names, renamed, removed) for one in rows]
+    found = [unify(one, names) for one in rows]
+    curated = curate(rows, names, ALL)
 
     assert [[entity.label for entity in one.entities] for one in found] == [["person"], ["character"]]
-    assert renamed == {("a", "PER", "person"): 1, ("b", "PER", "character"): 1}
-    assert removed == {("a", "misc"): 1, ("b", "misc"): 1}
+    assert curated.renamed == {("a", "PER", "person"): 1, ("b", "PER", "character"): 1}
+    assert curated.removed == {("a", "misc"): 1, ("b", "misc"): 1}
+
+
+@pytest.mark.parametrize("taxonomy", [{"*": {"PRE": "person"}}, {"a": {"place": None}}, {"c": {"PER": "person"}}])
+def test_a_taxonomy_with_a_type_or_source_that_there_is_not_is_refused(taxonomy: dict[str, dict[str, str]]) -> None:
+    rows = [example("a", "Ada ran.", ("Ada", "PER")), example("b", "Oslo.", ("Oslo", "place"))]
+
+    with pytest.raises(ConfigError, match=r"taxonomy: .*('PRE'|'place'|'c')"):
+        curate(rows, taxonomy, ALL)
 
 
 @pytest.mark.parametrize("plain", [["a"], {"a": "b"}, {"a": {"b": 3}}, {"*": {"b": " "}}])
@@ -159,7 +165,7 @@ def test_a_taxonomy_that_is_none_is_refused(plain: object) -> None:
         parse_taxonomy(plain)
 
 
-def skewed() -> list[Example]:
+def skewed() -> list[AnnotatedText]:
     common = [
         example("a", f"Person number {n} of the long list is Ada.", ("Ada", "person"), number=n) for n in range(90)
     ]
@@ -171,7 +177,7 @@ def test_rows_are_chosen_so_that_types_are_balanced() -> None:
     kept = prune(skewed(), CurationOptions(size=20))
 
     assert Counter(one.entities[0].label for one in kept) == {"person": 10, "place": 10}
-    assert [one.example_id for one in kept] == [one.example_id for one in skewed() if one in kept]
+    assert [one.text_id for one in kept] == [one.text_id for one in skewed() if one in kept]
 
 
 def test_of_equal_types_the_text_that_is_least_like_the_others_is_chosen() -> None:
@@ -197,7 +203,7 @@ def test_so_many_rows_are_kept_each_once_and_the_same_ones_again(size: int, seed
 
     kept = prune(skewed(), options)
 
-    assert len(kept) == size == len({one.example_id for one in kept})
+    assert len(kept) == size == len({one.text_id for one in kept})
     assert prune(skewed(), options) == kept
 
 

@@ -1,7 +1,9 @@
 """The contract of a format.
 
 A format is a module of this package, or an entry point in the group `ner_ray.data.formats`, that defines what
-`FormatModule` lists. Rows come one by one, in the order of the file, in the shape that `ner_ray.data.annotated` describes. A row that cannot
+`FormatModule` lists.
+
+Rows come one by one, in the order of the file, in the shape that `ner_ray.data.annotated` describes. A row that cannot
 be read is an `Unreadable` with the reason; the others go on.
 """
 
