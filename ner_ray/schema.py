@@ -81,9 +81,10 @@ EXCHANGE = pa.struct(
         ("choices", pa.list_(pa.string())),
         ("prompt", pa.string()),
         ("completions", pa.list_(COMPLETION)),
+        ("error", ERROR),
     ]
 )
-FINDINGS = pa.struct(
+CHUNK_FINDINGS = pa.struct(
     [
         ("entities", pa.list_(ENTITY)),
         ("unaligned", pa.list_(MENTION)),
@@ -187,12 +188,15 @@ def exchange_to_row(chunk: int, role: str, exchange: Exchange, *, with_prompt: b
         "choices": list(exchange.prompt.choices),
         "prompt": _prompt_text(exchange.prompt) if with_prompt else None,
         "completions": [_completion_to_row(completion) for completion in exchange.completions],
+        "error": error_to_row(exchange.error) if exchange.error else None,
     }
 
 
 def exchange_from_row(row: Row) -> Exchange:
-    prompt = Prompt(row["prompt"] or "", subject=row["subject"], choices=tuple(row["choices"] or ()))
-    return Exchange(prompt, tuple(_completion_from_row(completion) for completion in row["completions"]))
+    """An exchange as it was recorded; earlier versions wrote no `choices` and no `error`."""
+    prompt = Prompt(row["prompt"] or "", subject=row["subject"], choices=tuple(row.get("choices") or ()))
+    error = error_from_row(row["error"]) if row.get("error") else None
+    return Exchange(prompt, tuple(_completion_from_row(completion) for completion in row["completions"]), error)
 
 
 def findings_to_row(findings: Findings) -> Row:

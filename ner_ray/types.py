@@ -151,13 +151,20 @@ class Demonstration:
 class StepInput:
     """What a step of a family sees: a chunk's text, and all that is known about it so far.
 
-    `entities` are what the steps before have found, with offsets into `text`.
+    Attributes:
+        text: the chunk.
+        labels: the label set.
+        demonstrations: annotated examples for the prompt.
+        entities: what the steps before have found, with offsets into `text`.
+        core: the stretch of `text` that the chunk owns, half-open; None for all of it. Entities that start outside
+            of it are a neighbouring chunk's.
     """
 
     text: str
     labels: LabelSet
     demonstrations: tuple[Demonstration, ...] = ()
     entities: tuple[Entity, ...] = ()
+    core: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,17 +236,6 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """A prompt and its answers, one a sample."""
-
-    prompt: Prompt
-    completions: tuple[Completion, ...]
-
-
-Transcript = Sequence[Exchange]
-
-
-@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A gold entity that a step's answer cannot express, and a short, stable reason such as `overlaps`."""
 
@@ -273,6 +269,22 @@ class ErrorRecord:
     code: str
     stage: str
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A prompt and its answers, one for each sample.
+
+    Attributes:
+        error: why there are no answers, where the engine refused the request.
+    """
+
+    prompt: Prompt
+    completions: tuple[Completion, ...]
+    error: ErrorRecord | None = None
+
+
+Transcript = Sequence[Exchange]
 
 
 @dataclass(frozen=True, slots=True)

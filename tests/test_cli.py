@@ -263,7 +263,7 @@ def test_a_run_is_planned_watched_checked_and_copied(tmp_path: Path) -> None:
     write_corpus(tmp_path / "in", shards=2, rows=20)
     run = str(tmp_path / "run")
     config = tmp_path / "job.yaml"
-    config.write_text("labels: [person, place]\nfamily: gner\nengine: {name: replay}\n")
+    config.write_text("labels: [person, place]\nfamily: gner\nreplay: true\n")
     words = [str(config), f"input.path={tmp_path / 'in'}", "input.keep=[text]", f"output.path={run}"]
 
     planned = json.loads(ner_ray("plan", *words, "--json").stdout)

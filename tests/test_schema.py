@@ -54,7 +54,7 @@ def through_arrow(kind: pa.DataType, value: object) -> object:
     )
 )
 def test_findings_survive_arrow(findings: Findings) -> None:
-    row = through_arrow(schema.FINDINGS, schema.findings_to_row(findings))
+    row = through_arrow(schema.CHUNK_FINDINGS, schema.findings_to_row(findings))
 
     assert schema.findings_from_row(row) == findings
 

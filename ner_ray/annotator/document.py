@@ -1,63 +1,156 @@
-"""One document, from its text to its annotation, without a cluster: what the pipeline's stages call.
+"""One document, from text to annotation: the core of the system, as pure functions.
 
-    split into passages -> converse with each step's engine -> read the answers -> merge the passages
+    text -> chunks -> ask -> read -> align -> merge -> annotation
 
-A step's answers are parsed by its family, put onto the passage's text by `align`, and where there are several
-samples joined by vote. Everything but `converse` is a pure function.
+Everything that annotates goes through the functions here: the job and the `Annotator` drive `converse` with an engine,
+the trainer's judge with the model in training, `evaluate` with answers from a file. None of them does any I/O:
+`converse` is a generator that hands out prompts and is sent the answers, so one loop serves synchronous callers,
+event loops, and callers that batch many documents in lock-step.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ner_ray.align import align
 from ner_ray.align.votes import join
 from ner_ray.config import AlignConfig, VoteConfig
+from ner_ray.errors import ErrorCode
 from ner_ray.families.base import Step
 from ner_ray.types import (
     Annotation,
     Chunk,
     Completion,
+    Demonstration,
     DocumentStatus,
     Entity,
     ErrorRecord,
     Exchange,
     Findings,
+    LabelSet,
     Prompt,
+    Reading,
     StepInput,
     Transcript,
     Usage,
     Verdict,
 )
 
-Ask = Callable[[Prompt], Awaitable[Exchange]]
+
+@dataclass(frozen=True, slots=True)
+class ReadingRules:
+    """How answers become entities: how mentions are aligned, and how several samples are combined."""
+
+    align: AlignConfig = field(default_factory=AlignConfig)
+    vote: VoteConfig = field(default_factory=VoteConfig)
 
 
-async def converse(step: Step, passage: StepInput, ask: Ask) -> list[Exchange]:
-    """The transcript of a step with its engine: all it asks at once, then what follows from the answers."""
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Prompts that can be answered at the same time, all for one role."""
+
+    role: str
+    prompts: tuple[Prompt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What was said about one chunk, and what it amounts to.
+
+    Attributes:
+        findings: of all steps that were read.
+        transcripts: by role.
+    """
+
+    findings: Findings
+    transcripts: Mapping[str, Transcript]
+
+
+Dialogue = Generator[Round, Sequence[Exchange], Conversation]
+"""Yields rounds of prompts, is sent their exchanges in order, and returns the whole conversation."""
+
+
+def step_input(text: str, chunk: Chunk, labels: LabelSet, demonstrations: Sequence[Demonstration] = ()) -> StepInput:
+    """A chunk of `text` as a family sees it before anything is found."""
+    core = (chunk.core_start - chunk.start, chunk.core_end - chunk.start)
+    return StepInput(text[chunk.start : chunk.end], labels, tuple(demonstrations), core=core)
+
+
+def converse(
+    steps: Sequence[Step],
+    given: StepInput,
+    rules: ReadingRules,
+    known: Findings | None = None,
+    *,
+    leave_last: bool = False,
+) -> Dialogue:
+    """Asks the steps in order and reads each one's answers before the next is asked.
+
+    Args:
+        steps: of a family, or those of them that share an engine.
+        given: the chunk.
+        rules: how answers become entities.
+        known: what earlier steps have found; None for nothing.
+        leave_last: do not read the last step's answers: somebody else will, from the transcript.
+    """
+    findings = known or Findings()
+    transcripts: dict[str, Transcript] = {}
+    if is_broken(findings):
+        return Conversation(findings, transcripts)
+    for step in steps:
+        seen = replace(given, entities=findings.entities)
+        transcript = yield from _ask(step, seen)
+        transcripts[step.role] = transcript
+        if not leave_last or step is not steps[-1]:
+            findings = follow(findings, read_step(step, seen, transcript, rules))
+    return Conversation(findings, transcripts)
+
+
+def _ask(step: Step, seen: StepInput) -> Generator[Round, Sequence[Exchange], list[Exchange]]:
+    """All that a step asks at once, then what follows from the answers, until nothing does."""
     transcript: list[Exchange] = []
-    while prompts := step.ask(passage, transcript):
-        transcript.extend(await asyncio.gather(*(ask(prompt) for prompt in prompts)))
+    while prompts := step.ask(seen, transcript):
+        transcript.extend((yield Round(step.role, tuple(prompts))))
     return transcript
 
 
-def read_step(
-    step: Step, passage: StepInput, transcript: Transcript, align_config: AlignConfig, vote_config: VoteConfig
+def read_recorded(
+    steps: Sequence[Step],
+    given: StepInput,
+    transcripts: Mapping[str, Transcript],
+    rules: ReadingRules,
+    known: Findings | None = None,
 ) -> Findings:
-    """What a step's transcript says about a passage: entities with their place in its text, and the rest."""
-    readings = step.read(passage, transcript)
-    alignments = [align(passage.text, reading, align_config) for reading in readings]
-    joined = join(alignments, vote_config)
-    verdicts = tuple(reading.verdict for reading in readings)
+    """What transcripts that are already there say, on top of what is known.
+
+    A chunk in which a bug broke a step off is left as it is: its findings already say so.
+    """
+    findings = known or Findings()
+    if is_broken(findings):
+        return findings
+    for step in steps:
+        seen = replace(given, entities=findings.entities)
+        findings = follow(findings, read_step(step, seen, transcripts.get(step.role, ()), rules))
+    return findings
+
+
+def read_step(step: Step, given: StepInput, transcript: Transcript, rules: ReadingRules) -> Findings:
+    """What one step's transcript says about its input: aligned entities, and everything that was lost on the way.
+
+    What the chunk does not own (see `StepInput.core`) is its neighbour's: no later step needs to be asked about it.
+    """
+    readings = step.read(given, transcript)
+    joined = join([align(given.text, reading, rules.align) for reading in readings], rules.vote)
+    refused = [exchange.error for exchange in transcript if exchange.error]
+    errors = (*refused, *(error for reading in readings for error in _errors(reading, step.role)))
     return Findings(
-        entities=joined.entities,
+        entities=_owned(joined.entities, given.core),
         unaligned=joined.unaligned,
-        status=_status_of(verdicts),
+        status=_worst([_status(readings), DocumentStatus.PARTIAL if refused else DocumentStatus.OK]),
         dropped=tuple(mention for reading in readings for mention in reading.dropped),
-        errors=tuple(problem for reading in readings for problem in reading.errors),
-        verdicts=verdicts,
+        errors=errors,
+        verdicts=tuple(reading.verdict for reading in readings),
         usage=_usage(transcript),
     )
 
@@ -75,9 +168,15 @@ def follow(before: Findings, after: Findings) -> Findings:
     )
 
 
-def own(chunk: Chunk, entities: Sequence[Entity]) -> tuple[Entity, ...]:
-    """Those that start in the chunk's core, with offsets into the chunk's text; `merge` keeps no others."""
-    return tuple(one for one in entities if chunk.core_start <= chunk.start + one.start < chunk.core_end)
+def is_broken(findings: Findings) -> bool:
+    """Whether a bug broke off an earlier step: nothing more is asked or read then."""
+    return any(error.code == ErrorCode.INTERNAL for error in findings.errors)
+
+
+def broken(known: Findings, role: str, error: Exception) -> Findings:
+    """The findings of a chunk in which a bug broke a step off: it has failed, whatever was found before."""
+    record = ErrorRecord(ErrorCode.INTERNAL, role, type(error).__name__)
+    return replace(known, entities=(), status=DocumentStatus.FAILED, errors=(*known.errors, record))
 
 
 def merge(
@@ -85,66 +184,77 @@ def merge(
 ) -> Annotation:
     """A document's annotation from those of its chunks.
 
-    An entity is kept iff it starts in its chunk's core, so an overlap gives no duplicates. Its text is cut from the
-    document, so `text[start:end]` is what it says.
+    An entity is kept if and only if it starts in its chunk's core, so overlaps yield no duplicates. Its text is cut
+    from the document, so `text[start:end]` is what it says.
 
     Args:
-        text: of the document.
+        text: the document.
         chunks: in order.
         findings: parallel to `chunks`, with offsets into their texts.
         errors: of the document as a whole.
     """
+    if any(error.code == ErrorCode.POISON for error in errors):
+        return Annotation(entities=(), status=DocumentStatus.FAILED, errors=tuple(errors))
     pairs = list(zip(chunks, findings, strict=True))
-    entities = [moved for chunk, found in pairs for moved in _in_core(text, chunk, found.entities)]
+    entities = [moved for chunk, found in pairs for moved in _in_document(text, chunk, found.entities)]
     return Annotation(
         entities=tuple(sorted(entities, key=lambda entity: (entity.start, entity.end, entity.label))),
-        unaligned=tuple(mention for _, found in pairs for mention in found.unaligned),
-        status=_status(findings, errors),
-        errors=(*errors, *(problem for _, found in pairs for problem in found.errors)),
-        usage=sum((found.usage for _, found in pairs), Usage()),
-        dropped=tuple(mention for _, found in pairs for mention in found.dropped),
-        verdicts=tuple(verdict for _, found in pairs for verdict in found.verdicts),
+        unaligned=tuple(mention for found in findings for mention in found.unaligned),
+        status=_document_status(findings, errors),
+        errors=(*errors, *(error for found in findings for error in found.errors)),
+        usage=sum((found.usage for found in findings), Usage()),
+        dropped=tuple(mention for found in findings for mention in found.dropped),
+        verdicts=tuple(verdict for found in findings for verdict in found.verdicts),
     )
 
 
-def _in_core(text: str, chunk: Chunk, entities: Sequence[Entity]) -> list[Entity]:
-    places = [(one, chunk.start + one.start, chunk.start + one.end) for one in own(chunk, entities)]
-    return [replace(one, start=start, end=end, text=text[start:end]) for one, start, end in places]
+def _owned(entities: Sequence[Entity], core: tuple[int, int] | None) -> tuple[Entity, ...]:
+    if core is None:
+        return tuple(entities)
+    return tuple(entity for entity in entities if core[0] <= entity.start < core[1])
 
 
-def _status_of(verdicts: Sequence[Verdict]) -> DocumentStatus:
+def _in_document(text: str, chunk: Chunk, entities: Sequence[Entity]) -> list[Entity]:
+    owned = _owned(entities, (chunk.core_start - chunk.start, chunk.core_end - chunk.start))
+    places = [(entity, chunk.start + entity.start, chunk.start + entity.end) for entity in owned]
+    return [replace(entity, start=start, end=end, text=text[start:end]) for entity, start, end in places]
+
+
+def _errors(reading: Reading, role: str) -> tuple[ErrorRecord, ...]:
+    """A reading's own errors; a cut answer has a code too, so that whatever makes a document partial can be counted."""
+    if reading.verdict is not Verdict.TRUNCATED or any(error.code == ErrorCode.TRUNCATED for error in reading.errors):
+        return reading.errors
+    return (*reading.errors, ErrorRecord(ErrorCode.TRUNCATED, role, "the answer was cut by a token limit"))
+
+
+def _status(readings: Sequence[Reading]) -> DocumentStatus:
     """How far one step's samples could be read; none at all means that the engine refused."""
-    if all(verdict is Verdict.UNPARSABLE for verdict in verdicts):
+    verdicts = {reading.verdict for reading in readings}
+    if verdicts <= {Verdict.UNPARSABLE}:
         return DocumentStatus.FAILED
-    if {Verdict.UNPARSABLE, Verdict.TRUNCATED} & set(verdicts):
-        return DocumentStatus.PARTIAL
+    return DocumentStatus.PARTIAL if verdicts & {Verdict.UNPARSABLE, Verdict.TRUNCATED} else DocumentStatus.OK
+
+
+def _document_status(findings: Sequence[Findings], errors: Sequence[ErrorRecord]) -> DocumentStatus:
+    """A document fails when nothing of it is annotated, and is partial when something of it is missing."""
+    statuses = [found.status for found in findings]
+    if all(status is DocumentStatus.FAILED for status in statuses) and (statuses or errors):
+        return DocumentStatus.FAILED
+    return DocumentStatus.PARTIAL if errors or set(statuses) - {DocumentStatus.OK} else DocumentStatus.OK
+
+
+def _worst(statuses: Sequence[DocumentStatus]) -> DocumentStatus:
+    for status in (DocumentStatus.FAILED, DocumentStatus.PARTIAL):
+        if status in statuses:
+            return status
     return DocumentStatus.OK
 
 
-POISON = "poison"  # the code of a document that no engine survived: it was never answered
-
-
-def _status(findings: Sequence[Findings], errors: Sequence[ErrorRecord]) -> DocumentStatus:
-    """A document fails when nothing of it is annotated, and is partial when something of it is missing."""
-    statuses = [found.status for found in findings]
-    if any(problem.code == POISON for problem in errors):
-        return DocumentStatus.FAILED
-    if all(status is DocumentStatus.FAILED for status in statuses) and (statuses or errors):
-        return DocumentStatus.FAILED
-    return DocumentStatus.PARTIAL if errors else _worst(statuses, DocumentStatus.PARTIAL)
-
-
-def _worst(statuses: Sequence[DocumentStatus], at_worst: DocumentStatus = DocumentStatus.FAILED) -> DocumentStatus:
-    if DocumentStatus.FAILED in statuses:
-        return at_worst
-    return DocumentStatus.PARTIAL if DocumentStatus.PARTIAL in statuses else DocumentStatus.OK
-
-
 def _usage(transcript: Transcript) -> Usage:
-    completions: list[Completion] = [one for exchange in transcript for one in exchange.completions]
+    completions: list[Completion] = [completion for exchange in transcript for completion in exchange.completions]
     return Usage(
         requests=len(transcript),
-        prompt_tokens=sum(one.prompt_tokens for one in completions),
-        cached_tokens=sum(one.cached_tokens for one in completions),
-        output_tokens=sum(one.output_tokens for one in completions),
+        prompt_tokens=sum(completion.prompt_tokens for completion in completions),
+        cached_tokens=sum(completion.cached_tokens for completion in completions),
+        output_tokens=sum(completion.output_tokens for completion in completions),
     )

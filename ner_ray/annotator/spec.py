@@ -1,22 +1,21 @@
-"""What a configuration means for the stages: the family's steps, the label set, and which steps share an engine."""
+"""What a configuration means: the family's steps, the label set, and which steps share an engine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ner_ray import plugins
+from ner_ray.annotator.document import ReadingRules
 from ner_ray.config import AnnotateConfig, EngineConfig, SamplingConfig, labels
 from ner_ray.config import load as compose
 from ner_ray.errors import ConfigError
 from ner_ray.families.base import Step
 from ner_ray.types import LabelSet
 
-REPLAY = "replay"
-
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """How one step's engine is to answer it."""
+    """A step, and how its engine answers it."""
 
     step: Step
     sampling: SamplingConfig
@@ -25,7 +24,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Engines of one kind, and the steps in a row that they serve (two adapters of one base share a pool)."""
+    """Engines of one kind, and the consecutive steps that they serve; two adapters of one base model share a pool."""
 
     engine: EngineConfig
     roles: tuple[Role, ...]
@@ -45,13 +44,13 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A configuration, resolved; small and plain, so that it can travel to every worker.
+    """A resolved configuration; small and plain, so that it can be sent to every worker.
 
     Attributes:
-        labels: one set for all rows, or None where each row brings its own.
+        labels: one set for all documents, or None where each document brings its own.
         labels_column: the column with a set per row, or None.
-        budget: the longest chunk, in tokens, for which there is room in the model beside the prompt.
-        demonstration_tokens: how much longer a chunk's examples may make its prompt; None: as long as they are.
+        budget: the longest chunk, in tokens, that fits the model beside the prompt.
+        demonstration_tokens: by how many tokens demonstrations may lengthen a prompt; None for no limit.
     """
 
     config: AnnotateConfig
@@ -66,13 +65,13 @@ class Spec:
         return tuple(step for pool in self.pools for step in pool.steps)
 
     @property
-    def replays(self) -> bool:
-        """Whether answers come with the rows, from an earlier run."""
-        return self.pools[0].engine.name == REPLAY
+    def rules(self) -> ReadingRules:
+        """How answers become entities."""
+        return ReadingRules(self.config.align, self.config.vote)
 
 
 def resolve(config: AnnotateConfig) -> Spec:
-    """The plan of a configuration.
+    """The spec of a configuration.
 
     Raises:
         ConfigError: no such family or option, a role without an engine, an empty label set.

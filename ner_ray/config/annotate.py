@@ -101,7 +101,7 @@ class OutputConfig(Section):
     path: str = operational(description="The run directory, on any store.")
     completions: bool = Field(
         default=False,
-        description="Keep text, prompts' subjects and raw answers, so that engine `replay` can read them.",
+        description="Keep the text and the raw answers, so that `replay` can read them again.",
     )
     prompts: bool = Field(default=False, description="With `completions`: keep the prompts too, as they were sent.")
     rows_per_wave: int = operational(
@@ -142,7 +142,14 @@ class AnnotateConfig(Section):
         description="A list, a tree (name -> children), a file with either, or `column:NAME` for a set per row."
     )
     family: dict[str, Any] = Field(description="`name`, and the family's own options.")
-    engine: Engines = Field(description="One engine for all roles, or one per role.")
+    engine: Engines = Field(
+        default_factory=dict, validate_default=True, description="One engine for all roles, or one per role."
+    )
+    replay: bool = Field(
+        default=False,
+        description="Ask no engine: read again the answers that the input's rows carry, from a run with "
+        "`output.completions=true`. Tries other parsing, alignment or voting settings without a GPU.",
+    )
     chunk: ChunkConfig = Field(default_factory=ChunkConfig)
     demonstrations: DemonstrationsConfig | None = Field(
         default=None, description="Annotated examples to retrieve into each prompt, where the family takes them."

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ner_ray import plugins
-from ner_ray.annotator.document import follow, merge, read_step
+from ner_ray.annotator.document import Conversation, ReadingRules, Round, converse, merge, step_input
+from ner_ray.annotator.rounds import converse_alone
 from ner_ray.errors import ConfigError
 from ner_ray.evaluate.config import ScoringConfig
 from ner_ray.evaluate.rows import Answers
 from ner_ray.families.base import Step
-from ner_ray.types import Annotation, Chunk, Exchange, Findings, LabelSet, StepInput
+from ner_ray.types import Annotation, Chunk, Exchange, LabelSet, StepInput, Transcript
 
-Transcripts = dict[str, list[Exchange]]
+Transcripts = Mapping[str, Transcript]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +66,30 @@ def read(
         config: how mentions are placed and samples joined.
     """
     counts: Counter[str] = Counter()
+    rules = ReadingRules(config.align, config.vote)
     read_chunks = [
-        _read_chunk(family_steps, StepInput(text[one.chunk.start : one.chunk.end], labels), one, config, counts)
-        for one in answers
+        _converse(family_steps, step_input(text, answered.chunk, labels), answered, rules, counts)
+        for answered in answers
     ]
-    chunks = [one.chunk for one in answers]
+    chunks = [answered.chunk for answered in answers]
     return Answered(
-        annotation=merge(text, chunks, [findings for findings, _ in read_chunks]),
-        transcripts=tuple((chunk, said) for chunk, (_, said) in zip(chunks, read_chunks, strict=True)),
+        annotation=merge(text, chunks, [said.findings for said in read_chunks]),
+        transcripts=tuple((chunk, said.transcripts) for chunk, said in zip(chunks, read_chunks, strict=True)),
         missing=counts["missing"],
         unused=counts["unused"],
     )
 
 
-def _read_chunk(
-    family_steps: Sequence[Step], passage: StepInput, answers: Answers, config: ScoringConfig, counts: Counter[str]
-) -> tuple[Findings, Transcripts]:
+def _converse(
+    family_steps: Sequence[Step], given: StepInput, answers: Answers, rules: ReadingRules, counts: Counter[str]
+) -> Conversation:
+    """The conversation about a chunk, in which each prompt is answered by the next answer that is left."""
     left = deque(answers.samples)
-    transcripts: Transcripts = {}
-    findings = Findings()
-    for step in family_steps:
-        transcript = transcripts.setdefault(step.role, [])
-        while prompts := step.ask(passage, transcript):
-            counts["missing"] += max(0, len(prompts) - len(left))
-            transcript += [Exchange(prompt, left.popleft() if left else ()) for prompt in prompts]
-        found = read_step(step, passage, transcript, config.align, config.vote)
-        findings = follow(findings, found)
-        passage = replace(passage, entities=findings.entities)
+
+    def answer(asked: Round) -> list[Exchange]:
+        counts["missing"] += max(0, len(asked.prompts) - len(left))
+        return [Exchange(prompt, left.popleft() if left else ()) for prompt in asked.prompts]
+
+    said = converse_alone(converse(family_steps, given, rules), answer)
     counts["unused"] += len(left)
-    return findings, transcripts
+    return said

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,21 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
-from ner_ray.types import Annotation, Document, DocumentStatus, Entity
+from ner_ray.markup import colours, draw
+from ner_ray.types import Annotation, Document, DocumentStatus
 
 MOST_DOCUMENTS = 1_000
 MOST_CHARACTERS = 200_000  # of one document; a browser lays out more than that only with pain
-_COLOURS = 24  # in page.css: c0 to c23, hues 15 degrees apart
-_NEAR = 6  # hues that look alike, where others are free
 _LONG = 3_000  # characters, from which a document is folded at first
 _MOST_UNALIGNED = 30  # different ones of one document
 _OPENING = 60  # characters of a document that stand for it in the list
-# A browser would drop or change these, so they are drawn as pictures; a carriage return survives as a reference.
-_DRAWN: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
-_DRAWN |= {ord("\r"): "&#13;", 0x7F: 0x2421}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,58 +72,6 @@ def write(
     return Exported(len(shown), len(entities) - left_out, left_out)
 
 
-def draw(text: str, entities: Sequence[Entity], number: Mapping[str, int], colour: Mapping[str, int]) -> Markup:
-    """The text with its entities in `<mark>`s, one inside the other where spans nest.
-
-    A span that crosses another's end is drawn in pieces; pieces of one entity carry the same `data-e`, so that
-    what stands in them, put together, is the entity's text.
-
-    Args:
-        text: the document.
-        entities: in any order; offsets into `text`.
-        number: of each label on the page.
-        colour: of each label.
-    """
-    order = sorted(range(len(entities)), key=lambda i: (entities[i].start, -entities[i].end))
-    waiting = iter([*order, None])
-    coming = next(waiting)
-    out: list[Markup] = []
-    stack: list[int] = []
-    at = 0
-    for place in sorted({edge for entity in entities for edge in (entity.start, entity.end)}):
-        out.append(_escaped(text[at:place]))
-        at = place
-        for again in _close(stack, out, entities, place):
-            out.append(_opening(again, entities, stack, number, colour))
-            stack.append(again)
-        while coming is not None and entities[coming].start == place:
-            out.append(_opening(coming, entities, stack, number, colour))
-            stack.append(coming)
-            coming = next(waiting)
-    out.append(_escaped(text[at:]))
-    return Markup().join(out)
-
-
-def colours(labels: Iterable[str]) -> dict[str, int]:
-    """A colour's number for every label: the hue its name hashes to, or the free one farthest from all taken.
-
-    So a label looks the same on most pages, and two labels of one page are easily told apart while there are few.
-    """
-    result: dict[str, int] = {}
-    for rank, label in enumerate(sorted(set(labels))):
-        taken = list(result.values())[rank - rank % _COLOURS :]
-        result[label] = _hue(zlib.crc32(label.encode("utf-8", "replace")) % _COLOURS, taken)
-    return result
-
-
-def _hue(wanted: int, taken: Sequence[int]) -> int:
-    def room(hue: int) -> int:
-        return min((min((hue - other) % _COLOURS, (other - hue) % _COLOURS) for other in taken), default=_COLOURS)
-
-    turns = [(wanted + step) % _COLOURS for step in range(_COLOURS)]
-    return wanted if room(wanted) >= _NEAR else max(turns, key=room)
-
-
 def _page(shown: Sequence[tuple[Document, Annotation]]) -> dict[str, Any]:
     counts = Counter(entity.label for _, annotation in shown for entity in annotation.entities)
     mentioned = {mention.label for _, annotation in shown for mention in annotation.unaligned if mention.label}
@@ -165,42 +108,6 @@ def _article(document: Document, annotation: Annotation, legend: _Legend) -> dic
         "errors": annotation.errors,
         "usage": annotation.usage,
     }
-
-
-def _close(stack: list[int], out: list[Markup], entities: Sequence[Entity], place: int) -> list[int]:
-    """Ends what ends here, with all that stands inside it; returns what of that must go on, outermost first."""
-    lowest = next((depth for depth, i in enumerate(stack) if entities[i].end <= place), len(stack))
-    inside = stack[lowest:]
-    del stack[lowest:]
-    out.extend([Markup("</mark>")] * len(inside))
-    return [i for i in inside if entities[i].end > place]
-
-
-def _opening(
-    i: int, entities: Sequence[Entity], stack: Sequence[int], number: Mapping[str, int], colour: Mapping[str, int]
-) -> Markup:
-    entity = entities[i]
-    goes_on = any(entities[outer].end < entity.end for outer in stack)
-    return Markup(
-        '<mark class="c{colour} {status}{goes_on}" data-e="{i}" data-k="{number}" data-label="{label}" title="{title}">'
-    ).format(
-        colour=colour[entity.label],
-        status=entity.status.value,
-        goes_on=" on" if goes_on else "",
-        i=i,
-        number=number[entity.label],
-        label=entity.label,
-        title=_title(entity),
-    )
-
-
-def _title(entity: Entity) -> str:
-    score = "" if entity.score is None else f" · score {entity.score:.2f}"
-    return f"{entity.label} · {entity.status.value}{score} · {entity.start}–{entity.end}"
-
-
-def _escaped(text: str) -> Markup:
-    return Markup(str(escape(text)).translate(_DRAWN))  # noqa: S704 - escaped in this very line
 
 
 @cache

@@ -11,25 +11,22 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
 from ner_ray import __version__
-from ner_ray.annotator.spec import Spec, resolve
-from ner_ray.config import AnnotateConfig, EngineConfig, fingerprint, semantic
-from ner_ray.engines import base as engines
+from ner_ray.annotator import pools
+from ner_ray.config import AnnotateConfig, fingerprint
 from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, RunError, StoppedError
 from ner_ray.pipeline.cluster import check_resources, connect
 from ner_ray.pipeline.graph import run_wave
-from ner_ray.pipeline.preflight import check_engines, check_input, fit_budget
+from ner_ray.pipeline.preflight import Job, prepare
 from ner_ray.pipeline.progress import Progress, start_scoreboard
 from ner_ray.pipeline.suspects import start_suspects
-from ner_ray.retrieval import index_digest
 from ner_ray.schema import ROW_ID
 from ner_ray.store.lease import Lease
 from ner_ray.store.run import RunDirectory, Wave
-from ner_ray.store.shards import Shard, list_shards
+from ner_ray.store.shards import Shard
 from ner_ray.store.wave_files import Ids, Layout
 
 _LOG = logging.getLogger(__name__)
@@ -81,7 +78,7 @@ def annotate(config: AnnotateConfig) -> Summary:
         LeaseError: another driver is at work in the run directory.
         StoppedError: the run cannot go on; the same call again goes on.
     """
-    job = _prepare(config)
+    job = prepare(config)
     with Lease(job.run.store, job.run.path) as lease:
         return _run(job, lease, job.run.plan_waves(job.shards, config.output.rows_per_wave, config.input.on_change))
 
@@ -102,44 +99,20 @@ def retry(uri: str, codes: Sequence[str]) -> Summary:
     record = run.record()
     if not record:
         raise RunError(f"there is no run in {uri}")
-    job = _prepare(AnnotateConfig.model_validate(record["config"]))
+    job = prepare(AnnotateConfig.model_validate(record["config"]))
     with Lease(run.store, run.path) as lease:
         if not run.open_waves():
             run.plan_retry(_failed(run, codes))
         return _run(job, lease, run.open_waves())
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What is known before a cluster is joined."""
-
-    began: float
-    run: RunDirectory
-    settings: dict[str, Any]
-    spec: Spec
-    shards: list[Shard]
-    schema: pa.Schema
-
-
-def _prepare(config: AnnotateConfig) -> _Job:
-    began = time.monotonic()
-    run = RunDirectory(config.output.path)
-    settings = _settings(config)
-    run.claim(fingerprint(settings), settings)
-    spec = resolve(config)
-    check_engines(spec)
-    known = [one.shard for wave in run.waves() for one in wave.shards]
-    shards = list_shards(config.input.path, known)
-    return _Job(began, run, settings, fit_budget(spec), shards, check_input(spec, shards, known))
-
-
-def _run(job: _Job, lease: Lease, waves: list[Wave]) -> Summary:
+def _run(job: Job, lease: Lease, waves: list[Wave]) -> Summary:
     config, run = job.spec.config, job.run
     if not waves:
         _LOG.info("nothing new at %s; %s is complete", config.input.path, run.uri)
         return _summary(run, config, {}, job.shards, 0, job.began)
     connect()
-    check_resources(config.resources, 0 if job.spec.replays else len(job.spec.pools))
+    check_resources(config.resources, 0 if job.spec.config.replay else len(job.spec.pools))
     run.write_record({**run.record(), **_record(config, job.settings), "inputs": _inputs(job.shards)})
     totals = _run_waves(job, lease, waves)
     summary = _summary(run, config, totals, job.shards, len(waves), job.began)
@@ -147,9 +120,9 @@ def _run(job: _Job, lease: Lease, waves: list[Wave]) -> Summary:
     return summary
 
 
-def _run_waves(job: _Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
+def _run_waves(job: Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
     scoreboard = start_scoreboard()
-    suspects = None if job.spec.replays else start_suspects()
+    suspects = None if job.spec.config.replay else start_suspects()
     output = job.spec.config.output
     layout = Layout(output.min_rows_per_file, output.max_rows_per_file, output.row_group_rows)
     done = sum(job.run.resume(wave) for wave in waves)
@@ -169,7 +142,7 @@ def _run_waves(job: _Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
     return before
 
 
-def _run_wave(job: _Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # Ray's handles
+def _run_wave(job: Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # Ray's handles
     try:
         run_wave(job.spec, job.run, wave, job.schema, scoreboard, suspects)
     except ray.exceptions.RayError as error:
@@ -240,27 +213,15 @@ def _summary(
     )
 
 
-def _settings(config: AnnotateConfig) -> dict[str, Any]:
-    """Everything that changes results: the configuration's share, and what it only points to."""
-    settings = semantic(config)
-    if config.demonstrations:
-        settings["demonstrations"]["digest"] = index_digest(config.demonstrations.index)
-    return settings
-
-
 def _record(config: AnnotateConfig, settings: dict[str, Any]) -> dict[str, Any]:
     return {
         "fingerprint": fingerprint(settings),
         "settings": settings,
         "config": config.model_dump(mode="json"),
-        "models": {role: engines.load(engine.name).identity(engine) for role, engine in _engines(config).items()},
+        "models": pools.identities(config),
         "versions": {"ner_ray": __version__, "python": platform.python_version()} | _versions(),
         "started": _now(),
     }
-
-
-def _engines(config: AnnotateConfig) -> dict[str, EngineConfig]:
-    return config.engine if isinstance(config.engine, dict) else {"all": config.engine}
 
 
 def _inputs(shards: list[Shard]) -> dict[str, int]:

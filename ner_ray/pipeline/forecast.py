@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from ner_ray.annotator.annotator import Annotator
+from ner_ray.annotator.budget import token_counter
+from ner_ray.annotator.rows import labels_of
 from ner_ray.annotator.spec import Spec
 from ner_ray.config import AnnotateConfig
 from ner_ray.engines import base as engines
-from ner_ray.pipeline.stages import labels_of, token_counter
-from ner_ray.pipeline.trial import annotate_apart, draw, what_is_left
-from ner_ray.schema import TEXT
+from ner_ray.pipeline.preflight import prepare
+from ner_ray.pipeline.sample import ask, draw
+from ner_ray.schema import TEXT, Row
 from ner_ray.text.chunks import split
 from ner_ray.types import StepInput
 
@@ -32,7 +32,7 @@ class Forecast:
         chunks: expected for all rows, from the sample.
         prompt_tokens: of the first role, expected for all rows; None where the model's tokenizer is elsewhere.
         output_tokens: expected for all rows and roles; None unless measured.
-        engine_seconds: that one engine would work on all rows, its start left out; None unless measured.
+        engine_seconds: for which one engine would work on all rows, not counting its start; None unless measured.
         gpu_seconds: the same times the GPUs of an engine; None on machines without.
     """
 
@@ -57,55 +57,56 @@ def forecast(config: AnnotateConfig, sample: int = 256, *, measure: bool = False
 
     Args:
         sample: documents to look at.
-        measure: also annotate the sample, on the configured engine, in a folder that goes afterwards: tells output
-            tokens and seconds.
+        measure: also annotate the sample, with the configured engine in this process: tells output tokens and seconds.
         seed: of the sample.
 
     Raises:
         NerRayError: as `annotate` does.
     """
-    work = what_is_left(config)
-    rows = sum(wave.rows for wave in work.waves)
-    table = draw(work, sample, seed)
-    scale = rows / max(1, table.num_rows)
-    chunks, prompt_tokens = _ask(work.spec, table.to_pylist())
+    job = prepare(config)
+    waves = job.run.plan_waves(job.shards, config.output.rows_per_wave, config.input.on_change, freeze=False)
+    total = sum(wave.rows for wave in waves)
+    rows = draw(job, waves, sample, seed).to_pylist()
+    scale = total / max(1, len(rows))
+    chunks, prompt_tokens = _count(job.spec, rows)
     found = Forecast(
-        run=work.run.uri,
-        waves=len(work.waves),
-        shards=sum(len(wave.shards) for wave in work.waves),
-        rows=rows,
-        quarantined={shard.uri: shard.problem for shard in work.shards if shard.problem},
-        sampled=table.num_rows,
+        run=job.run.uri,
+        waves=len(waves),
+        shards=sum(len(wave.shards) for wave in waves),
+        rows=total,
+        quarantined={shard.uri: shard.problem for shard in job.shards if shard.problem},
+        sampled=len(rows),
         chunks=round(chunks * scale),
         prompt_tokens=None if prompt_tokens is None else round(prompt_tokens * scale),
     )
-    return _measured(found, config, table, scale) if measure and table.num_rows else found
+    return _measured(found, config, rows, scale) if measure and rows and not config.replay else found
 
 
-def _ask(spec: Spec, rows: Sequence[dict[str, Any]]) -> tuple[int, int | None]:
-    """Chunks, and tokens of the first role's prompts."""
-    if spec.replays:
+def _count(spec: Spec, rows: Sequence[Row]) -> tuple[int, int | None]:
+    """Chunks, and tokens of the first role's prompts; None where the tokenizer is elsewhere."""
+    if spec.config.replay:
         return 0, 0
     engine = spec.pools[0].engine
-    counter = token_counter(engine)
-    length = engines.load(engine.name).prompt_counter(engine)
+    count = engines.load(engine.name).prompt_counter(engine)
     chunks = tokens = 0
     for row in rows:
-        for chunk in split(row[TEXT], counter, spec.budget, spec.config.chunk.shared):
+        for chunk in split(row[TEXT], token_counter(spec), spec.budget, spec.config.chunk.shared):
             chunks += 1
             prompts = spec.steps[0].ask(StepInput(row[TEXT][chunk.start : chunk.end], labels_of(spec, row)), ())
-            tokens += sum(map(length, prompts)) if length else 0
-    return chunks, tokens if length else None
+            tokens += sum(map(count, prompts)) if count else 0
+    return chunks, tokens if count else None
 
 
-def _measured(found: Forecast, config: AnnotateConfig, table: pa.Table, scale: float) -> Forecast:
-    with tempfile.TemporaryDirectory() as name:
-        summary = annotate_apart(config, table, Path(name))
-    seconds = summary.counts.get("documents", 0) / max(1e-9, summary.rates["documents"])
+def _measured(found: Forecast, config: AnnotateConfig, rows: Sequence[Row], scale: float) -> Forecast:
+    with Annotator(config) as annotator:
+        began = time.perf_counter()
+        asked = [ask(annotator, row) for row in rows]
+        tokens = sum(annotation.result().usage.output_tokens for annotation in asked)
+        seconds = time.perf_counter() - began
     gpus = config.resources.gpus * config.resources.tensor_parallel
     return replace(
         found,
-        output_tokens=round(summary.counts.get("output_tokens", 0) * scale),
+        output_tokens=round(tokens * scale),
         engine_seconds=seconds * scale,
         gpu_seconds=seconds * scale * gpus if gpus else None,
     )

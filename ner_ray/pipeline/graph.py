@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 from ray.data.checkpoint import CheckpointConfig
 
+from ner_ray.annotator.rows import columns_of
 from ner_ray.annotator.spec import Spec
 from ner_ray.pipeline.cluster import engine_cpus
 from ner_ray.pipeline.generate import GenerateStage
@@ -16,9 +18,9 @@ from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.retrieve import RetrieveStage
 from ner_ray.pipeline.reuse import ReuseStage, known_annotations
 from ner_ray.pipeline.run_ahead import limit_run_ahead
-from ner_ray.pipeline.source import Columns, ShardSource
+from ner_ray.pipeline.source import ShardSource
 from ner_ray.pipeline.stages import ChunkStage, ReadStage
-from ner_ray.schema import CHUNKS, EXCHANGES, ROW_ID
+from ner_ray.schema import ROW_ID
 from ner_ray.store.run import RunDirectory, Wave
 
 _LEAST_READERS = 2
@@ -26,19 +28,6 @@ _CPUS_PER_READER = 4
 _CHECKPOINT_MEMORY = 256 * 1024**2
 # What a CPU task may take. It also keeps Ray from fusing CPU stages into the engines' actors, whose demands differ.
 _TASK_MEMORY = 512 * 1024**2
-
-
-def columns_of(spec: Spec) -> Columns:
-    """Which input columns the plan reads."""
-    section = spec.config.input
-    replayed = (CHUNKS, EXCHANGES) if spec.replays else ()
-    return Columns(
-        text=section.text,
-        doc_id=section.id,
-        labels=spec.labels_column,
-        keep=(*section.keep, *replayed),
-        max_characters=section.max_characters,
-    )
 
 
 def run_wave(
@@ -82,19 +71,39 @@ def build(
 ) -> Dataset:
     """The graph up to the output rows; nothing runs yet. See `run_wave`, `ReuseStage` and `Journal`."""
     counts = Counts(scoreboard)
-    tasks = TaskPoolStrategy(spec.config.resources.cpu_tasks)
     rows = _read(spec, wave, schema)
-    if spec.replays:
-        return _on_cpus(rows, ReadStage(spec, spec.steps, counts), tasks)
+    keep = spec.config.input.keep
+    if spec.config.replay:
+        return _on_cpus(rows, ReadStage(spec, spec.steps, counts, keep), _tasks(spec))
     if spec.config.reuse:
-        rows = _on_cpus(rows, ReuseStage(known, counts), tasks)
+        rows = _on_cpus(rows, ReuseStage(known, counts), _tasks(spec))
+    return annotated(rows, spec, counts, keep, {"suspects": suspects, "journal": journal})
+
+
+def annotated(
+    rows: Dataset, spec: Spec, counts: Counts, keep: Sequence[str] | None, books: Mapping[str, Any]
+) -> Dataset:
+    """Rows of documents, annotated: chunk -> retrieve -> (generate -> read answers) for each pool.
+
+    Args:
+        rows: with the columns that `store.documents.read_rows` makes.
+        spec: the job's.
+        counts: where stages count.
+        keep: the columns to carry into the output, or None for all; see `ReadStage`.
+        books: what `GenerateStage` takes more.
+    """
+    tasks = _tasks(spec)
     rows = _on_cpus(rows, ChunkStage(spec, counts), tasks)
     if spec.config.demonstrations:
         rows = _on_cpus(rows, RetrieveStage(spec, spec.config.demonstrations, counts), tasks)
     for number, pool in enumerate(spec.pools):
-        rows = _generate(rows, spec, number, counts, {"suspects": suspects, "journal": journal})
-        rows = _on_cpus(rows, ReadStage(spec, pool.steps, counts), tasks)
+        rows = _generate(rows, spec, number, counts, books)
+        rows = _on_cpus(rows, ReadStage(spec, pool.steps[-1:], counts, keep), tasks)
     return rows
+
+
+def _tasks(spec: Spec) -> TaskPoolStrategy:
+    return TaskPoolStrategy(spec.config.resources.cpu_tasks)
 
 
 def _read(spec: Spec, wave: Wave, schema: pa.Schema) -> Dataset:
@@ -120,7 +129,7 @@ def _on_cpus(rows: Dataset, stage: Any, tasks: TaskPoolStrategy) -> Dataset:
     )
 
 
-def _generate(rows: Dataset, spec: Spec, pool: int, counts: Counts, books: dict[str, Any]) -> Dataset:
+def _generate(rows: Dataset, spec: Spec, pool: int, counts: Counts, books: Mapping[str, Any]) -> Dataset:
     resources = spec.config.resources
     return rows.map_batches(
         GenerateStage,

@@ -2,46 +2,60 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from ner_ray import schema
-from ner_ray.annotator.spec import Spec
-from ner_ray.engines import base as engines
-from ner_ray.errors import ConfigError, InputError, MissingExtraError, ModelError
-from ner_ray.pipeline.graph import columns_of
-from ner_ray.pipeline.stages import prompt_tokens
+from ner_ray.annotator import pools
+from ner_ray.annotator.budget import fit
+from ner_ray.annotator.rows import columns_of
+from ner_ray.annotator.spec import Spec, resolve
+from ner_ray.config import AnnotateConfig, fingerprint, semantic
+from ner_ray.errors import ConfigError, InputError
+from ner_ray.retrieval import index_digest
 from ner_ray.schema import DOC_ID
-from ner_ray.store.shards import Shard, schemas_of
-
-_LOG = logging.getLogger(__name__)
-
-_LEAST_TEXT = 8  # tokens
+from ner_ray.store.run import RunDirectory
+from ner_ray.store.shards import Shard, list_shards, schemas_of
 
 
-def check_engines(spec: Spec) -> None:
-    """Raises `ModelError` or `ConfigError` where an engine, a model or an adapter is not there."""
-    for pool in spec.pools:
-        for role in pool.roles:
-            if role.sampling.n > 1 and not role.sampling.temperature:
-                raise ConfigError(
-                    f"{role.sampling.n} samples for the {role.step.role} at temperature 0 would all be the same",
-                    hint="engine.sampling.temperature=0.7, or engine.sampling.n=1",
-                )
-            _check_engine(spec, role.step.role)
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is known before a cluster is joined.
+
+    Attributes:
+        began: when, on the monotonic clock.
+        settings: everything that changes results.
+        shards: of the whole input.
+        schema: of the kept columns.
+    """
+
+    began: float
+    run: RunDirectory
+    settings: dict[str, Any]
+    spec: Spec
+    shards: list[Shard]
+    schema: pa.Schema
 
 
-def _check_engine(spec: Spec, role: str) -> None:
-    config = spec.config.engine_for(role)
-    try:
-        engines.load(config.name).check(config)
-    except (ConfigError, ModelError, MissingExtraError) as error:
-        if isinstance(spec.config.engine, dict):
-            raise type(error)(f"engine.{role}: {error.message}", hint=error.hint) from error
-        raise
+def prepare(config: AnnotateConfig) -> Job:
+    """Checks everything that can be checked without a cluster; nothing is written.
+
+    Raises:
+        NerRayError: with what was expected, what was found, and what to do.
+    """
+    began = time.monotonic()
+    run = RunDirectory(config.output.path)
+    settings = _settings(config)
+    run.claim(fingerprint(settings), settings)
+    spec = resolve(config)
+    pools.check(spec)
+    known = [numbered.shard for wave in run.waves() for numbered in wave.shards]
+    shards = list_shards(config.input.path, known)
+    return Job(began, run, settings, fit(spec), shards, check_input(spec, shards, known))
 
 
 def check_input(spec: Spec, shards: Sequence[Shard], checked: Iterable[Shard] = ()) -> pa.Schema:
@@ -75,35 +89,6 @@ def check_input(spec: Spec, shards: Sequence[Shard], checked: Iterable[Shard] = 
     return pa.schema([first.field(name) for name in columns.keep])
 
 
-def fit_budget(spec: Spec) -> Spec:
-    """The plan with chunks, and a bound for their examples, so small that prompt and answer fit the model together.
-
-    Raises:
-        ConfigError: the instructions and labels alone leave no room for text.
-    """
-    engine = spec.pools[0].engine
-    if not engine.max_model_len or not spec.labels:
-        return spec
-    overhead = prompt_tokens(spec)
-    room = engine.max_model_len - overhead - (spec.demonstration_tokens or 0)
-    # An answer that copies its text is at least as long as it; a third of the room is left for the text. Examples of
-    # any length get a share like the text's, and what text and answer leave.
-    shares = 3 if spec.config.engine_for(spec.steps[0].role).sampling.max_tokens > room // 2 else 2
-    unbounded = spec.config.demonstrations is not None and spec.demonstration_tokens is None
-    fitting = room // (shares + unbounded)
-    if fitting < _LEAST_TEXT:
-        raise ConfigError(
-            f"the prompt without text has {overhead} tokens, the model takes {engine.max_model_len}",
-            hint="fewer labels, shorter descriptions, fewer tokens for examples, or a larger engine.max_model_len",
-        )
-    if fitting < spec.budget:
-        _LOG.warning("chunks are cut at %d tokens, so that prompt and answer fit the model", fitting)
-    budget = min(fitting, spec.budget)
-    return replace(
-        spec, budget=budget, demonstration_tokens=room - shares * budget if unbounded else spec.demonstration_tokens
-    )
-
-
 def _check_columns(spec: Spec, shard: Shard, found: pa.Schema) -> None:
     section = spec.config.input
     for name in columns_of(spec).wanted():
@@ -134,3 +119,11 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _is_list_of_text(kind: pa.DataType) -> bool:
     return bool((pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(kind.value_type))
+
+
+def _settings(config: AnnotateConfig) -> dict[str, Any]:
+    """Everything that changes results: the configuration's share, and what it only points to."""
+    settings = semantic(config)
+    if config.demonstrations:
+        settings["demonstrations"]["digest"] = index_digest(config.demonstrations.index)
+    return settings

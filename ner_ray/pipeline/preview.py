@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
-
+from ner_ray import schema
+from ner_ray.annotator.annotator import Annotator
+from ner_ray.annotator.result import AnnotatedText
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import ConfigError, InputError
-from ner_ray.pipeline.trial import annotate_apart, draw, what_is_left
-from ner_ray.schema import ROW_ID, TEXT
-from ner_ray.store.run import RunDirectory
+from ner_ray.pipeline.preflight import prepare
+from ner_ray.pipeline.sample import ask, draw
+from ner_ray.schema import CHUNKS, DOC_ID, EXCHANGES, KEPT_TEXT, ROW_ID, Row
+from ner_ray.storage import join
 
 
 def preview(config: AnnotateConfig, documents: int = 3, seed: int = 0, characters: int = 2000) -> list[dict[str, Any]]:
-    """Annotates documents from all over the input, and keeps nothing.
+    """Annotates documents from all over the input in this process; nothing is kept.
 
     Args:
         config: the job's; what its run directory holds already makes no difference.
@@ -25,22 +26,31 @@ def preview(config: AnnotateConfig, documents: int = 3, seed: int = 0, character
         characters: of each text, from its beginning.
 
     Returns:
-        Rows of the job's output with `text`, `chunks` and `exchanges`, prompts and all.
+        Rows of the job's output with `text`, `chunks` and `exchanges`, prompts included, in the input's order.
 
     Raises:
         NerRayError: as `annotate` does.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        fresh = config.output.model_copy(update={"path": str(folder / "nothing-yet")})
-        work = what_is_left(config.model_copy(update={"output": fresh}))
-        if work.spec.replays:
-            raise ConfigError("the engine replay asks no model", hint="preview with the engine that will answer")
-        table = draw(work, documents, seed)
-        if not table.num_rows:
-            raise InputError("the input has no documents")
-        begun = pc.utf8_slice_codeunits(table[TEXT], 0, characters)
-        table = table.set_column(table.column_names.index(TEXT), TEXT, begun)
-        annotate_apart(config, table, folder, keep_all=True)
-        rows: list[dict[str, Any]] = RunDirectory(str(folder / "run")).dataset().sort_by(ROW_ID).to_table().to_pylist()
-        return rows
+    if config.replay:
+        raise ConfigError("replay asks no model", hint="preview with replay=false")
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = config.output.model_copy(update={"path": join(folder, "nothing-yet")})
+        job = prepare(config.model_copy(update={"output": fresh}))
+        waves = job.run.plan_waves(job.shards, config.output.rows_per_wave, freeze=False)
+    rows = draw(job, waves, documents, seed).to_pylist()
+    if not rows:
+        raise InputError("the input has no documents")
+    with Annotator(config) as annotator:
+        asked = [ask(annotator, row, characters) for row in rows]
+        return [_output(row, annotation.result()) for row, annotation in zip(rows, asked, strict=True)]
+
+
+def _output(row: Row, annotated: AnnotatedText) -> Row:
+    return {
+        ROW_ID: row[ROW_ID],
+        DOC_ID: row[DOC_ID],
+        KEPT_TEXT: annotated.text,
+        **schema.annotation_to_row(annotated),
+        CHUNKS: [schema.chunk_to_row(chunk) for chunk in annotated.chunks],
+        EXCHANGES: annotated.exchanges(),
+    }

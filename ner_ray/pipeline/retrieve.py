@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 
 import pyarrow as pa
 
 from ner_ray import schema
+from ner_ray.annotator.budget import measure
 from ner_ray.annotator.spec import Spec
 from ner_ray.config import DemonstrationsConfig
 from ner_ray.pipeline.progress import Counts
-from ner_ray.pipeline.stages import prompt_tokens
-from ner_ray.retrieval import Measure, Selector, estimate_tokens, open_selector, select
+from ner_ray.retrieval import Selector, open_selector, select
 from ner_ray.schema import CHUNKS, DEMONSTRATIONS, TEXT
-from ner_ray.types import Demonstration
-
-_MEASURED = 100_000  # examples whose lengths a worker keeps
 
 
 class RetrieveStage:
@@ -33,7 +29,7 @@ class RetrieveStage:
         began = time.perf_counter()
         rows = table.select([TEXT, CHUNKS]).to_pylist()
         texts = [row[TEXT][chunk["start"] : chunk["end"]] for row in rows for chunk in row[CHUNKS]]
-        chosen, counted = select(_selector(self._config), texts, _measure(self._spec))
+        chosen, counted = select(selector_of(self._config), texts, measure(self._spec))
         given = iter([[schema.demonstration_to_row(one) for one in some] for some in chosen])
         self._counts.add(
             seconds_demonstrations=time.perf_counter() - began,
@@ -46,28 +42,6 @@ class RetrieveStage:
 
 
 @lru_cache(maxsize=2)
-def _selector(config: str) -> Selector:
+def selector_of(config: str) -> Selector:
+    """The selector of a `DemonstrationsConfig`, given as JSON; opened once per worker process."""
     return open_selector(DemonstrationsConfig.model_validate_json(config))
-
-
-_measures: dict[str, Measure] = {}  # of this worker process, by configuration
-
-
-def _measure(spec: Spec) -> Measure:
-    """By how many tokens an example makes the family's prompt longer; about, where labels come with the rows."""
-    if not spec.labels:
-        return estimate_tokens
-    key = spec.config.model_dump_json()
-    if key not in _measures:
-        _measures[key] = _exact_measure(spec)
-    return _measures[key]
-
-
-def _exact_measure(spec: Spec) -> Measure:
-    bare = prompt_tokens(spec)
-
-    @lru_cache(_MEASURED)
-    def longer(one: Demonstration) -> int:
-        return prompt_tokens(spec, (one,)) - bare
-
-    return lambda one: longer(replace(one, score=0.0))

@@ -20,8 +20,8 @@ import ray
 
 from ner_ray import schema
 from ner_ray.pipeline.progress import Counts
-from ner_ray.pipeline.source import Columns, read_rows
 from ner_ray.schema import LABELS, REUSED, TEXT, TEXT_HASH
+from ner_ray.store.documents import Columns, read_rows
 from ner_ray.store.run import NumberedShard, RunDirectory, Wave
 
 _LOG = logging.getLogger(__name__)

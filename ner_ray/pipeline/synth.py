@@ -30,17 +30,17 @@ import ray
 from pyarrow import fs
 
 from ner_ray import schema
+from ner_ray.annotator import pools
 from ner_ray.annotator.spec import family_steps, resolve
 from ner_ray.config import AnnotateConfig, DemonstrationsConfig, IndexConfig, fingerprint, labels, semantic
 from ner_ray.config import load as compose
 from ner_ray.errors import InputError, NerRayError, RunError
-from ner_ray.pipeline import source
 from ner_ray.pipeline.annotate import Summary, annotate
 from ner_ray.pipeline.cluster import connect
 from ner_ray.pipeline.index import index
-from ner_ray.pipeline.preflight import check_engines
 from ner_ray.retrieval import Selector, open_selector, select
 from ner_ray.storage import get_json, join, open_store, put_atomically, put_json
+from ner_ray.store import documents
 from ner_ray.store.run import NumberedShard, RunDirectory
 from ner_ray.store.shards import Shard, list_shards, schemas_of
 from ner_ray.synth import answers, corpus, forms, layouts, page, records
@@ -102,7 +102,7 @@ def synthesize(config: SynthConfig) -> Result:
     questions = _questions(config)
     made = {name: _form(config, form) for name, form in config.forms.items()}
     if not _is_answered(questions):
-        check_engines(resolve(questions))
+        pools.check(resolve(questions))
     corpus.token_counter(config.passages.tokenizer)
     connect()
     drawn = _draw_passages(config)
@@ -198,9 +198,9 @@ def _look_at(part: tuple[NumberedShard, int, int], config: SynthConfig) -> Draw:
     """What can be drawn of some documents; a Ray task."""
     section = config.input
     kept = (section.source,) if section.source else ()
-    columns = source.Columns(section.text, section.id, None, kept, section.max_characters)
+    columns = documents.Columns(section.text, section.id, None, kept, section.max_characters)
     draw = corpus.start_draw(config.passages)
-    for table in source.read_rows(*part, columns, pa.schema([(name, pa.string()) for name in kept])):
+    for table in documents.read_rows(*part, columns, pa.schema([(name, pa.string()) for name in kept])):
         for row in table.to_pylist():
             if row[schema.ERRORS]:
                 draw.counts[row[schema.ERRORS][0]["code"]] += 1

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ner_ray import plugins
-from ner_ray.annotator.document import read_step
-from ner_ray.config import AlignConfig, VoteConfig
+from ner_ray.annotator.document import ReadingRules, Round, converse
+from ner_ray.annotator.rounds import converse_in_rounds
 from ner_ray.config.load import validate
 from ner_ray.errors import InputError
 from ner_ray.evaluate import spans
@@ -51,37 +51,20 @@ def steps_of(family: Mapping[str, Any]) -> tuple[Step, ...]:
 
 def judge(config: JudgeConfig, gold: Sequence[Gold], answer: Answer) -> SpanSums:
     """The span sums of a model that answers with `answer`, over labels in `config.scored` alone where given."""
-    passages = [passage for passage, _ in gold]
-    for step in steps_of(config.family):
-        transcripts = _converse(step, passages, answer)
-        found = [
-            read_step(step, passage, transcript, AlignConfig(), VoteConfig())
-            for passage, transcript in zip(passages, transcripts, strict=True)
-        ]
-        passages = [
-            replace(passage, entities=findings.entities) for passage, findings in zip(passages, found, strict=True)
-        ]
+    steps, rules = steps_of(config.family), ReadingRules()
+    dialogues = [converse(steps, given, rules) for given, _ in gold]
+    conversations = converse_in_rounds(dialogues, partial(_answer_rounds, answer))
     scored = set(config.scored)
     total = SpanSums()
-    for passage, (_, entities) in zip(passages, gold, strict=True):
-        total += spans.count(_only(entities, scored), _only(passage.entities, scored))
+    for conversation, (_, entities) in zip(conversations, gold, strict=True):
+        total += spans.count(_only(entities, scored), _only(conversation.findings.entities, scored))
     return total
 
 
-def _converse(step: Step, passages: Sequence[StepInput], answer: Answer) -> list[list[Exchange]]:
-    """The transcripts of a step, a round of all passages' prompts at a time."""
-    transcripts: list[list[Exchange]] = [[] for _ in passages]
-    while True:
-        asked = [
-            (transcript, prompt)
-            for passage, transcript in zip(passages, transcripts, strict=True)
-            for prompt in step.ask(passage, transcript)
-        ]
-        if not asked:
-            return transcripts
-        texts = answer([prompt for _, prompt in asked])
-        for (transcript, prompt), text in zip(asked, texts, strict=True):
-            transcript.append(Exchange(prompt, (Completion(text),)))
+def _answer_rounds(answer: Answer, rounds: Sequence[Round]) -> list[list[Exchange]]:
+    """All prompts of some rounds in one call."""
+    texts = iter(answer([prompt for asked in rounds for prompt in asked.prompts]))
+    return [[Exchange(prompt, (Completion(next(texts)),)) for prompt in asked.prompts] for asked in rounds]
 
 
 def _only(entities: Sequence[Entity], labels: set[str]) -> list[Entity]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.annotator.document import converse, merge, own, read_step
+from ner_ray.annotator.document import ReadingRules, Round, converse, merge, read_step
+from ner_ray.annotator.rounds import converse_alone
 from ner_ray.annotator.spec import family_steps
-from ner_ray.config import AlignConfig, VoteConfig
 from ner_ray.text.chunks import split
 from ner_ray.types import (
     Completion,
@@ -26,6 +23,7 @@ from ner_ray.types import (
 )
 
 LABELS = (Label("person"), Label("place"))
+RULES = ReadingRules()
 
 
 def words_as_tokens(texts: list[str]) -> list[int]:
@@ -49,8 +47,6 @@ def test_what_every_chunk_finds_at_every_name_is_kept_once_and_with_its_text(
 
     assert [entity.start for entity in merged.entities] == [entity.start for entity in ada_in(text)]
     assert all(text[entity.start : entity.end] == entity.text == "Ada" for entity in merged.entities)
-    owned = [replace(one, entities=own(*pair)) for one, *pair in zip(findings, chunks, adas, strict=True)]
-    assert merge(text, chunks, owned) == merged
 
 
 def ada_in(text: str) -> list[Entity]:
@@ -63,14 +59,15 @@ def test_a_family_is_asked_until_it_has_no_more_questions() -> None:
     tree = (Label("person", children=(Label("poet"), Label("king"))), Label("place"))
     asked: list[str] = []
 
-    async def ask(prompt: Prompt) -> Exchange:
-        asked.append(prompt.subject)
-        answer = "poet" if "poet" in str(prompt.content) else "person"
-        return Exchange(prompt, (Completion(answer, prompt_tokens=5, output_tokens=1),))
+    def answer(wanted: Round) -> list[Exchange]:
+        asked.extend(prompt.subject for prompt in wanted.prompts)
+        answers = ["poet" if "poet" in str(prompt.content) else "person" for prompt in wanted.prompts]
+        completions = [Completion(text, prompt_tokens=5, output_tokens=1) for text in answers]
+        return [Exchange(prompt, (said,)) for prompt, said in zip(wanted.prompts, completions, strict=True)]
 
-    passage = StepInput("Ada saw Ada.", tree, entities=(Entity(0, 3, "Ada", ""), Entity(8, 11, "Ada", "")))
-    transcript = asyncio.run(converse(classifier, passage, ask))
-    found = read_step(classifier, passage, transcript, AlignConfig(), VoteConfig())
+    given = StepInput("Ada saw Ada.", tree)
+    known = Findings(entities=(Entity(0, 3, "Ada", ""), Entity(8, 11, "Ada", "")))
+    found = converse_alone(converse([classifier], given, RULES, known), answer).findings
 
     assert asked == ["Ada", "Ada"], "one question for each level, though the name stands twice"
     assert [(entity.start, entity.label) for entity in found.entities] == [(0, "poet"), (8, "poet")]
@@ -83,7 +80,7 @@ def test_a_passage_whose_only_sample_cannot_be_read_has_failed() -> None:
     passage = StepInput("Ada saw Bo.", LABELS)
     transcript = [Exchange(Prompt("", subject="person"), (Completion("I cannot help with that."),))]
 
-    found = read_step(tagger, passage, transcript, AlignConfig(), VoteConfig())
+    found = read_step(tagger, passage, transcript, RULES)
 
     assert found.status is DocumentStatus.FAILED
     assert [(problem.code, problem.message) for problem in found.errors] == [("unparsable", "I cannot help with that.")]
@@ -93,7 +90,7 @@ def test_a_passage_that_the_engine_refused_has_failed() -> None:
     (tagger,) = family_steps({"name": "gner"})
     refused = [Exchange(Prompt(""), ())]
 
-    found = read_step(tagger, StepInput("Ada", LABELS), refused, AlignConfig(), VoteConfig())
+    found = read_step(tagger, StepInput("Ada", LABELS), refused, RULES)
 
     assert found.status is DocumentStatus.FAILED
 
@@ -103,7 +100,7 @@ def test_one_unreadable_sample_of_three_makes_a_passage_partial() -> None:
     good, bad = Completion("Ada(B-person) ran(O)"), Completion("")
     transcript = [Exchange(Prompt(""), (good, bad, good))]
 
-    found = read_step(tagger, StepInput("Ada ran", LABELS), transcript, AlignConfig(), VoteConfig())
+    found = read_step(tagger, StepInput("Ada ran", LABELS), transcript, RULES)
 
     assert [entity.text for entity in found.entities] == ["Ada"]
     assert found.status is not DocumentStatus.FAILED

@@ -45,7 +45,7 @@ def replay(folder: Path, **changes: object) -> AnnotateConfig:
         "input": {"path": str(folder / "in")},
         "labels": ["person", "place"],
         "family": "gner",
-        "engine": {"name": "replay"},
+        "replay": True,
         "output": {"path": str(folder / "run")},
         "max_error_rate": 1.0,
     }
@@ -96,8 +96,10 @@ def test_documents_that_kill_or_hang_engines_are_quarantined_by_name_and_the_res
     texts[7], texts[9] = "This is poison.", "They hang on this."
     (tmp_path / "in").mkdir()
     pq.write_table(pa.table({"text": texts}), tmp_path / "in" / "a.parquet")
-    config = replay(tmp_path, engine=request.getfixturevalue(engine))
-    undisturbed = annotate(replay(tmp_path, engine=config.engine.model_dump(), output={"path": str(tmp_path / "calm")}))
+    config = replay(tmp_path, replay=False, engine=request.getfixturevalue(engine))
+    undisturbed = annotate(
+        replay(tmp_path, replay=False, engine=config.engine.model_dump(), output={"path": str(tmp_path / "calm")})
+    )
     expected = answered_rows(Path(undisturbed.run))
     monkeypatch.setattr(graph, "GenerateStage", PoisonedStage)
 

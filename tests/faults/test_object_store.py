@@ -123,7 +123,7 @@ def test_a_run_on_a_store_that_refuses_some_requests(tmp_path: Path, bucket: str
         "input": {"path": f"{scheme}://{bucket}/in/*.parquet"},
         "labels": ["person", "place"],
         "family": "gner",
-        "engine": {"name": "replay"},
+        "replay": True,
         "output": {"path": f"{scheme}://{bucket}/runs/one", "rows_per_wave": 50},
     }
 

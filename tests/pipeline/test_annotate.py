@@ -147,7 +147,7 @@ def test_replayed_answers_give_the_same_annotation_without_an_engine(
     config = settings(
         tmp_path,
         Path("unused"),
-        engine={"name": "replay"},
+        replay=True,
         input={"path": str(folder / "run"), "id": "doc_id", "keep": ["number"]},
     )
 
@@ -164,7 +164,7 @@ def test_new_shards_are_taken_in_and_old_ones_left_alone(first: tuple[Path, Summ
     answered = RunDirectory(summary.run).dataset().to_table()
     (tmp_path / "in").mkdir()
     pq.write_table(answered, tmp_path / "in" / "1.parquet")
-    config = settings(tmp_path, Path("unused"), engine={"name": "replay"})
+    config = settings(tmp_path, Path("unused"), replay=True)
     annotate(config)
     pq.write_table(answered, tmp_path / "in" / "2.parquet")
     (tmp_path / "in" / "3.parquet").write_bytes(b"PAR1 torn")

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from ner_ray import plugins
 from ner_ray.align import align
-from ner_ray.annotator.document import read_step
-from ner_ray.config import AlignConfig, VoteConfig
+from ner_ray.annotator.document import ReadingRules, read_step
+from ner_ray.config import AlignConfig
 from ner_ray.evaluate.papers import cascade as cascade_paper
 from ner_ray.evaluate.papers import gner as gner_paper
 from ner_ray.families import cascade, gner
@@ -29,7 +29,7 @@ from tests.reproduction.formats import bio_spans
 
 CORPORA = Path("data") / "corpora"
 CONFIG = AlignConfig()
-VOTE = VoteConfig()
+RULES = ReadingRules()
 FAULTS = ("omit", "add", "substitute", "repeat")
 FAMILIES = ("gner", "cascade", "b2ner", "universal_ner", "ra_it", "instruct")
 REASONS = ("blank ends", "mark beside it", "separator in it", "two labels", "elsewhere too")
@@ -95,7 +95,7 @@ def round_trip(document: Document, family: str) -> set[tuple[int, int, str]]:
     passage = StepInput(document.text, tuple(Label(name) for name in document.labels))
     for step in _steps(family):
         ideal = step.targets(passage, document.gold).exchanges
-        found = read_step(step, passage, ideal, CONFIG, VOTE)
+        found = read_step(step, passage, ideal, RULES)
         passage = replace(passage, entities=found.entities)
     return {(one.start, one.end, one.label) for one in passage.entities}
 

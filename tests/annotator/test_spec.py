@@ -8,10 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ner_ray.annotator import pools
+from ner_ray.annotator.budget import fit
 from ner_ray.annotator.spec import Spec, resolve
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import ConfigError, InputError, ModelError
-from ner_ray.pipeline.preflight import check_engines, check_input, fit_budget
+from ner_ray.pipeline.preflight import check_input
 from ner_ray.store.shards import list_shards
 
 
@@ -61,35 +63,33 @@ def test_an_engine_with_something_wrong_is_named_by_its_role(tiny_model: Path) -
     good = {"model": str(tiny_model)}
 
     with pytest.raises(ModelError, match=r"^engine\.classifier: no such model folder: /no/such"):
-        check_engines(plan({"extractor": good, "classifier": {"model": "/no/such"}}))
+        pools.check(plan({"extractor": good, "classifier": {"model": "/no/such"}}))
     with pytest.raises(ValueError, match=r"engine\.extractor\.name\n +no engine named 'vlm'"):
         plan({"extractor": good | {"name": "vlm"}, "classifier": good})
     with pytest.raises(ModelError, match=r"^no such model folder"):
-        check_engines(plan({"model": "/no/such"}))
+        pools.check(plan({"model": "/no/such"}))
 
 
 def test_chunks_are_cut_smaller_where_prompt_and_answer_would_not_fit(tiny_model: Path) -> None:
     wide = plan({"model": str(tiny_model), "max_model_len": 4096}, family="gner", chunk={"tokens": 300})
     narrow = plan({"model": str(tiny_model), "max_model_len": 1000}, family="gner", chunk={"tokens": 300})
 
-    assert fit_budget(wide).budget == 300
-    assert 8 <= fit_budget(narrow).budget < 300
+    assert fit(wide).budget == 300
+    assert 8 <= fit(narrow).budget < 300
 
 
 def test_examples_get_the_room_that_text_and_answer_leave_or_what_is_said(tiny_model: Path) -> None:
     def fitted(length: int, **demonstrations: object) -> Spec:
         engine = {"model": str(tiny_model), "max_model_len": length}
         shown = {"index": "anywhere"} | demonstrations
-        return fit_budget(plan(engine, family="gner", chunk={"tokens": 300}, demonstrations=shown))
+        return fit(plan(engine, family="gner", chunk={"tokens": 300}, demonstrations=shown))
 
     wide, narrow, said = fitted(4096), fitted(1000), fitted(1000, token_budget=200)
 
     assert wide.budget == 300
     assert wide.demonstration_tokens > 2000
     assert (
-        8
-        <= narrow.budget
-        < fit_budget(plan(narrow.config.engine.model_dump(), family="gner", chunk={"tokens": 300})).budget
+        8 <= narrow.budget < fit(plan(narrow.config.engine.model_dump(), family="gner", chunk={"tokens": 300})).budget
     )
     assert 0 < narrow.demonstration_tokens < 500
     assert said.demonstration_tokens == 200
@@ -98,8 +98,8 @@ def test_examples_get_the_room_that_text_and_answer_leave_or_what_is_said(tiny_m
 def test_labels_that_leave_no_room_for_text_are_refused(tiny_model: Path) -> None:
     many = [f"label number {number}" for number in range(500)]
 
-    with pytest.raises(ConfigError, match="the prompt without text has"):
-        fit_budget(plan({"model": str(tiny_model), "max_model_len": 1000}, family="gner", labels=many))
+    with pytest.raises(ConfigError, match="the prompt without any text has"):
+        fit(plan({"model": str(tiny_model), "max_model_len": 1000}, family="gner", labels=many))
 
 
 def test_every_shard_is_looked_into_once_in_a_run_s_life(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.pipeline.source import Columns, read_rows
 from ner_ray.schema import ERRORS, ROW_ID, TEXT
+from ner_ray.store.documents import Columns, read_rows
 from ner_ray.store.run import NumberedShard
 from ner_ray.store.shards import list_shards
 

@@ -1,0 +1,285 @@
+"""`Annotator`: the whole of what the job does to a document, for strings, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import weakref
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ner_ray.annotator import pools
+from ner_ray.annotator.asking import Answer, Asker
+from ner_ray.annotator.budget import fit, measure, token_counter
+from ner_ray.annotator.document import Conversation, merge, step_input
+from ner_ray.annotator.result import AnnotatedText
+from ner_ray.annotator.spec import Role, Spec, resolve
+from ner_ray.config import AnnotateConfig, labels
+from ner_ray.config.load import compose, label_source, validate
+from ner_ray.engines.base import Engine
+from ner_ray.errors import ConfigError
+from ner_ray.retrieval import Selector, open_selector, select
+from ner_ray.text.chunks import split
+from ner_ray.text.usable import unusable
+from ner_ray.types import Annotation, Chunk, Completion, Demonstration, DocumentStatus, Findings, LabelSet, Prompt
+
+Configuration = str | Path | Mapping[str, Any] | AnnotateConfig
+
+_PER_CALL = "column:labels"  # what a configuration without labels says: each text brings its own
+_TEXTS_PER_SEQUENCE = 4  # texts of a stream under way, for each request that an engine can run at once
+_LABEL_SETS = 64  # whose chunk sizes are remembered
+
+
+class Annotator:
+    """Annotates texts with a job's own configuration, and nothing around it: no Ray, no files, no run directory.
+
+    Building one starts its engines, which stay warm until `close`, or until the `with` block ends. It can be shared by
+    threads, and used where an event loop is running already (a notebook, an actor).
+
+    Args:
+        config: what `ner-ray annotate` takes: the name of a configuration that ships with the package, a YAML file,
+            its content, or an `AnnotateConfig`. Its `input` and `output` are not used.
+        overrides: `key.path=value`, as on the command line.
+        labels: takes the place of the configuration's label set: a list, a tree, or a label file. Where there is
+            none at all, each call must bring one.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+        ModelError: a model cannot be loaded.
+
+    Example:
+        >>> import ner_ray
+        >>> with ner_ray.Annotator("annotate/demo", labels=["person", "place"]) as annotator:  # doctest: +SKIP
+        ...     annotator("Ann met Rex in Ghent.").entities
+    """
+
+    def __init__(
+        self,
+        config: Configuration = "annotate/demo",
+        overrides: Sequence[str] = (),
+        *,
+        labels: Any = None,  # a list, a tree, a file's name
+    ) -> None:
+        self._spec = resolve(configure(config, overrides, labels))
+        if self._spec.config.replay:
+            raise ConfigError("replay reads recorded answers, and an Annotator asks an engine", hint="replay=false")
+        pools.check(self._spec)
+        fit(self._spec)
+        self._fitted = lru_cache(_LABEL_SETS)(lambda wanted: fit(replace(self._spec, labels=wanted)))
+        self._selector: Selector | None = None
+        if self._spec.config.demonstrations:
+            self._selector = open_selector(self._spec.config.demonstrations)
+        self._worker = _Worker(self._spec)
+        self._close = weakref.finalize(self, self._worker.close)
+
+    @property
+    def config(self) -> AnnotateConfig:
+        """The configuration, composed and checked."""
+        return self._spec.config
+
+    def __call__(
+        self, text: str, *, labels: Any = None, demonstrations: Sequence[Demonstration] | None = None
+    ) -> AnnotatedText:
+        """The annotation of one text.
+
+        Args:
+            text: of any length; long ones are cut into chunks and merged as in the job.
+            labels: another label set, for this text alone.
+            demonstrations: examples for the prompts of this text, in place of retrieved ones.
+
+        Raises:
+            EngineError: the engine has died; a new `Annotator` is needed.
+        """
+        return self.submit(text, labels=labels, demonstrations=demonstrations).result()
+
+    async def annotate_async(
+        self, text: str, *, labels: Any = None, demonstrations: Sequence[Demonstration] | None = None
+    ) -> AnnotatedText:
+        """The same as calling the annotator, for use in a coroutine."""
+        return await asyncio.wrap_future(self.submit(text, labels=labels, demonstrations=demonstrations))
+
+    def submit(
+        self, text: str | None, *, labels: Any = None, demonstrations: Sequence[Demonstration] | None = None
+    ) -> Future[AnnotatedText]:
+        """The annotation of one text, on its way; as of a `concurrent.futures` executor."""
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"a text must be a string, not {type(text).__name__}; Annotator.stream takes many texts")
+        if not self._close.alive:
+            raise ConfigError("the annotator is closed", hint="build another one")
+        return self._worker.submit(self._annotate(text, _label_set(labels), demonstrations))
+
+    def stream(
+        self,
+        texts: Iterable[str | None],
+        *,
+        labels: Any = None,
+        demonstrations: Sequence[Demonstration] | None = None,
+    ) -> Iterator[AnnotatedText]:
+        """The annotations of many texts, in their order; many requests are in flight at the same time.
+
+        Texts are taken from the iterable only as far ahead as keeps the engine busy, so it may be endless. A None
+        among them gives a failed annotation with the error `null_text`.
+        """
+        texts_ahead = iter(texts)
+        waiting: deque[Future[AnnotatedText]] = deque()
+        try:
+            while True:
+                for text in itertools.islice(texts_ahead, self._ahead - len(waiting)):
+                    waiting.append(self.submit(text, labels=labels, demonstrations=demonstrations))
+                if not waiting:
+                    return
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    async def stream_async(
+        self,
+        texts: Iterable[str | None] | AsyncIterable[str | None],
+        *,
+        labels: Any = None,
+        demonstrations: Sequence[Demonstration] | None = None,
+    ) -> AsyncIterator[AnnotatedText]:
+        """The same as `stream`, for use in a coroutine; the texts may come from an asynchronous iterable."""
+        waiting: deque[Future[AnnotatedText]] = deque()
+        try:
+            async for text in _asynchronous(texts):
+                waiting.append(self.submit(text, labels=labels, demonstrations=demonstrations))
+                if len(waiting) >= self._ahead:
+                    yield await asyncio.wrap_future(waiting.popleft())
+            while waiting:
+                yield await asyncio.wrap_future(waiting.popleft())
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def close(self) -> None:
+        """Stops the engines; what is still being asked for fails. Does nothing the second time."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _ahead(self) -> int:
+        return _TEXTS_PER_SEQUENCE * max(pool.engine.max_num_seqs for pool in self._spec.pools)
+
+    async def _annotate(
+        self, text: str | None, wanted: LabelSet | None, demonstrations: Sequence[Demonstration] | None
+    ) -> AnnotatedText:
+        if error := unusable(text, self._spec.config.input.max_characters):
+            return AnnotatedText.of(text or "", Annotation((), status=DocumentStatus.FAILED, errors=(error,)))
+        assert text is not None
+        prepare = partial(self._prepare, text, wanted, demonstrations)
+        labels_asked, chunks, shown = await self._worker.in_thread(prepare)
+        conversations = await asyncio.gather(
+            *(
+                self._worker.converse(text, chunk, labels_asked, examples)
+                for chunk, examples in zip(chunks, shown, strict=True)
+            )
+        )
+        annotation = merge(text, chunks, [conversation.findings for conversation in conversations])
+        return AnnotatedText.of(text, annotation, chunks, conversations)
+
+    def _prepare(
+        self, text: str, wanted: LabelSet | None, demonstrations: Sequence[Demonstration] | None
+    ) -> tuple[LabelSet, list[Chunk], Sequence[Sequence[Demonstration]]]:
+        """The label set, the chunks, and each chunk's demonstrations."""
+        spec = self._spec if wanted is None else self._fitted(wanted)
+        spec = self._fitted(spec.labels) if spec.labels else spec
+        if not spec.labels:
+            raise ConfigError("no label set", hint='Annotator(..., labels=["person"]), or labels=[...] with each text')
+        chunks = split(text, token_counter(spec), spec.budget, spec.config.chunk.shared)
+        if demonstrations is not None:
+            return spec.labels, chunks, [demonstrations] * len(chunks)
+        if self._selector is None:
+            return spec.labels, chunks, [()] * len(chunks)
+        chosen, _ = select(self._selector, [text[chunk.start : chunk.end] for chunk in chunks], measure(spec))
+        return spec.labels, chunks, chosen
+
+
+class _Worker:
+    """Engines and the event loop on which they are asked, in a thread of their own. Knows nothing of its annotator."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._engines = [pools.start(spec, pool) for pool in spec.pools]
+        self._askers = [
+            Asker(pool, spec.rules, _answer(engine)) for pool, engine in zip(spec.pools, self._engines, strict=True)
+        ]
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="annotator", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Coroutine[Any, Any, AnnotatedText]) -> Future[AnnotatedText]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def in_thread(self, work: Any) -> Awaitable[Any]:
+        return self._loop.run_in_executor(None, work)
+
+    async def converse(
+        self, text: str, chunk: Chunk, wanted: LabelSet, demonstrations: Sequence[Demonstration]
+    ) -> Conversation:
+        """A chunk's conversation with all engines, one after the other."""
+        given = step_input(text, chunk, wanted, demonstrations)
+        so_far = Conversation(Findings(), {})
+        for asker in self._askers:
+            said = await asker.converse(given, so_far.findings)
+            so_far = Conversation(said.findings, {**so_far.transcripts, **said.transcripts})
+        return so_far
+
+    def close(self) -> None:
+        for engine in self._engines:
+            engine.close()
+        for asker in self._askers:
+            asker.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+
+
+def configure(config: Configuration, overrides: Sequence[str] = (), wanted: Any = None) -> AnnotateConfig:
+    """A configuration for texts that are at hand: `input.path` and `output.path` may be missing, labels too.
+
+    Raises:
+        ConfigError: it is wrong.
+    """
+    if isinstance(config, AnnotateConfig):
+        if not overrides and wanted is None:
+            return config
+        config = config.model_dump()
+    plain = compose(config, overrides)
+    plain["input"] = {"path": [], **(plain.get("input") or {})}
+    plain["output"] = {"path": "", **(plain.get("output") or {})}
+    plain["labels"] = plain.get("labels", _PER_CALL) if wanted is None else wanted
+    return validate(AnnotateConfig, plain, "the configuration")
+
+
+def _answer(engine: Engine) -> Answer:
+    async def answer(role: Role, prompt: Prompt) -> tuple[Completion, ...]:
+        return await engine.generate(prompt, role.sampling, role.adapter)
+
+    return answer
+
+
+def _label_set(wanted: Any) -> LabelSet | None:
+    return None if wanted is None else labels.parse(label_source(wanted))
+
+
+async def _asynchronous(texts: Iterable[str | None] | AsyncIterable[str | None]) -> AsyncIterator[str | None]:
+    if isinstance(texts, AsyncIterable):
+        async for text in texts:
+            yield text
+    else:
+        for text in texts:
+            yield text

@@ -1,0 +1,57 @@
+"""The engines of a spec's pools: checked before anything is started, started, and told apart."""
+
+from __future__ import annotations
+
+from ner_ray.annotator.spec import Pool, Spec
+from ner_ray.config import AnnotateConfig
+from ner_ray.engines.base import Engine, load
+from ner_ray.errors import ConfigError, ModelError
+
+
+def check(spec: Spec) -> None:
+    """Makes sure that every engine, model and adapter is there; nothing is started.
+
+    Raises:
+        ConfigError: a setting makes no sense, or a package is missing.
+        ModelError: a model or an adapter is not there.
+    """
+    if spec.config.replay:
+        return
+    for pool in spec.pools:
+        for role in pool.roles:
+            if role.sampling.n > 1 and not role.sampling.temperature:
+                raise ConfigError(
+                    f"{role.sampling.n} samples for the {role.step.role} at temperature 0 would all be the same",
+                    hint="engine.sampling.temperature=0.7, or engine.sampling.n=1",
+                )
+            _check_role(spec, role.step.role)
+
+
+def start(spec: Spec, pool: Pool) -> Engine:
+    """A running engine for a pool.
+
+    Raises:
+        ModelError: the model cannot be served.
+    """
+    return load(pool.engine.name).create(pool.engine, pool.adapters, spec.config.resources.tensor_parallel)
+
+
+def identities(config: AnnotateConfig) -> dict[str, dict[str, str | None]]:
+    """Which model, revision and adapter answers for each role (`all`: for every one), for a run's record.
+
+    None when answers are replayed.
+    """
+    if config.replay:
+        return {}
+    by_role = config.engine if isinstance(config.engine, dict) else {"all": config.engine}
+    return {role: load(engine.name).identity(engine) for role, engine in by_role.items()}
+
+
+def _check_role(spec: Spec, role: str) -> None:
+    config = spec.config.engine_for(role)
+    try:
+        load(config.name).check(config)
+    except (ConfigError, ModelError) as error:
+        if isinstance(spec.config.engine, dict):
+            raise type(error)(f"engine.{role}: {error.message}", hint=error.hint) from error
+        raise
