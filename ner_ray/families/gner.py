@@ -1,4 +1,4 @@
-"""GNER: the model repeats the sentence word by word, with a BIO tag behind each word.
+"""GNER: the model repeats the sentence word by word, with a BIO tag after each word.
 
 Ding et al., "Rethinking Negative Instances for Generative Named Entity Recognition", 2024.
 """
@@ -22,7 +22,7 @@ from ner_ray.families.toolkit.labels import names, resolve
 from ner_ray.families.toolkit.targets import in_label_set, verified, without_overlaps
 from ner_ray.families.toolkit.template import render, template
 from ner_ray.families.toolkit.transcript import read_samples, settle, unparsable
-from ner_ray.text.tokens import BLANK, UNSPACED
+from ner_ray.text.tokens import BLANK, GRAPHEME, UNSPACED
 from ner_ray.types import (
     Completion,
     Entity,
@@ -36,11 +36,11 @@ from ner_ray.types import (
     Transcript,
 )
 
-# Words as the released demo splits them: a run of word characters, joined by hyphens, or any other character.
+# Words as the released demo splits them: a run of word characters, hyphenated or not, or any other character.
 _RELEASED_WORD = regex.compile(r"\w+(?:[-_]\w+)*|\S")
-# The same, but a grapheme of a script in which entities end anywhere is a word of its own.
+# The same, but each grapheme of a script without spaces is a word of its own.
 _SPACED = rf"[\w--[{UNSPACED}]]"
-_WORD = regex.compile(rf"(?V1)(?=[{UNSPACED}])\X|{_SPACED}+(?:[-_]{_SPACED}+)*|[^{BLANK}]")
+_WORD = regex.compile(rf"(?V1)(?=[{UNSPACED}]){GRAPHEME}|{_SPACED}+(?:[-_]{_SPACED}+)*|[^{BLANK}]")
 
 
 class Options(FamilyOptions):
@@ -53,7 +53,7 @@ class Options(FamilyOptions):
     dataset: str = Field(default="", description="A name for the `Dataset:` line; the released scripts have none.")
     words: Literal["hybrid", "released"] = Field(
         default="hybrid",
-        description="hybrid: a word, but each character of Chinese, Japanese, Korean, Thai, ... for itself; "
+        description="hybrid: each character of Chinese, Japanese, Korean, Thai, ... is a word of its own; "
         "released: a whole run of such characters is one word, as in the released demo.",
     )
 
@@ -69,14 +69,14 @@ class _Tagger:
     role: str = "tagger"
 
     def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
-        """One prompt; demonstrations have no place in it, since the model was trained without."""
+        """One prompt, without demonstrations, since the model was trained without any."""
         words = [word for word, _, _ in _words(passage.text, self.options.words)]
         if transcript or not words or not passage.labels:
             return []
         return [self._prompt(passage, words)]
 
     def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
-        """The words of the answer joined by blanks as `copy`, and the tagged runs in it as mentions.
+        """The words of the answer joined by spaces as `copy`, and the tagged runs in it as mentions.
 
         A mention's score is the probability of its words and tags.
         """
@@ -87,7 +87,7 @@ class _Tagger:
         )
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
-        """Every word with its tag. Where gold ends inside a word, prompt and answer cut the word there.
+        """Every word with its tag. Where gold begins or ends inside a word, prompt and answer cut the word there.
 
         Tags cannot overlap: an entity that overlaps gold that starts earlier is left out.
         """
@@ -122,7 +122,7 @@ class _Tagger:
 
 @dataclass(frozen=True, slots=True)
 class _Tagged:
-    """A word of the answer with its tag; `start` and `end` are those of word and tag in the answer."""
+    """A word of the answer with its tag; `start` and `end` are the offsets in the answer of both together."""
 
     word: str
     prefix: str
@@ -134,7 +134,7 @@ class _Tagged:
 
 @dataclass(slots=True)
 class _Run:
-    """A run of tagged words: one entity in the making, with offsets into the copy and into the answer."""
+    """A run of tagged words that becomes one entity, with offsets into the copy and into the answer."""
 
     label: str
     start: int
@@ -149,7 +149,7 @@ def _read(text: str, completion: Completion, known: Mapping[str, str], policy: L
     tagged = list(_tagged_words(answer, source, tuple(known)))
     if not tagged:
         return unparsable(role, completion)
-    copy, runs, odd = _runs(tagged)
+    copy, runs, odd = _runs(tagged, known)
     mentions: list[Mention] = []
     dropped: list[Mention] = []
     for run in runs:
@@ -164,7 +164,7 @@ def _read(text: str, completion: Completion, known: Mapping[str, str], policy: L
         )
         (dropped if resolved.label is None else mentions).append(mention)
     tail = answer[tagged[-1].end :].strip()
-    odd |= bool(tail) or any(one.odd for one in tagged)
+    odd |= bool(tail) or any(word.odd for word in tagged)
     cut = re.search(r"[(（][^()（）]*$", tail) is not None
     return Reading(tuple(mentions), settle(completion, cut=cut, recovered=odd), copy, tuple(dropped))
 
@@ -172,9 +172,9 @@ def _read(text: str, completion: Completion, known: Mapping[str, str], policy: L
 def _tagged_words(answer: str, source: str, labels: tuple[str, ...]) -> Iterator[_Tagged]:
     """The words of an answer with their tags.
 
-    More is read than the model's own code reads: labels with parentheses, words that look like tags (a tag
-    is part of the word if another follows at once), full-width parentheses, `(o)`, a label without `B-`,
-    words that begin with the comma that the prompt asks for, words in brackets.
+    Reads more than the model's own code does: labels with parentheses, words that look like tags (a tag is part of the
+    word if another one follows immediately), full-width parentheses, `(o)`, a label without `B-`, words that begin
+    with the comma that the prompt shows, words in brackets.
     """
     matches = list(_tag_pattern(labels).finditer(answer))
     begin = 0
@@ -204,18 +204,18 @@ def _tag_pattern(labels: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _clean(between: str, source: str) -> tuple[str, bool]:
-    """The word that stands between two tags, and whether it had to be cleaned."""
+    """The word between two tags, and whether it is other than one word without any tag of its own missing."""
     word = between.strip()
     cleaned = word[1:].lstrip() or word if word.startswith(",") else word
     if len(cleaned) > 2 and cleaned[0] == "[" and cleaned[-1] == "]" and cleaned not in source:
         cleaned = cleaned[1:-1].strip() or cleaned
     if re.search(r"\s", cleaned):
-        cleaned = _known_suffix(cleaned.split(), source)
+        return _known_suffix(cleaned.split(), source), True
     return cleaned, cleaned != word
 
 
 def _known_suffix(words: Sequence[str], source: str) -> str:
-    """Of words with only one tag the longest suffix that stands in the source: the rest is chatter."""
+    """Of words that share one tag, the longest suffix that occurs in the source; the rest is chatter."""
     padded = f" {source} ".casefold()
     for begin in range(len(words) - 1):
         candidate = " ".join(words[begin:])
@@ -224,30 +224,33 @@ def _known_suffix(words: Sequence[str], source: str) -> str:
     return words[-1]
 
 
-def _runs(tagged: Sequence[_Tagged]) -> tuple[str, list[_Run], bool]:
+def _runs(tagged: Sequence[_Tagged], known: Mapping[str, str]) -> tuple[str, list[_Run], bool]:
     """The copy, its entities, and whether the tags were other than well-formed BIO.
 
-    As in the model's own code, an I- that follows no entity begins one, and where the label changes inside
-    an entity the last one holds.
+    An `I-` that continues nothing begins an entity: after `O`, and after an entity of another type.
     """
     runs: list[_Run] = []
     current: _Run | None = None
     odd = False
     length = 0
-    for one in tagged:
-        start, length = length, length + len(one.word) + 1
+    for word in tagged:
+        start, length = length, length + len(word.word) + 1
         end = length - 1
-        continues = one.prefix == "I" or (one.prefix == "" and current is not None and current.label == one.label)
-        if one.prefix == "O":
+        if word.prefix == "O":
             current = None
-        elif current is not None and continues:
-            odd |= current.label != one.label
-            current.label, current.end, current.answer_end = one.label, end, one.end
+        elif current is not None and word.prefix != "B" and _same(current.label, word.label, known):
+            odd |= word.label != current.label
+            current.end, current.answer_end = end, word.end
         else:
-            odd |= one.prefix == "I"
-            current = _Run(one.label, start, end, one.start, one.end)
+            odd |= word.prefix == "I"
+            current = _Run(word.label, start, end, word.start, word.end)
             runs.append(current)
-    return " ".join(one.word for one in tagged), runs, odd
+    return " ".join(word.word for word in tagged), runs, odd
+
+
+def _same(left: str, right: str, known: Mapping[str, str]) -> bool:
+    """Whether two labels, as the answer has them, mean the same type."""
+    return left == right or resolve(left, known, "keep").label == resolve(right, known, "keep").label
 
 
 def _words(text: str, mode: Literal["hybrid", "released"]) -> list[tuple[str, int, int]]:
