@@ -1,10 +1,13 @@
 """Label sets from what a configuration, a file or a row says.
 
-[person, place]                                       a flat set
-[{name: person, description: a named human being}]    with descriptions
-{person: [politician, artist], place: null}           a tree, of any depth
-labels/coarse.yaml                                    a YAML or JSON file with one of these
-column:NAME                                           a set per row, see `column_of`
+    [person, place]                                       a flat set
+    [{name: person, description: a named human being}]    with descriptions
+    {person: [politician, artist], place: null}           a tree, of any depth
+    labels/coarse.yaml                                    a YAML or JSON file with one of these
+    labels.txt                                            a text file with one label per line
+    column:NAME                                           a set per row, see `column_of`
+
+Labels stay as they are written: `NO` is a label, not a boolean, and labels that differ only by case or by `_` are two.
 """
 
 from __future__ import annotations
@@ -19,7 +22,11 @@ _COLUMN = "column:"
 
 
 def column_of(source: object) -> str | None:
-    """The column that holds a label set per row, where `source` names one."""
+    """The column that holds each row's label set, if `source` names one.
+
+    >>> column_of("column:types")
+    'types'
+    """
     if isinstance(source, str) and source.startswith(_COLUMN):
         return source.removeprefix(_COLUMN)
     return None
@@ -29,7 +36,10 @@ def parse(source: Any) -> LabelSet:  # whatever YAML or a row holds
     """The label set that plain data describes.
 
     Raises:
-        ConfigError: it describes none, it is empty, or a name occurs twice among siblings.
+        ConfigError: it does not describe one, it is empty, or a name occurs twice among siblings.
+
+    >>> [label.name for label in parse(["person", {"place": ["city", "river"]}])]
+    ['person', 'place']
     """
     labels = tuple(_parse_items(source))
     if not labels:
@@ -58,7 +68,10 @@ def _parse_items(source: Any) -> Iterator[Label]:
         for item in source:
             yield from _parse_item(item)
     else:
-        raise ConfigError(f"labels must be a list or a tree of names, not {source!r}")
+        raise ConfigError(
+            f"labels must be a list or a tree of names, not {source!r}",
+            hint="for example [person, place]; in a file ending in .txt, one label per line",
+        )
 
 
 def _parse_item(item: Any) -> Iterator[Label]:
@@ -78,8 +91,8 @@ def _parse_branch(name: Any, inner: Any) -> Label:
 
 
 def _checked(name: Any) -> str:
-    if not isinstance(name, (str, int, float)) or not str(name).strip():
-        raise ConfigError(f"a label must be a name, not {name!r}")
+    if isinstance(name, bool) or not isinstance(name, (str, int, float)) or not str(name).strip():
+        raise ConfigError(f"a label must be a name, not {name!r}", hint="put it in quotes, such as 'NO' or 'null'")
     return str(name).strip()
 
 

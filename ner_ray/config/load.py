@@ -1,8 +1,8 @@
 """A configuration from YAML files that compose, and from `key.path=value` on the command line.
 
-A file may begin with `defaults:`, a list of files to start from; what the file says itself comes on top, and what
-the command line says on top of that. Files are looked for beside the file that names them, in its `conf/` folder, in
-`conf/` of the working directory, and among those that ship with the package.
+A file may begin with `defaults:`, a list of files to start from. What the file itself says overrides those, and the
+command line overrides both. Files are looked for beside the file that names them, in its `conf/` folder, in `conf/` of
+the working directory, and among those that ship with the package. How values are read: `ner_ray.config.parse`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from ner_ray.config import labels
+from ner_ray.config.parse import label_lines, parse_override, parse_yaml
 from ner_ray.errors import ConfigError
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -51,9 +52,11 @@ def compose(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = (
         base = _compose_content(dict(source), Path.cwd(), ())
     else:
         base = _compose(find(str(source), Path.cwd()), ())
+    if any(override.partition("=")[0].strip() == "labels" for override in overrides):
+        base.pop("labels", None)
     try:
-        merged = OmegaConf.to_container(OmegaConf.merge(base, _dotlist(overrides)), resolve=True)
-    except OmegaConfBaseException as error:
+        merged = OmegaConf.to_container(OmegaConf.merge(base, *map(_override, overrides)), resolve=True)
+    except (OmegaConfBaseException, TypeError) as error:
         raise ConfigError(f"{source}: {error}") from error
     assert isinstance(merged, dict)
     return {str(key): value for key, value in merged.items()}
@@ -100,15 +103,30 @@ def packaged() -> Path:
 
 
 def label_source(source: Any, beside: Path | None = None) -> Any:  # whatever YAML held, before and after
-    """Plain label data: read from its file, where `source` names one."""
+    """Plain label data; read from its file, where `source` names one: YAML, or text with one label per line.
+
+    Raises:
+        ConfigError: there is no such file, or it cannot be read.
+    """
     if not isinstance(source, str) or labels.column_of(source):
         return source
-    return _read(find(source, beside or Path.cwd()))
+    try:
+        path = find(source, beside or Path.cwd())
+    except ConfigError as error:
+        if "/" in source or "." in source:
+            raise
+        names = ", ".join(name.strip() for name in source.split(","))
+        raise ConfigError(
+            f"labels: there is no file {source!r}", hint=f"to list labels, write them in brackets: labels=[{names}]"
+        ) from error
+    if path.suffix in {".txt", ".lst", ".labels"}:
+        return label_lines(_text(path))
+    return _read(path, labels=True)
 
 
 def read_data(name: str) -> Any:  # whatever YAML holds
-    """What a YAML file holds, found as configurations are."""
-    return _read(find(name, Path.cwd()))
+    """What a YAML file of labels holds, found as configurations are."""
+    return _read(find(name, Path.cwd()), labels=True)
 
 
 def _compose(path: Path, above: tuple[Path, ...]) -> DictConfig:
@@ -123,27 +141,45 @@ def _compose(path: Path, above: tuple[Path, ...]) -> DictConfig:
 def _compose_content(content: dict[str, Any], beside: Path, above: tuple[Path, ...]) -> DictConfig:
     bases = content.pop("defaults", None) or []
     parts = [_compose(find(base, beside), above) for base in bases]
-    merged = OmegaConf.merge(*parts, OmegaConf.create(content))
-    assert isinstance(merged, DictConfig)
+    return _merge(*parts, OmegaConf.create(content))
+
+
+def _merge(*configs: DictConfig) -> DictConfig:
+    """Later ones override earlier ones, setting by setting; but a label set is one setting, and replaced as a whole."""
+    merged = OmegaConf.create({})
+    for config in configs:
+        if config.get("labels") is not None:
+            merged.pop("labels", None)
+        result = OmegaConf.merge(merged, config)
+        assert isinstance(result, DictConfig)
+        merged = result
     return merged
 
 
-def _read(path: Path) -> Any:  # whatever YAML holds
+def _read(path: Path, *, labels: bool = False) -> Any:  # whatever YAML holds
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        return parse_yaml(_text(path), labels=labels)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
 
 
-def _dotlist(overrides: Sequence[str]) -> DictConfig:
-    for override in overrides:
-        if "=" not in override:
-            hint = "write key.path=value, such as resources.replicas=4"
-            raise ConfigError(f"{override!r} is not an override", hint=hint)
+def _text(path: Path) -> str:
     try:
-        return OmegaConf.from_dotlist(list(overrides))
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8: {error}", hint="save it as UTF-8") from error
+
+
+def _override(override: str) -> DictConfig:
+    path, equals, text = override.partition("=")
+    if not equals or not path.strip():
+        raise ConfigError(f"{override!r} is not an override", hint="write key.path=value, such as resources.replicas=4")
+    config = OmegaConf.create({})
+    try:
+        OmegaConf.update(config, path.strip(), parse_override(path.strip().split("."), text))
     except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read {' '.join(overrides)!r}: {error}") from error
+        raise ConfigError(f"cannot read {override!r}: {error}") from error
+    return config
 
 
 def _explain(model: type[BaseModel], problem: dict[str, Any]) -> str:

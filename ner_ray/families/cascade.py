@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import Field
 
 from ner_ray.families.base import FamilyOptions, Step
-from ner_ray.families.toolkit.labels import fold, leaves, nearest
+from ner_ray.families.toolkit.labels import fold, leaves, nearest, same_name
 from ner_ray.families.toolkit.marks import delimitable, mark, trim, unmark
 from ner_ray.families.toolkit.targets import in_label_set, play, verified, without_overlaps
 from ner_ray.families.toolkit.template import render, template
@@ -166,8 +166,10 @@ class _Classifier:
         levels: Counter[str] = Counter()
 
         def answer(prompt: Prompt) -> str:
+            path = answers[prompt.subject][: levels[prompt.subject] + 1]
             levels[prompt.subject] += 1
-            return self._show(answers[prompt.subject][levels[prompt.subject] - 1])
+            options = _below(passage.labels, path[:-1])
+            return self._shown(options)[[label.name for label in options].index(path[-1])]
 
         return play(self, passage, answer)
 
@@ -177,7 +179,7 @@ class _Classifier:
         begin, end = (
             _sentence(passage.text, *places[0]) if self.options.context == "sentence" else (0, len(passage.text))
         )
-        shown = tuple(self._show(label.name) for label in walk.options)
+        shown = self._shown(walk.options)
         lower = wording == "infer_lower" or (wording == "infer" and walk.depth > 0)
         sentence = passage.text[begin:end]
         if wording == "training":
@@ -233,8 +235,11 @@ class _Classifier:
         verdict = settle(completion, recovered=True)
         return replace(walk, options=(), code="unknown_label", raw=completion.text, verdict=verdict)
 
-    def _show(self, name: str) -> str:
-        return name.lower() if self.options.lower_labels else name
+    def _shown(self, options: LabelSet) -> tuple[str, ...]:
+        """The names of a list, in lower case if that is wanted and still tells them apart."""
+        names = tuple(label.name for label in options)
+        lower = tuple(name.lower() for name in names)
+        return lower if self.options.lower_labels and len(set(lower)) == len(lower) else names
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +304,13 @@ def _is_copy(copy: str, text: str) -> bool:
     return Indel.normalized_similarity(copy, text) >= _LEAST_SIMILARITY
 
 
+def _below(options: LabelSet, path: Sequence[str]) -> LabelSet:
+    """The labels to choose from after the choices of a path."""
+    for name in path:
+        options = next(label.children for label in options if label.name == name)
+    return options
+
+
 def _by_surface(passage: StepInput, transcript: Transcript) -> dict[str, list[Exchange]]:
     found: dict[str, list[Exchange]] = {entity.text: [] for entity in passage.entities}
     for exchange in transcript:
@@ -314,12 +326,14 @@ def _match(completion: Completion, options: LabelSet, *, nearest_wins: bool) -> 
     one of the labels stands.
     """
     answer = completion.text.strip()
+    labels = {label.name: label for label in options}
+    spelt = same_name(answer, labels)
+    if spelt is not None:
+        return labels[spelt], settle(completion)
+    spelt = same_name(answer.strip("\"'`*-•.。,;:“”‘’「」 \n"), labels)
+    if spelt is not None:
+        return labels[spelt], settle(completion, recovered=True)
     by_name = {fold(label.name): label for label in reversed(options)}
-    if fold(answer) in by_name:
-        return by_name[fold(answer)], settle(completion)
-    bare = fold(answer.strip("\"'`*-•.。,;:“”‘’「」 \n"))
-    if bare in by_name:
-        return by_name[bare], settle(completion, recovered=True)
     named = _named(fold(answer), by_name)
     if len(named) == 1:
         return by_name[named.pop()], settle(completion, recovered=True)

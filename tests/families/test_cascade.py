@@ -371,3 +371,18 @@ def test_whatever_the_sentences_are_a_question_holds_its_entity(case: tuple[str,
         sentence = question(prompt).split('in the sentence: "', 1)[1].rsplit('" belong to', 1)[0]
         assert prompt.subject in sentence
         assert sentence in text
+
+
+@pytest.mark.parametrize("lower", [True, False])
+@pytest.mark.parametrize(
+    "names", [("job title", "job_title"), ("ORG", "org"), ("Job Title", "job title", "job_title"), ("a  b", "a b")]
+)
+def test_labels_that_differ_only_in_spelling_stay_apart(names: tuple[str, ...], *, lower: bool) -> None:
+    labels = tuple(map(Label, names))
+    for name in names:
+        passage = StepInput("Ann left", labels, entities=tuple(entities("Ann left", ("Ann", ""))))
+        (prompt,) = classifier(lower_labels=lower).ask(passage, ())
+        shown = prompt.choices[names.index(name)]
+
+        assert len(set(prompt.choices)) == len(names)
+        assert [one.label for one in classify(passage, {"Ann": [shown]}, lower_labels=lower).mentions] == [name]

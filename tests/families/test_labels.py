@@ -47,3 +47,19 @@ def test_the_policies_decide_about_other_names() -> None:
 
 def test_the_first_of_equally_near_names_is_taken() -> None:
     assert nearest("ac", ["ab", "aa"]) == "ab"
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        ("ORG", "ORG"),
+        ("org", "org"),
+        ("Job Title", "job title"),
+        ("JOB_TITLE", "job_title"),
+        ("job  title", "job title"),
+    ],
+)
+def test_of_labels_that_differ_only_in_spelling_the_nearest_spelling_is_meant(written: str, label: str) -> None:
+    known = names(tuple(map(Label, ("ORG", "org", "job_title", "job title"))))
+
+    assert resolve(written, known, "drop").label == label

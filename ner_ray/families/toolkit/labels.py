@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ner_ray.families.base import LabelPolicy
@@ -58,16 +58,31 @@ def resolve(name: str, known: Mapping[str, str], policy: LabelPolicy) -> Resolve
     """
     if name in known:
         return Resolved(known[name])
-    folded = {fold(label): label for label in known.values()}
-    folded.update((fold(offered), label) for offered, label in known.items())
-    label = folded.get(fold(name))
-    if label is not None:
-        return Resolved(label, exact=False)
+    spelt = same_name(name, (*known, *known.values()))
+    if spelt is not None:
+        return Resolved(known.get(spelt, spelt), exact=False)
     if policy == "keep" and name.strip():
         return Resolved(name.strip(), exact=False)
     if policy == "nearest" and known:
         return Resolved(known[nearest(name, list(known))], exact=False)
     return Resolved(None, exact=False)
+
+
+def same_name(name: str, offered: Iterable[str]) -> str | None:
+    """The offered name that differs least in spelling, or None if all differ in more than case, `_` and white space.
+
+    Of names that differ only so, the exact one wins, then the one with the same underscores.
+
+    >>> same_name("Job_Title", ["job title", "job_title"])
+    'job_title'
+    """
+    names = list(offered)
+    for spelling in (str.strip, _plain, fold):
+        wanted = spelling(name)
+        for other in names:
+            if spelling(other) == wanted:
+                return other
+    return None
 
 
 def nearest(name: str, offered: Sequence[str]) -> str:
@@ -80,6 +95,10 @@ def nearest(name: str, offered: Sequence[str]) -> str:
 def fold(name: str) -> str:
     """A name without what models get wrong about it: case, underscores for blanks, white space."""
     return re.sub(r"[\s_]+", " ", name).strip().casefold()
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.split()).casefold()
 
 
 def _paths(labels: LabelSet) -> Iterator[tuple[str, ...]]:
