@@ -72,7 +72,7 @@ def parse_override(path: Sequence[str], text: str) -> Any:  # whatever YAML hold
 def label_lines(text: str) -> list[str]:
     """The labels of a text file: one per line, as they are written; `- ` before them is ignored.
 
-    >>> label_lines("person\\n\\nC# developer\\n- NO\\n")
+    >>> label_lines(chr(10).join(["person", "", "C# developer", "- NO"]))
     ['person', 'C# developer', 'NO']
     """
     lines = (line.strip().removeprefix("- ").strip() for line in text.removeprefix("\ufeff").splitlines())

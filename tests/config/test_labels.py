@@ -14,7 +14,6 @@ from ner_ray.config.load import label_source
 from ner_ray.errors import ConfigError
 from ner_ray.types import Label
 
-
 JOB = "input: {path: x}\nfamily: gner\nengine: {model: m}\noutput: {path: y}\n"
 
 
