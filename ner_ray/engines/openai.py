@@ -10,11 +10,11 @@ the server says so (`Retry-After`).
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from ner_ray.config import EngineConfig, SamplingConfig, operational
+from ner_ray.engines._requests import OpenRequests
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
@@ -33,9 +34,8 @@ from ner_ray.types import Completion, Prompt
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-_LOG = logging.getLogger(__name__)
-
 _CHECK_SECONDS = 2.0
+_CLOSE_SECONDS = 10.0
 _DEFAULT_KEY = "OPENAI_API_KEY"
 _TOO_LONG = ("context_length_exceeded", "context length", "context window", "too long", "too many tokens")
 _KEY_REFUSED = (401, 403)
@@ -104,7 +104,8 @@ class OpenAIEngine:
         self._options = options
         self._client = _client(options)
         self._places = asyncio.Semaphore(options.max_num_seqs)
-        self._answered = 0.0  # when the server last answered anything
+        self._answered = 0.0  # when the server last answered any request
+        self._requests = OpenRequests()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def generate(
@@ -115,19 +116,23 @@ class OpenAIEngine:
             raise RequestError("the prompt is empty")
         self._loop = asyncio.get_running_loop()
         request = self._request(prompt, sampling, adapter)
-        async with self._places:
-            reply = await self._send(prompt, request)
+        reply = await self._requests.run(self._send(prompt, request))
         completions = tuple(_completion(choice) for choice in sorted(reply.choices, key=lambda one: one.index))
         return _with_usage(completions, reply.usage)
 
     def close(self) -> None:
-        """See `Engine.close`."""
-        if self._loop and not self._loop.is_closed():
-            closing = self._client.close()
-            if self._loop.is_running():
-                asyncio.run_coroutine_threadsafe(closing, self._loop)
-            else:
-                self._loop.run_until_complete(closing)
+        """See `Engine.close`; on the engine's own event loop, it returns before the connections are closed."""
+        self._requests.close()
+        loop, self._loop = self._loop, None
+        if loop is None or loop.is_closed():  # a closed loop has closed its connections
+            return
+        if loop.is_running():
+            closing = asyncio.run_coroutine_threadsafe(self._client.close(), loop)
+            if not _is_current(loop):
+                closing.result(_CLOSE_SECONDS)
+        else:  # in a thread, since another loop may be running in this one
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                thread.submit(loop.run_until_complete, self._client.close()).result(_CLOSE_SECONDS)
 
     def _request(self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None) -> dict[str, Any]:
         chat = not isinstance(prompt.content, str)
@@ -150,6 +155,10 @@ class OpenAIEngine:
         return {name: value for name, value in request.items() if value is not None}
 
     async def _send(self, prompt: Prompt, request: dict[str, Any]) -> Any:  # a reply of either endpoint
+        async with self._places:
+            return await self._send_now(prompt, request)
+
+    async def _send_now(self, prompt: Prompt, request: dict[str, Any]) -> Any:  # as above
         import openai
 
         began = time.monotonic()
@@ -177,6 +186,14 @@ class OpenAIEngine:
         if client_side or self._answered > began:
             return RequestError(f"the server refuses the request: {said}")
         return EngineError(f"the server does not answer: {said}")
+
+
+def _is_current(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the caller runs on this event loop."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:  # it runs on none
+        return False
 
 
 class _Pace:

@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from ner_ray.config import SamplingConfig
 from ner_ray.engines._decoding import Decoded, Decoder, Rule
+from ner_ray.engines._requests import CLOSED
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
@@ -34,6 +35,7 @@ from ner_ray.types import Completion, Prompt
 
 _LOG = logging.getLogger(__name__)
 
+_CLOSE_SECONDS = 30
 _GATHER_SECONDS = 0.005  # requests that are sent together arrive one by one
 _UNLIMITED = 10**9  # what tokenizers say where they know no longest text is larger still
 # What a model's own settings say that is no matter of taste, unlike its temperature or its penalties.
@@ -110,7 +112,8 @@ class TransformersEngine:
             self._model = _with_adapters(self._model, self._names)
         self._source_room, self._answer_room = _rooms(self._model, self._tokenizer, options.max_model_len)
         self._rows = options.max_num_seqs
-        self._dead: Exception | None = None
+        self._end: str | None = None  # why there are no more answers
+        self._closed = threading.Event()
         self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="transformers", daemon=True)
         self._thread.start()
@@ -119,6 +122,8 @@ class TransformersEngine:
         self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None = None
     ) -> tuple[Completion, ...]:
         """See `Engine.generate`."""
+        if self._end:
+            raise EngineError(self._end)
         if not prompt.content:
             raise RequestError("the prompt is empty")
         tokens = tokenizers.render(self._tokenizer, prompt)
@@ -127,14 +132,19 @@ class TransformersEngine:
         limit = sampling.longest_answer(len(tokens), prompt.max_tokens, room)
         request = _Request(prompt, sampling, adapter, tokens, choices, limit)
         self._inbox.put(request)
-        if self._dead:  # looked at after the request is in the inbox: whoever empties it last has seen the request
-            self._refuse_all([], self._dead)
+        self._refuse_if_ended()  # now that the request is in the inbox: nobody may be left to take it out
         return await asyncio.wrap_future(request.answer)
 
     def close(self) -> None:
         """See `Engine.close`."""
+        import torch
+
+        self._closed.set()
         self._inbox.put(None)
-        self._thread.join(timeout=30)
+        self._thread.join(_CLOSE_SECONDS)
+        if not self._thread.is_alive():
+            self._model = None
+            torch.cuda.empty_cache()
 
     def _room(self, tokens: Sequence[int], least: int) -> int:
         """How many tokens an answer can have, at most."""
@@ -149,15 +159,15 @@ class TransformersEngine:
 
     def _run(self) -> None:
         waiting: list[_Request] = []
-        reason: Exception = EngineError("the engine is closed")
+        reason = CLOSED
         try:
-            while waiting := self._take():
+            while not self._closed.is_set() and (waiting := self._take()):
                 for batch in self._batches(waiting):
                     self._answer(batch)
-        except Exception as error:  # noqa: BLE001  # every waiting request learns of it
+        except Exception as error:  # noqa: BLE001  # passed on to every waiting request
             _LOG.error("engine.died error=%s", type(error).__name__)
-            reason = error
-        self._dead = reason
+            reason = f"the engine has died: {error}"
+        self._end = reason
         self._refuse_all(waiting, reason)
 
     def _take(self) -> list[_Request]:
@@ -189,12 +199,16 @@ class TransformersEngine:
     def _answer(self, batch: Sequence[_Request]) -> None:
         import torch
 
+        if self._closed.is_set():
+            return
         answers = None
         # The error is let go before the next try: it holds on to the tensors there was no room for.
         with contextlib.suppress(torch.OutOfMemoryError), torch.inference_mode(), self._adapted(batch[0].adapter):
             answers = self._answers(batch)
         if answers is None:
             self._answer_by_halves(batch)
+            return
+        if self._closed.is_set():  # the answers may be cut short
             return
         for request, answer in zip(batch, answers, strict=True):
             request.answer.set_result(answer)
@@ -229,10 +243,16 @@ class TransformersEngine:
             attention_mask=mask,
             max_new_tokens=max(rule.limit for rule in rules),
             logits_processor=LogitsProcessorList([decoder.choose]),
-            stopping_criteria=StoppingCriteriaList([decoder.finished]),
+            stopping_criteria=StoppingCriteriaList([decoder.finished, self._is_closed]),
         )
         decoded = iter(decoder.decoded())
         return [self._completions(one, [next(decoded) for _ in range(one.sampling.n)]) for one in batch]
+
+    def _is_closed(self, tokens: Any, scores: Any) -> Any:  # noqa: ARG002  # called as a stopping criterion
+        """All rows are done when the engine is closed: a tensor of booleans [row]."""
+        import torch
+
+        return torch.full((len(tokens),), self._closed.is_set(), device=tokens.device)
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         """Token ids and attention mask; a decoder's rows end together, an encoder's begin together."""
@@ -317,7 +337,11 @@ class TransformersEngine:
         self._model.set_adapter(self._names[adapter])
         return contextlib.nullcontext()
 
-    def _refuse_all(self, requests: Sequence[_Request], reason: Exception) -> None:
+    def _refuse_if_ended(self) -> None:
+        if self._end:
+            self._refuse_all([], self._end)
+
+    def _refuse_all(self, requests: Sequence[_Request], reason: str) -> None:
         """Fails those requests and all in the inbox, where they have no answer yet."""
         left = list(requests)
         with contextlib.suppress(queue.Empty):
@@ -326,7 +350,7 @@ class TransformersEngine:
                 left += [request] if request and request.answer.set_running_or_notify_cancel() else []
         for request in left:
             if not request.answer.done():
-                request.answer.set_exception(EngineError(f"the engine has died: {reason}"))
+                request.answer.set_exception(EngineError(reason))
 
 
 def _rules(request: _Request) -> list[Rule]:

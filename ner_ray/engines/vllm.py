@@ -22,7 +22,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import accumulate
@@ -32,6 +32,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from ner_ray.config import SamplingConfig, operational
+from ner_ray.engines._requests import CLOSED, OpenRequests
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
@@ -42,6 +43,9 @@ from ner_ray.types import Completion, Prompt
 
 _LOG = logging.getLogger(__name__)
 
+_CLOSE_SECONDS = 30
+_LOCK = threading.Lock()
+_RUNNING: set[int] = set()  # the engines whose core is in this process
 _CPU_KV_CACHE_GIB = 1.0
 _CPU_STEP_TOKENS = 768  # what a step works on stays in a core's cache: the starter is 1.1 times as fast as with 4096
 _LABEL_SETS = 4096  # whose tokens are remembered
@@ -200,7 +204,7 @@ class _InProcess:
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._dead: BaseException | None = None
+        self._end: str | None = None  # why there are no more answers
         started: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, args=(arguments, started), name="vllm", daemon=True)
         self._thread.start()
@@ -208,18 +212,20 @@ class _InProcess:
             raise error
 
     async def generate(self, name: str, tokens: list[int], parameters: Any, lora: Any) -> Any:
-        if self._dead:
-            raise EngineError(f"vLLM has died: {self._dead}") from self._dead
+        self._check_alive()
         loop = asyncio.get_running_loop()
         request = _Request(name, tokens, parameters, lora, loop, loop.create_future())
         self._inbox.put(request)
-        if self._dead:  # looked at again, now that the request is in the inbox: nobody may be left to empty it
-            raise EngineError(f"vLLM has died: {self._dead}") from self._dead
+        self._check_alive()  # again, now that the request is in the inbox: nobody may be left to take it out
         return await request.answer
 
     def close(self) -> None:
         self._inbox.put(None)
-        self._thread.join(timeout=30)
+        self._thread.join(_CLOSE_SECONDS)
+
+    def _check_alive(self) -> None:
+        if self._end:
+            raise EngineError(self._end)
 
     def _run(self, arguments: dict[str, Any], started: queue.SimpleQueue[BaseException | None]) -> None:
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -235,18 +241,26 @@ class _InProcess:
             return
         self.tokenizer = engine.get_tokenizer()
         self.max_model_len = int(engine.model_config.max_model_len)
+        with _LOCK:
+            _RUNNING.add(id(engine))
         started.put(None)
         waiting: dict[str, _Request] = {}
         try:
             while self._take_in(engine, waiting):
                 self._step(engine, waiting)
-        except BaseException as error:  # noqa: BLE001  # every waiting request learns of it
-            self._dead = error
-            while not self._inbox.empty():
-                if request := self._inbox.get():
-                    waiting[request.name] = request
-            for request in waiting.values():
-                request.fail(EngineError(f"vLLM has died: {error}"))
+        except BaseException as error:  # noqa: BLE001  # passed on to every waiting request
+            self._fail_all(waiting, f"vLLM has died: {error}")
+        else:
+            self._fail_all(waiting, CLOSED)
+        _release(engine)
+
+    def _fail_all(self, waiting: dict[str, _Request], reason: str) -> None:
+        self._end = reason
+        while not self._inbox.empty():
+            if request := self._inbox.get():
+                waiting[request.name] = request
+        for request in waiting.values():
+            request.fail(EngineError(reason))
 
     def _take_in(self, engine: Any, waiting: dict[str, _Request]) -> bool:
         """Moves new requests into the engine, waiting for one where it has nothing to do; False when closed."""
@@ -276,6 +290,20 @@ class _InProcess:
                 waiting.pop(output.request_id).succeed(output)
 
 
+def _release(engine: Any) -> None:
+    """Frees what an engine of this process holds.
+
+    vLLM's own shutdown, which also runs when an engine is garbage-collected, ends the distributed state that all
+    engines of a process share. So only the last one is shut down by it.
+    """
+    with _LOCK:
+        _RUNNING.discard(id(engine))
+        if _RUNNING:
+            engine.engine_core._finalizer.detach()  # noqa: SLF001  # there is no public way
+        else:
+            engine.engine_core.shutdown()
+
+
 class _Request:
     """A request on its way into the engine's thread, and the future that its answer comes back by."""
 
@@ -292,10 +320,14 @@ class _Request:
         self._loop, self.answer = loop, answer
 
     def succeed(self, output: Any) -> None:
-        self._loop.call_soon_threadsafe(self._settle, self.answer.set_result, output)
+        self._hand_over(self.answer.set_result, output)
 
     def fail(self, error: Exception) -> None:
-        self._loop.call_soon_threadsafe(self._settle, self.answer.set_exception, error)
+        self._hand_over(self.answer.set_exception, error)
+
+    def _hand_over(self, settle: Callable[[Any], None], value: Any) -> None:
+        with suppress(RuntimeError):  # the caller's event loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._settle, settle, value)
 
     def _settle(self, settle: Callable[[Any], None], value: Any) -> None:
         if not self.answer.done():
@@ -310,11 +342,15 @@ class _OwnProcess:
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        self._requests = OpenRequests()
         self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS)
         self.tokenizer = self._engine.get_tokenizer()
         self.max_model_len = int(self._engine.model_config.max_model_len)
 
     async def generate(self, name: str, tokens: list[int], parameters: Any, lora: Any) -> Any:
+        return await self._requests.run(self._generate(name, tokens, parameters, lora))
+
+    async def _generate(self, name: str, tokens: list[int], parameters: Any, lora: Any) -> Any:
         from vllm.v1.engine.exceptions import EngineDeadError
 
         answers = self._engine.generate({"prompt_token_ids": tokens}, parameters, request_id=name, lora_request=lora)
@@ -326,6 +362,7 @@ class _OwnProcess:
             raise RequestError(f"vLLM refuses the request: {error}") from error
 
     def close(self) -> None:
+        self._requests.close()
         self._engine.shutdown()
 
 

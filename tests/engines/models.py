@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ner_ray.config import SamplingConfig
 from ner_ray.engines.base import Engine
+from ner_ray.errors import EngineError
 from ner_ray.types import Completion, Message, Prompt
 
 TEXT = "kalo mitan vidosen ra bune os peltigra um kalo mitan vidosen"
@@ -79,3 +80,25 @@ def save_random_adapter(model: Path, folder: Path, seed: int) -> Path:
             torch.nn.init.normal_(weights, std=0.5)
     adapted.save_pretrained(folder)
     return folder
+
+
+def refused_on_closing(engine: Engine, **sampling: object) -> list[str]:
+    """What requests are told when the engine is closed, from another thread, while they wait; then a later one.
+
+    Those that are answered before are left out. The engine is closed a second time, too.
+    """
+
+    async def requests() -> list[object]:
+        settings = SamplingConfig(**sampling)
+        waiting = [asyncio.create_task(engine.generate(Prompt(text), settings, None)) for text in TEXTS * 4]
+        await asyncio.sleep(0.02)
+        await asyncio.to_thread(engine.close)
+        ends = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 60)
+        engine.close()
+        return ends + await asyncio.gather(engine.generate(Prompt(TEXT), settings, None), return_exceptions=True)
+
+    *waited, late = asyncio.run(requests())
+    refused = [end for end in (*waited, late) if not isinstance(end, tuple)]
+    assert len(refused) > 1
+    assert all(isinstance(end, EngineError) for end in refused)
+    return [str(end) for end in refused]

@@ -25,7 +25,7 @@ from ner_ray.engines.base import PromptTooLongError
 from ner_ray.engines.openai import OpenAIEngine, Options
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.types import Message, Prompt
-from tests.engines.models import CHAT, CHOICES, TEXT, TEXTS, ask, texts
+from tests.engines.models import CHAT, CHOICES, TEXT, TEXTS, ask, refused_on_closing, texts
 
 _START_SECONDS = 400  # on a machine that is busy with something else; about 40 on a quiet one
 
@@ -429,3 +429,57 @@ def test_a_refused_key_is_told_and_a_server_that_lists_no_models_is_taken_as_it_
         engine_module.check(config)
     moody.for_models = 404
     engine_module.check(config)
+
+
+def test_a_closed_engine_ends_requests_that_wait_for_their_turn_or_to_be_repeated(moody: _MoodyServer) -> None:
+    moody.plan, moody.retry_after = [429] * 99, "50"
+    engine = engine_module.create(Options(url=moody.url, model="m", max_num_seqs=2))
+    began = time.monotonic()
+
+    ends = refused_on_closing(engine)
+
+    assert set(ends) == {"the engine is closed"}
+    assert time.monotonic() - began < 40
+    assert engine._client.is_closed()
+
+
+def test_an_engine_can_be_closed_on_its_own_loop_beside_another_one_and_unasked(moody: _MoodyServer) -> None:
+    first, second, third = (engine_module.create(Options(url=moody.url, model="m")) for _ in range(3))
+
+    async def asked_and_closed() -> None:
+        await first.generate(Prompt("ka"), SamplingConfig())
+        first.close()
+        await asyncio.sleep(0.1)
+
+    async def closed_beside() -> None:
+        second.close()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(second.generate(Prompt("ka"), SamplingConfig()))
+    asyncio.run(closed_beside())
+    loop.close()
+    asyncio.run(asked_and_closed())
+    third.close()
+
+    assert first._client.is_closed()
+    assert second._client.is_closed()
+    for engine in (first, second, third):
+        engine.close()
+        with pytest.raises(EngineError, match="the engine is closed"):
+            ask(engine, "ka")
+
+
+def test_a_caller_that_is_cancelled_is_not_told_that_the_engine_is_closed(moody: _MoodyServer) -> None:
+    moody.plan, moody.retry_after = [429], "50"
+
+    async def given_up() -> object:
+        waiting = asyncio.create_task(engine.generate(Prompt("ka"), SamplingConfig()))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        engine.close()
+        (end,) = await asyncio.gather(waiting, return_exceptions=True)
+        return end
+
+    engine = engine_module.create(Options(url=moody.url, model="m"))
+
+    assert isinstance(asyncio.run(given_up()), asyncio.CancelledError)

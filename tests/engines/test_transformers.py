@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ from ner_ray.engines.transformers import Options, TransformersEngine
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.models.likelihood import likelihoods
 from ner_ray.types import Prompt
-from tests.engines.models import CHAT, CHOICES, TEXT, TEXTS, ask, save_tiny_t5, texts
+from tests.engines.models import CHAT, CHOICES, TEXT, TEXTS, ask, refused_on_closing, save_tiny_t5, texts
 
 
 @pytest.fixture(scope="module")
@@ -394,11 +396,24 @@ def test_an_engine_that_dies_says_so_to_those_who_wait_and_to_those_who_come(tin
         ask(engine, TEXT)
 
 
-def test_a_closed_engine_answers_nobody(tiny_model: Path) -> None:
+def test_a_closed_engine_answers_nobody_and_leaves_neither_thread_nor_model(tiny_model: Path) -> None:
+    engine = engine_module.create(Options(model=str(tiny_model), max_num_seqs=2))
+    thread, model = engine._thread, weakref.ref(engine._model)
+
+    ends = refused_on_closing(engine, max_tokens=2000, temperature=1.0)
+
+    assert set(ends) == {"the engine is closed"}
+    assert not thread.is_alive()
+    gc.collect()
+    assert model() is None
+
+
+def test_an_engine_that_was_never_asked_can_be_closed(tiny_model: Path) -> None:
     engine = engine_module.create(Options(model=str(tiny_model)))
     engine.close()
+    engine.close()
 
-    with pytest.raises(EngineError, match="closed"):
+    with pytest.raises(EngineError, match="the engine is closed"):
         ask(engine, TEXT)
 
 

@@ -22,7 +22,7 @@ from ner_ray.engines.vllm import Options, VllmEngine
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.models.tokenizers import render
 from ner_ray.types import Prompt
-from tests.engines.models import CHAT, CHOICES, TEXT, TEXTS, ask, texts
+from tests.engines.models import CHAT, CHOICES, TEXT, TEXTS, ask, refused_on_closing, texts
 
 pytestmark = pytest.mark.engine
 
@@ -303,6 +303,41 @@ def test_a_model_that_is_not_there_is_told_before_anything_starts(tmp_path: Path
         engine_module.check(Options(model=str(tmp_path)))
     with pytest.raises(ModelError, match="no model is named"):
         engine_module.check(Options())
+
+
+def test_a_closed_engine_answers_nobody_and_leaves_no_thread_and_the_other_engine_goes_on(
+    engine: VllmEngine, tiny_model: Path
+) -> None:
+    expected = texts(ask(engine, TEXT, max_tokens=4))
+    closing = engine_module.create(Options(model=str(tiny_model), max_model_len=_ROOM, max_num_seqs=2))
+    thread = closing._core._thread
+
+    ends = refused_on_closing(closing, max_tokens=400, temperature=1.0)
+
+    assert set(ends) == {"the engine is closed"}
+    assert not thread.is_alive()
+    assert texts(ask(engine, TEXT, max_tokens=4)) == expected
+
+
+def test_a_core_of_its_own_ends_when_it_is_closed(tiny_model: Path) -> None:
+    apart = engine_module.create(Options(model=str(tiny_model), max_model_len=_ROOM, max_num_seqs=2, own_process=True))
+    (core,) = multiprocessing.active_children()
+
+    ends = refused_on_closing(apart, max_tokens=400, temperature=1.0)
+
+    assert set(ends) == {"the engine is closed"}
+    core.join(30)
+    assert not core.is_alive()
+
+
+def test_a_loop_that_is_gone_before_its_answers_come_harms_no_engine(engine: VllmEngine) -> None:
+    async def hurried() -> None:
+        asked = engine.generate(Prompt(TEXT), SamplingConfig(max_tokens=200, temperature=1.0))
+        await asyncio.wait([asyncio.create_task(asked)], timeout=0.05)
+
+    asyncio.run(hurried())  # cancels the request and closes its loop
+
+    assert ask(engine, TEXT, max_tokens=4)
 
 
 def test_an_engine_of_this_process_that_dies_tells_those_who_wait_and_those_who_come(
