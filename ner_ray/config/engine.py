@@ -19,7 +19,6 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from ner_ray import plugins
 from ner_ray.config.section import Section, operational
-from ner_ray.errors import ConfigError
 
 _DEFAULT = "vllm"
 _BASE_ANSWER_TOKENS = 16
@@ -134,13 +133,7 @@ def options_of(name: str) -> type[EngineConfig]:
     Raises:
         ConfigError: there is no such engine, or its module has no `Options`.
     """
-    module = plugins.load("engines", name)
-    options = getattr(module, "Options", None)
-    if not (isinstance(options, type) and issubclass(options, EngineConfig)):
-        raise ConfigError(
-            f"the engine {name} ({module.__name__}) does not define Options, a subclass of EngineConfig",
-            hint="ner_ray.engines.base.EngineModule lists what an engine defines",
-        )
+    options: type[EngineConfig] = plugins.load("engines", name).Options
     return options
 
 
