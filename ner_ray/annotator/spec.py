@@ -94,7 +94,11 @@ def family_steps(section: dict[str, object]) -> tuple[Step, ...]:
     if not isinstance(name, str):
         raise ConfigError("family.name must be given", hint=f"one of: {', '.join(plugins.names('families'))}")
     module = plugins.load("families", name)
-    steps: tuple[Step, ...] = module.steps(compose.validate(module.Options, options, f"family {name}"))
+    try:
+        steps: tuple[Step, ...] = module.steps(compose.validate(module.Options, options, f"family {name}"))
+    except ConfigError as error:
+        hint = f"settings of another family may come from the configuration file: `family={name}` replaces all of them"
+        raise ConfigError(error.message, hint=hint) from error
     return steps
 
 

@@ -34,7 +34,9 @@ def function_of(module: str) -> Callable[..., None]:
     def work(**values: Any) -> None:  # whatever typer has read
         as_json = values.pop(_JSON)
         words = [word for name in arguments for word in _words(values.pop(name))]
-        given = {name: value for name, value in values.items() if value not in (None, False, [])}
+        given = {
+            name: value for name, value in values.items() if value is not None and value is not False and value != []
+        }
         _work(command, words, given, as_json=as_json)
 
     work.__annotations__ = {name: annotation for name, _, annotation in parameters}

@@ -1,8 +1,8 @@
 """Write a run's committed documents in another format, and count the entities that the format cannot hold.
 
 `html` is a page to look at. `conll`, `spacy`, `huggingface` and `label_studio` write a local file with texts and
-entities; `parquet` and `jsonl` write all columns as they are, to any store. The first five need the texts: annotate
-with `input.keep=[COLUMN]`, where COLUMN is the column with the text.
+entities; `parquet` and `jsonl` write all columns as they are, to any store. Texts that the run has not kept
+(`input.keep`) are read from its input, which must not have changed.
 
 For example:
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_ray.commands.base import argument, option
 from ner_ray.config import Section
-from ner_ray.errors import EXIT_DONE, RunError
+from ner_ray.errors import EXIT_DONE
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -61,7 +61,8 @@ def run(config: Config) -> Result:
 
     Raises:
         ConfigError: there is no such format.
-        RunError: the run has nothing committed, or does not carry its texts.
+        RunError: there is no run, or it has nothing committed.
+        InputError: the run has not kept its texts, and its input has changed.
     """
     if config.format not in _ALL_COLUMNS:
         return Result(asdict(export_run(config.run, config.format, config.out)), config.out)
@@ -83,7 +84,8 @@ def export_run(run: str, format_name: str, out: str) -> Exported:
 
     Raises:
         ConfigError: there is no such format.
-        RunError: the run has nothing committed, or does not carry its texts.
+        RunError: there is no run, or it has nothing committed.
+        InputError: the run has not kept its texts, and its input has changed.
     """
     from ner_ray.commands._figures import figures
     from ner_ray.export.base import ExportContext, label_names, load
@@ -112,22 +114,23 @@ def _documents(run: str, record: Mapping[str, Any]) -> Iterator[tuple[Document, 
     from ner_ray import schema
     from ner_ray.types import Document
 
+    for text, row in _rows(run, record):
+        yield Document(row[schema.DOC_ID], text or "", ()), schema.annotation_from_row(row)
+
+
+def _rows(run: str, record: Mapping[str, Any]) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Texts and rows; where the run has not kept the texts, they are read from its input, in the input's order."""
+    from ner_ray import schema
+    from ner_ray.data.read import records
+
     dataset = documents_in_order(run)
-    column = _text_column(run, record, dataset.schema.names)
-    columns = ["doc_id", column, *schema.OUTPUT.names]
-    for batch in dataset.to_batches(columns=columns, batch_size=_BATCH_ROWS):
-        for row in batch.to_pylist():
-            yield Document(row["doc_id"], row[column] or "", ()), schema.annotation_from_row(row)
-
-
-def _text_column(run: str, record: Mapping[str, Any], names: list[str]) -> str:
-    """The column with the texts: the input's own if it was kept, else the one that `output.completions` adds."""
-    wanted = record.get("settings", {}).get("input", {}).get("text", "text")
-    for column in (wanted, "text"):
-        if column in names:
-            return str(column)
-    raise RunError(
-        f"{run} does not carry its texts: column {wanted!r} was not kept",
-        hint=f"annotate into another run directory with 'input.keep=[{wanted}]'; "
-        "--format parquet and jsonl work without the texts",
-    )
+    column = record.get("settings", {}).get("input", {}).get("text", schema.KEPT_TEXT)
+    kept = next((name for name in (column, schema.KEPT_TEXT) if name in dataset.schema.names), None)
+    columns = [schema.DOC_ID, *schema.OUTPUT.names]
+    if kept is None:
+        for _, _, row in records(run, {schema.KEPT_TEXT, *columns}):
+            assert isinstance(row, dict)  # as all rows of a run are
+            yield row[schema.KEPT_TEXT], row
+        return
+    for batch in dataset.to_batches(columns=list(dict.fromkeys([kept, *columns])), batch_size=_BATCH_ROWS):
+        yield from ((row[kept], row) for row in batch.to_pylist())

@@ -117,7 +117,7 @@ def label_source(source: Any, beside: Path | None = None) -> Any:  # whatever YA
             raise
         names = ", ".join(name.strip() for name in source.split(","))
         raise ConfigError(
-            f"labels: there is no file {source!r}", hint=f"to list labels, write them in brackets: labels=[{names}]"
+            f"labels: there is no file {source!r}", hint=f"to list labels, write them in brackets: 'labels=[{names}]'"
         ) from error
     if path.suffix in {".txt", ".lst", ".labels"}:
         return label_lines(_text(path))

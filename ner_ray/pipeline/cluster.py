@@ -31,7 +31,7 @@ def connect(*, log_to_driver: bool = False) -> None:
     The local one listens on loopback only, and shows no dashboard.
 
     Raises:
-        ResourceError: nothing answers where `RAY_ADDRESS` points.
+        ResourceError: there is no cluster where `RAY_ADDRESS` points.
     """
     if ray.is_initialized():
         return
@@ -49,8 +49,14 @@ def connect(*, log_to_driver: bool = False) -> None:
             "object_store_memory": _LOCAL_OBJECT_STORE,
             "_node_ip_address": "127.0.0.1",
         }
-    with _no_stderr():
-        ray.init(**options)
+    try:
+        with _no_stderr():
+            ray.init(**options)
+    except ConnectionError as error:
+        raise ResourceError(
+            f"there is no cluster to join at RAY_ADDRESS={address}",
+            hint="start the cluster, or unset RAY_ADDRESS for a local one",
+        ) from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     _LOG.info("ray.connected nodes=%d", len(ray.nodes()))
 

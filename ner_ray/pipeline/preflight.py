@@ -74,7 +74,8 @@ def check_input(spec: Spec, shards: Sequence[Shard], checked: Iterable[Shard] = 
     if not good:
         raise InputError(
             f"none of the {len(shards)} files at {spec.config.input.path} can be read; "
-            f"the first says: {shards[0].problem}"
+            f"the first says: {shards[0].problem}",
+            hint="only Parquet is read: pandas.read_csv('corpus.csv').to_parquet('corpus.parquet') converts CSV",
         )
     good = [shard for shard in good if shard.rows] or good[:1]  # writers give columns without rows any type
     columns = columns_of(spec)
@@ -84,7 +85,7 @@ def check_input(spec: Spec, shards: Sequence[Shard], checked: Iterable[Shard] = 
     (first,) = schemas_of(good[:1])
     known = set(checked)
     fresh = [shard for shard in good if shard not in known]
-    for shard, found in zip(fresh, schemas_of(fresh), strict=True):
+    for shard, found in [(good[0], first), *zip(fresh, schemas_of(fresh), strict=True)]:
         _check_columns(spec, shard, found)
     return pa.schema([first.field(name) for name in columns.keep])
 

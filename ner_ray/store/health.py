@@ -122,11 +122,11 @@ def verify(uri: str) -> tuple[int, list[Finding]]:
     Each page's checksum is compared with its bytes; each input row of a committed wave must be there exactly once.
 
     Raises:
-        RunError: nothing is committed.
+        RunError: there is no run, or nothing is committed.
     """
     run = RunDirectory(uri)
     if not (paths := run.files()):
-        raise RunError(f"nothing is committed yet in {uri}")
+        raise run.nothing_committed()
     sizes = {file["path"]: file for manifest in run.manifests() for file in manifest["files"]}
     with ThreadPoolExecutor(_READERS) as threads:
         read = list(threads.map(lambda path: _read(run.store, path), paths))

@@ -281,12 +281,18 @@ class RunDirectory:
         """Exactly the committed files.
 
         Raises:
-            RunError: nothing is committed yet.
+            RunError: there is no run, or nothing is committed yet.
         """
         files = self.files()
         if not files:
-            raise RunError(f"nothing is committed yet in {self.uri}", hint="run the job to its end, or see its status")
+            raise self.nothing_committed()
         return pads.dataset(files, filesystem=self.store, format="parquet")
+
+    def nothing_committed(self) -> RunError:
+        """The error of a reader that finds no committed file."""
+        if not self.record() and not self.waves():
+            return RunError(f"there is no run in {self.uri}")
+        return RunError(f"nothing is committed yet in {self.uri}", hint="run the job to its end, or see its status")
 
     def _relative(self, path: str) -> str:
         return path.removeprefix(self.path).strip("/")

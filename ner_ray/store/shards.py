@@ -124,7 +124,9 @@ def _expand(uri: str) -> list[_File]:
             )
         found = [_file(uri, store, info)] if info.is_file else _below(uri, store, path)
     if not found:
-        raise InputError(f"no Parquet file at {uri}", hint="files must end in .parquet")
+        raise InputError(
+            f"no Parquet file at {uri}", hint="only Parquet is read; the names of files end in .parquet or .pq"
+        )
     refuse_inside(store, (file.path for file in found))
     return found
 
