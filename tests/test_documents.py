@@ -1,0 +1,129 @@
+"""What the documents and help texts show can be typed as it stands: commands, settings, codes, Python."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ner_ray import commands
+from ner_ray.cli import main
+from ner_ray.errors import ErrorCode
+from tests.conftest import REPOSITORY
+
+PAGES = ["README.md", "OPERATIONS.md", "CONTRIBUTING.md", "GLOSSARY.md", "ner_ray/starter/README.md"]
+PRESETS = sorted((REPOSITORY / "conf").rglob("*.yaml"))
+JOB = """
+input: {path: corpus}
+labels: [person]
+family: cascade
+engine: {model: some/model}
+output: {path: runs/one}
+"""
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"(?:\.venv/bin/)?(?:ner-ray|python jobs/(?P<job>\w+)\.py) .*")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_SPECIAL = re.compile(r"[\[\]{}*?]")
+
+
+def page(name: str) -> str:
+    return (REPOSITORY / name).read_text("utf-8")
+
+
+def blocks(text: str, *languages: str) -> list[str]:
+    return [block for language, block in _BLOCK.findall(text) if language in languages]
+
+
+def command_lines() -> Iterator[tuple[str, str]]:
+    """Where a command line is, and the line: in pages, help texts, and the comments of configurations."""
+    texts = {name: "\n".join(blocks(page(name), "", "bash", "console")) for name in PAGES}
+    texts |= {module: commands.described(module) for module in commands.names().values()}
+    texts |= {str(path.relative_to(REPOSITORY)): re.sub("(?m)^#", "", path.read_text("utf-8")) for path in PRESETS}
+    for place, text in texts.items():
+        for line in text.replace("\\\n", " ").splitlines():
+            stripped = line.strip().removeprefix("ray job submit --working-dir . -- ")
+            if found := _COMMAND.fullmatch(stripped):
+                yield place, f"ner-ray {found['job']}{stripped.partition('.py')[2]}" if found["job"] else stripped
+
+
+LINES = sorted(set(command_lines()))
+
+
+def test_there_are_lines_of_every_kind_of_text() -> None:
+    places = {place for place, _ in LINES}
+
+    assert {"README.md", "OPERATIONS.md", "ner_ray/starter/README.md", "conf/index/bm25.yaml"} <= places
+    assert {module for name, module in commands.names().items() if name != "demo"} <= places
+
+
+@pytest.mark.parametrize(("place", "line"), LINES)
+def test_a_shell_takes_the_line_as_it_stands(place: str, line: str) -> None:
+    """The zsh refuses brackets and asterisks outside quotes that match no file."""
+    before_comment = re.split(r"\s#", line)[0]
+
+    assert not _SPECIAL.search(_QUOTED.sub("", before_comment))
+
+
+@pytest.fixture
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the lines name, where commands end as soon as their configuration is read."""
+    snippets = [block for block in blocks(page("README.md"), "yaml") if block.startswith("# my.yaml")]
+    (tmp_path / "my.yaml").write_text(snippets[0])
+    (tmp_path / "nightly.yaml").write_text(JOB)
+    (tmp_path / "names.yaml").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+
+    def end(_: Any) -> None:
+        raise SystemExit(0)
+
+    for name in commands.names():
+        monkeypatch.setattr(commands.load(name), "run", end)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("place", "line"), LINES)
+def test_a_command_line_is_understood_and_its_configuration_is_valid(
+    place: str, line: str, working_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    words = words[: words.index(">")] if ">" in words else words
+
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+
+    assert not ended.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_commands_in_prose_exist(name: str) -> None:
+    for line in re.findall(r"`ner-ray ([^`]+)`", page(name)):
+        first, *rest = line.split()
+        assert first in commands.names()
+        if first in commands.groups() and rest and rest[0].islower() and "/" not in rest[0] and "=" not in rest[0]:
+            assert rest[0] in commands.names()
+
+
+def test_the_table_of_codes_is_the_enumeration() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", page("OPERATIONS.md"), re.MULTILINE)
+
+    assert rows == [(code, code.meaning, code.remedy) for code in ErrorCode]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_snippets_of_python_and_yaml_can_be_read(name: str) -> None:
+    for number, block in enumerate(blocks(page(name), "python")):
+        compile(block, f"{name}, snippet {number}", "exec")
+    for block in blocks(page(name), "yaml"):
+        assert yaml.safe_load(block)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_between_the_pages_lead_somewhere(name: str) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page(name))
+
+    assert all((REPOSITORY / name).parent.joinpath(target).exists() for target in targets)
