@@ -14,6 +14,7 @@ import pytest
 
 from ner_ray.cli import main
 from ner_ray.commands import status
+from ner_ray.store.run import RunDirectory
 from tests.answering import MODEL, answering
 from tests.data.test_runs import write_run
 
@@ -129,7 +130,7 @@ def test_a_run_directory_where_nothing_can_be_written_ends_with_status_2(corpus:
 
 
 def test_a_run_with_a_truncated_file_is_named_and_verify_says_which(committed: Path, ner_ray: Run) -> None:
-    file = next((committed / "data").rglob("*.parquet"))
+    file = Path(RunDirectory(str(committed)).files()[0])
     file.write_bytes(file.read_bytes()[:40])
 
     ended, _, complaint = ner_ray(f"export {committed} {committed.parent}/page.html")
