@@ -58,9 +58,8 @@ def corpus(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 MISTAKES = [
-    ("annotate job.yaml labels=person,place", "write a list: 'labels=[person,place]'"),
+    ("annotate job.yaml labels=person,place", "write them in brackets: 'labels=[person, place]'"),
     ("annotate job.yaml labels=[person, place]", "quote a value with blanks: 'labels=[person, place]'"),
-    ("annotate job.yaml labels=labels.txt", "write one label per line, after a dash"),
     ("annotate job.yaml labels=nothing.yaml", "no configuration file 'nothing.yaml'"),
     ("annotate job.yaml input.keep=[absent]", "no column 'absent'; it has: text, number"),
     ("annotate job.yaml input.path=table.csv", "only Parquet is read"),
@@ -88,7 +87,6 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("line", "said"), MISTAKES, ids=[line for line, _ in MISTAKES])
 def test_a_mistake_is_explained_with_status_2(line: str, said: str, corpus: Path, ner_ray: Run) -> None:
-    (corpus / "labels.txt").write_text("person\nplace\n")
     (corpus / "table.csv").write_text("text\nAda\n")
     (corpus / "tables").mkdir()
 
