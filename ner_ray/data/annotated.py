@@ -170,8 +170,6 @@ class _UnusableError(ValueError):
 def _parsed(row: Mapping[str, Any], text_id: str, source: str, number: int, columns: Columns) -> AnnotatedText:
     if row.get("answer") in ("reject", "ignore") and "spans" in row:  # Prodigy
         raise _UnusableError(f"the annotator's answer is {row['answer']!r}")
-    if row.get("status") in ("failed", "partial") and "doc_id" in row and columns.entities[0] == "entities":
-        raise _UnusableError(f"the run's annotation of it is {row['status']!r}")
     tokens = _tokens(first(row, columns.tokens))
     text = first(row, columns.text)
     if text is None and tokens:
@@ -193,7 +191,10 @@ def _entities(
     row: Mapping[str, Any], text: str, tokens: Sequence[str], columns: Columns
 ) -> tuple[tuple[Entity, ...], tuple[str, ...]]:
     """The entities of a row, and a reason for each that has no place in the text."""
-    listed = first(row, columns.entities)
+    name = next((name for name in columns.entities if row.get(name) is not None), None)
+    if name == "entities" and row.get("status") in ("failed", "partial") and "doc_id" in row:
+        raise _UnusableError(f"the run's annotation of it is {row['status']!r}")
+    listed = row[name] if name else None
     if listed is None and (tagged := first(row, columns.tags)) is not None and tokens:
         starts = first(row, columns.starts)
         joined = first(row, columns.text) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -98,3 +98,9 @@ def records(uris: str | Sequence[str], columns: Collection[str] | None = None) -
                     yield source.label, number, row
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise InputError(f"cannot read {source.label} of {uri}: {error}") from error
+
+
+def column_names(uri: str) -> tuple[str, ...]:
+    """The names of all columns of the first row that can be read; empty if there is none."""
+    rows = (row for _, _, row in records(uri))
+    return next((tuple(map(str, row)) for row in rows if isinstance(row, Mapping)), ())

@@ -1,4 +1,4 @@
-"""Predictions out of raw answers: the family reads them, the aligner places them; no model is needed."""
+"""Predictions from raw answers: the family parses them, the aligner places them; no model is needed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ner_ray import plugins
 from ner_ray.annotator.document import Conversation, ReadingRules, Round, converse, merge, step_input
 from ner_ray.annotator.rounds import converse_alone
+from ner_ray.annotator.spec import family_steps
 from ner_ray.errors import ConfigError
 from ner_ray.evaluate.config import ScoringConfig
 from ner_ray.evaluate.rows import Answers
@@ -23,8 +23,8 @@ class Answered:
     """What raw answers say about a document.
 
     Attributes:
-        annotation: what was found, as annotating would have put it.
-        transcripts: for each chunk, by role, the answers with the prompts they belong to.
+        annotation: what was found, as the annotation job would have written it.
+        transcripts: for each chunk, by role, the answers with their prompts.
         missing: prompts of the family for which there was no answer.
         unused: answers for which the family had no prompt.
     """
@@ -36,40 +36,32 @@ class Answered:
 
 
 def steps(config: ScoringConfig) -> tuple[Step, ...]:
-    """The steps of the family that is to read the answers.
+    """The steps of the family that reads the answers.
 
     Raises:
         ConfigError: no family is named, or its options are wrong.
     """
-    if config.family is None or "name" not in config.family:
-        raise ConfigError("raw answers need a model family that reads them", hint="for example: family gner")
-    options = dict(config.family)
-    name = options.pop("name")
-    module = plugins.load("families", name)
-    try:
-        family_steps: tuple[Step, ...] = module.steps(module.Options(**options))
-    except ValueError as error:
-        raise ConfigError(f"options of the family {name!r}: {error}") from error
-    return family_steps
+    if config.family is None:
+        raise ConfigError("raw answers need a model family that reads them", hint="for example family.name=gner")
+    return family_steps(config.family)
 
 
 def read(
-    family_steps: Sequence[Step], text: str, labels: LabelSet, answers: Sequence[Answers], config: ScoringConfig
+    family: Sequence[Step], text: str, labels: LabelSet, answers: Sequence[Answers], config: ScoringConfig
 ) -> Answered:
     """The document's entities.
 
     Args:
-        family_steps: of the family, in order.
+        family: its steps, in order.
         text: the document.
         labels: its label set.
         answers: of each chunk, for each prompt in the order in which the family asks, its samples.
-        config: how mentions are placed and samples joined.
+        config: how mentions are placed and samples combined.
     """
     counts: Counter[str] = Counter()
     rules = ReadingRules(config.align, config.vote)
     read_chunks = [
-        _converse(family_steps, step_input(text, answered.chunk, labels), answered, rules, counts)
-        for answered in answers
+        _converse(family, step_input(text, answered.chunk, labels), answered, rules, counts) for answered in answers
     ]
     chunks = [answered.chunk for answered in answers]
     return Answered(
@@ -81,7 +73,7 @@ def read(
 
 
 def _converse(
-    family_steps: Sequence[Step], given: StepInput, answers: Answers, rules: ReadingRules, counts: Counter[str]
+    family: Sequence[Step], given: StepInput, answers: Answers, rules: ReadingRules, counts: Counter[str]
 ) -> Conversation:
     """The conversation about a chunk, in which each prompt is answered by the next answer that is left."""
     left = deque(answers.samples)
@@ -90,6 +82,6 @@ def _converse(
         counts["missing"] += max(0, len(asked.prompts) - len(left))
         return [Exchange(prompt, left.popleft() if left else ()) for prompt in asked.prompts]
 
-    said = converse_alone(converse(family_steps, given, rules), answer)
+    said = converse_alone(converse(family, given, rules), answer)
     counts["unused"] += len(left)
     return said

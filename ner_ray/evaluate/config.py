@@ -10,17 +10,24 @@ from ner_ray.config import AlignConfig, Section, VoteConfig, operational
 
 
 class Columns(Section):
-    """Names of columns. `id`, `labels` and `words` are used where they exist."""
+    """Names of columns. `id`, `labels` and `words` are optional."""
 
     text: str = Field(default="text", description="The document.")
-    gold: str = Field(default="gold", description="Annotated entities: a list of {start, end, label}.")
-    predicted: str = Field(default="entities", description="Predicted entities, likewise.")
+    gold: str | None = Field(
+        default=None,
+        description="Annotated entities: a list of {start, end, label}. Default: `gold`, else `entities` where the "
+        "predictions are elsewhere.",
+    )
+    predicted: str = Field(default="entities", description="Predicted entities: a list of {start, end, label}.")
     answers: str | None = Field(
         default=None,
-        description="Raw answers of a model, in the order in which the family asks: a string; a list of "
-        "strings, one a prompt; or a list of lists, one string a sample.",
+        description="Raw answers of a model, in the order in which the family asks: a string; a list with one string "
+        "per prompt; or a list of lists, with one string per sample.",
     )
-    id: str = Field(default="id", description="What tells documents apart and joins two files.")
+    id: str | None = Field(
+        default=None,
+        description="Identifies a document, and joins gold and predictions. Default: `id`, `doc_id` or `example_id`.",
+    )
     labels: str = Field(default="labels", description="The document's label set: a list of names.")
     words: str = Field(default="tokens", description="The document's words, for scorers that count words.")
 
@@ -29,13 +36,15 @@ class ScoringConfig(Section):
     """How rows are read and scored."""
 
     columns: Columns = Field(default_factory=Columns)
-    scorers: tuple[str, ...] = Field(default=(), description="Published scorers to run beside our own.")
+    scorers: tuple[str, ...] = Field(default=(), description="Published scorers to run in addition to our own.")
     labels: list[Any] | dict[str, Any] = Field(
         default_factory=list,
-        description="The label set of rows that have none, a list or a tree; else all labels of the row's gold.",
+        description="The label set of rows that bring none, a list or a tree. Default: the labels of the row's gold.",
     )
-    label_map: dict[str, str] = Field(
-        default_factory=dict, description="Label -> the name it is compared under, in gold and predictions."
+    label_map: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="Label -> the name under which it is compared, in gold, predictions and label sets; null leaves "
+        "its entities out.",
     )
     family: dict[str, Any] | None = Field(
         default=None, description="For raw answers: the model family's `name` and options."
@@ -43,7 +52,7 @@ class ScoringConfig(Section):
     align: AlignConfig = Field(default_factory=AlignConfig)
     vote: VoteConfig = Field(default_factory=VoteConfig)
     samples: int = Field(default=1000, ge=0, description="Bootstrap replicates; 0 for no intervals.")
-    seed: int = Field(default=0, description="Of the bootstrap.")
+    seed: int = Field(default=0, description="Seed of the bootstrap.")
     examples: int = Field(default=100, ge=0, description="Documents with errors to show in the report.")
 
 

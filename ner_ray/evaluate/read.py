@@ -1,37 +1,23 @@
-"""Files, local or by URI: rows out of Parquet and JSONL of any size, streamed and joined by id."""
+"""Gold and predictions, row by row: side by side in one place, or joined by id from two."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
 from typing import Any, TypeVar
 
+from ner_ray.data.annotated import first
+from ner_ray.data.formats.base import Unreadable
+from ner_ray.data.read import Record
 from ner_ray.errors import InputError
-from ner_ray.storage import open_store
 
 BATCH_ROWS = 1024
-_JSON_LINES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz")
 
-Fields = dict[str, Any]
-Joined = tuple[Fields | None, Fields | None]
+Fields = Mapping[str, Any]
+Joined = tuple[Record | None, Fields | None]
+"""A row of gold with its place, and the row of predictions; None where a side has none."""
+
 T = TypeVar("T")
-
-
-def rows(path: str, columns: Collection[str] | None = None) -> Iterator[Fields]:
-    """The rows of a JSONL file (gzip too), a Parquet file or a folder of Parquet files, local or by URI.
-
-    Args:
-        path: the file or folder.
-        columns: those to read, where they exist; all if None. JSONL is read whole.
-
-    Raises:
-        InputError: there is no such file, or a line is not a JSON object.
-    """
-    if path.endswith(_JSON_LINES):
-        yield from _json_rows(path)
-    else:
-        yield from _parquet_rows(path, columns)
 
 
 def batches(source: Iterable[T], size: int = BATCH_ROWS) -> Iterator[list[T]]:
@@ -41,77 +27,60 @@ def batches(source: Iterable[T], size: int = BATCH_ROWS) -> Iterator[list[T]]:
         yield batch
 
 
-def join(gold: Iterable[Fields], predicted: Iterable[Fields], key: str) -> Iterator[Joined]:
-    """Rows of gold with the predictions of the same id; a side that has no partner comes last, with None.
+def side_by_side(records: Iterable[Record]) -> Iterator[Joined]:
+    """Rows that hold both gold and predictions."""
+    for record in records:
+        yield record, record[2] if isinstance(record[2], Mapping) else {}
 
-    Both are read in step, and a row waits only until its partner comes: memory grows with how far the orders
-    differ, not with the files.
+
+def join(gold: Iterable[Record], predicted: Iterable[Record], key: Sequence[str]) -> Iterator[Joined]:
+    """Rows of gold with the predictions of the same id; rows without a partner come last, with None.
+
+    Both are read in step, and a row waits only until its partner comes: memory grows with how much the orders differ
+    and with the ids that have met, not with the files.
+
+    Args:
+        gold: rows of gold.
+        predicted: rows of predictions.
+        key: the names under which a row may hold its id.
 
     Raises:
-        InputError: a row has no id, or two rows of one side that wait have the same.
+        InputError: a row has no id, two rows of one side have the same, or a row of predictions cannot be read.
     """
-    wanted: dict[str, Fields] = {}
-    named: dict[str, Fields] = {}
+    wanted: dict[str, Record] = {}
+    named: dict[str, Record] = {}
+    met: set[str] = set()
     for left, right in zip_longest(gold, predicted):
-        met = [_wait(left, key, wanted, "gold"), _wait(right, key, named, "predictions")]
-        for identity in met:
+        if left and isinstance(left[2], Unreadable):
+            yield left, None
+            left = None  # noqa: PLW2901 - it has no id, and so no partner
+        for identity in (_wait(left, key, wanted, met, "gold"), _wait(right, key, named, met, "predictions")):
             if identity in wanted and identity in named:
-                yield wanted.pop(identity), named.pop(identity)
+                met.add(identity)
+                yield wanted.pop(identity), named.pop(identity)[2]  # type: ignore[misc]  # checked by `_wait`
     yield from ((left, None) for left in wanted.values())
-    yield from ((None, right) for right in named.values())
+    yield from ((None, right[2]) for right in named.values())  # type: ignore[misc]  # likewise
 
 
-def _wait(row: Fields | None, key: str, side: dict[str, Fields], name: str) -> str:
+def _wait(row: Record | None, key: Sequence[str], side: dict[str, Record], met: set[str], name: str) -> str:
+    """The id of a row, which is put on its side to wait; empty for none."""
     if row is None:
         return ""
-    if row.get(key) is None:
-        raise InputError(f"a row of the {name} has no {key!r}", hint="two files are joined by this column")
-    identity = str(row[key])
-    if identity in side:
-        raise InputError(f"two rows of the {name} have the {key} {identity!r}")
+    source, number, fields = row
+    if not isinstance(fields, Mapping):
+        reason = fields.reason if isinstance(fields, Unreadable) else "not a JSON object"
+        raise InputError(f"{source}, row {number}, of the {name}: {reason}")
+    found = first(fields, key)
+    if found is None:
+        raise InputError(
+            f"{source}, row {number}: a row of the {name} has no {' or '.join(map(repr, key))}",
+            hint="gold and predictions are joined by this column; name another with columns.id",
+        )
+    identity = str(found)
+    if identity in side or identity in met:
+        raise InputError(
+            f"two rows of the {name} have the id {identity!r}; the second is {source}, row {number}",
+            hint="give a run directory as it is, not its files; or name another column with columns.id",
+        )
     side[identity] = row
     return identity
-
-
-def _json_rows(path: str) -> Iterator[Fields]:
-    from pyarrow import fs
-
-    filesystem, inner = open_store(path)
-    if filesystem.get_file_info(inner).type == fs.FileType.NotFound:
-        raise InputError(f"no file {path}")
-    with filesystem.open_input_stream(inner) as stream:
-        for number, line in enumerate(_lines(stream), 1):
-            if line.strip():
-                yield _object(line, path, number)
-
-
-def _lines(stream: Any) -> Iterator[bytes]:
-    rest = b""
-    while block := stream.read(1 << 20):
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole
-    yield rest
-
-
-def _object(line: bytes, path: str, number: int) -> Fields:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{path}, line {number}: not JSON: {error}") from error
-    if not isinstance(row, Mapping):
-        raise InputError(f"{path}, line {number}: expected an object, found {type(row).__name__}")
-    return dict(row)
-
-
-def _parquet_rows(path: str, columns: Collection[str] | None) -> Iterator[Fields]:
-    import pyarrow as pa
-    from pyarrow import dataset
-
-    filesystem, inner = open_store(path)
-    try:
-        source = dataset.dataset(inner, format="parquet", filesystem=filesystem)
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: no Parquet there: {error}", hint="JSONL files end in .jsonl") from error
-    names = [name for name in source.schema.names if columns is None or name in columns]
-    for batch in source.to_batches(columns=names, batch_size=BATCH_ROWS):
-        yield from batch.to_pylist()

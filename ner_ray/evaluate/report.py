@@ -43,11 +43,13 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
             for (gold, predicted), times in sorted(evaluation.confusion.items(), key=repr)
         ],
         "counts": dict(evaluation.counts),
+        "rejects": [asdict(reject) for reject in evaluation.rejects],
     }
 
 
 def tables(evaluation: Evaluation) -> list[RenderableType]:
-    """Tables for a terminal: scores, labels, counts."""
+    """Tables for a terminal: scores, labels, counts, and examples of gold that cannot be used."""
+    from rich.markup import escape
     from rich.table import Table
 
     scores = Table(title=f"{evaluation.documents} documents")
@@ -67,7 +69,12 @@ def tables(evaluation: Evaluation) -> list[RenderableType]:
     counted.add_column("how often")
     for name, times in evaluation.counts.items():
         counted.add_row(name, str(times))
-    return [scores, labels, *([counted] if evaluation.counts else [])]
+    unusable = Table(title="gold that cannot be used")
+    for heading in ("file", "row", "id", "why"):
+        unusable.add_column(heading)
+    for reject in evaluation.rejects:
+        unusable.add_row(*map(escape, (reject.source, str(reject.row), reject.example_id, reject.reason)))
+    return [scores, labels, *([counted] if evaluation.counts else []), *([unusable] if evaluation.rejects else [])]
 
 
 def html(evaluation: Evaluation, title: str = "Evaluation") -> str:

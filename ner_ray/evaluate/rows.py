@@ -1,13 +1,16 @@
-"""Rows of input, checked and typed."""
+"""Rows to score: gold, predictions and raw answers, checked and typed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ner_ray.config import labels
+from ner_ray.data import AnnotatedText, Columns, relabel
+from ner_ray.data.annotated import DEFAULT_COLUMNS, first
+from ner_ray.data.label_map import labels_of, relabel_entities, relabel_set
 from ner_ray.errors import InputError
 from ner_ray.evaluate.config import ScoringConfig
 from ner_ray.types import Annotation, Chunk, Completion, Entity, Label, LabelSet, SpanStatus
@@ -49,43 +52,86 @@ class Row:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def read(gold: Mapping[str, Any], predicted: Mapping[str, Any] | None, config: ScoringConfig) -> Row:
-    """The typed row.
+def gold_columns(config: ScoringConfig) -> Columns:
+    """Where the gold is in a row."""
+    columns = config.columns
+    usual = DEFAULT_COLUMNS
+    return Columns(
+        text=(columns.text,),
+        entities=(columns.gold,) if columns.gold else ("gold", *usual.entities),
+        id=id_columns(config),
+        labels=(columns.labels,),
+        tokens=tuple(dict.fromkeys((columns.words, *usual.tokens))),
+    )
 
-    A gold entity that is not in the text is left out and counted as `invalid_gold`; a predicted one is kept,
-    for it is a wrong answer, and counted as `invalid_predictions`. A document that has no prediction at all
-    is scored as one in which nothing was found, and counted as `without_prediction`.
+
+def id_columns(config: ScoringConfig) -> tuple[str, ...]:
+    """The columns that may hold a document's id."""
+    return (config.columns.id,) if config.columns.id else DEFAULT_COLUMNS.id
+
+
+def check_columns(row: object, config: ScoringConfig, names: Iterable[str]) -> None:
+    """Refuses gold in which the columns are missing altogether.
 
     Args:
-        gold: the row with text and gold.
-        predicted: the row with the predictions; the same one where both stand in one file.
-        config: names the columns.
+        row: one of its rows; one that cannot be read says nothing.
+        config: which columns hold what.
+        names: all columns that there are.
 
     Raises:
-        InputError: a column is missing or holds something else.
+        InputError: names the missing column, and those that there are.
     """
-    columns, counts = config.columns, Counter[str]()
-    text = _text(gold, columns.text)
-    annotated = _entities(_column(gold, columns.gold), text, config, columns.gold)
-    valid = tuple(entity for entity in annotated if _stands(entity, text))
-    counts["invalid_gold"] = len(annotated) - len(valid)
+    if not isinstance(row, Mapping):
+        return
+    columns = gold_columns(config)
+    for setting, wanted in (("text", (*columns.text, *columns.tokens)), ("gold", (*columns.entities, *columns.tags))):
+        if not any(name in row for name in wanted):
+            named = config.columns.text if setting == "text" else config.columns.gold or columns.entities[0]
+            raise _missing(named, setting, names)
+
+
+def read(annotated: AnnotatedText, predicted: Mapping[str, Any] | None, config: ScoringConfig) -> Row:
+    """The row to score.
+
+    Gold entities without a place in the text have been left out; they are counted as `invalid_gold`. A prediction
+    outside of the text is kept, for it is a wrong answer, and counted as `invalid_predictions`. A document without any
+    prediction is scored as one in which nothing was found, and counted as `without_prediction`.
+
+    Args:
+        annotated: the document with its gold.
+        predicted: the row with the predictions; the gold's own row where one file holds both.
+        config: which columns hold what.
+
+    Raises:
+        InputError: a column of predictions is missing, or holds something else.
+    """
+    columns, text = config.columns, annotated.text
+    gold = relabel(annotated, config.label_map)
+    counts = Counter(invalid_gold=len(gold.invalid), dropped_gold=len(gold.dropped))
     name = columns.answers or columns.predicted
     value = None if predicted is None else _column(predicted, name)
     if predicted is None or value is None:
         counts["without_prediction"] = 1
+    given = first(annotated.fields, id_columns(config))
     return Row(
-        doc_id=str(gold[columns.id]) if gold.get(columns.id) is not None else text,
+        doc_id=text if given is None else str(given),
         text=text,
-        labels=_labels(gold, config, valid),
-        gold=valid,
+        labels=_labels(gold, config),
+        gold=gold.entities,
         predicted=_predicted(predicted or {}, text, config, counts) if columns.answers is None else (),
         answers=_answers(value, predicted or {}, text, columns.answers) if columns.answers else None,
-        words=tuple(gold.get(columns.words) or ()),
+        words=annotated.tokens,
         counts=+counts,
     )
 
 
-def _entity(value: Any, text: str, label_map: Mapping[str, str], place: str) -> Entity:
+def labels_seen(annotated: AnnotatedText, predicted: Mapping[str, Any] | None, config: ScoringConfig) -> set[str]:
+    """Every label of a row, in gold, label set and predictions, before it is relabelled."""
+    values = (predicted or {}).get(config.columns.predicted) if config.columns.answers is None else ()
+    return labels_of(annotated) | {str(value["label"]) for value in values or () if isinstance(value, Mapping)}
+
+
+def _entity(value: Any, text: str, place: str) -> Entity:
     """An entity out of a row's struct; its text is cut out of the document.
 
     Raises:
@@ -99,7 +145,7 @@ def _entity(value: Any, text: str, label_map: Mapping[str, str], place: str) -> 
             f"column {place!r}: an entity is {value!r}, not a struct of start, end and label",
             hint="offsets count code points, the end is exclusive",
         ) from error
-    return Entity(start, end, text[max(start, 0) : max(end, 0)], label_map.get(label, label), None, status)
+    return Entity(start, end, text[max(start, 0) : max(end, 0)], label, None, status)
 
 
 def count(annotation: Annotation) -> Counter[str]:
@@ -113,19 +159,20 @@ def count(annotation: Annotation) -> Counter[str]:
     return +counts
 
 
-def _entities(values: Any, text: str, config: ScoringConfig, place: str) -> tuple[Entity, ...]:
+def _entities(values: Any, text: str, place: str) -> tuple[Entity, ...]:
     if values is None:
         return ()
     if not isinstance(values, Sequence) or isinstance(values, str):
         raise InputError(f"column {place!r}: expected a list of entities, found {values!r}")
-    return tuple(_entity(value, text, config.label_map, place) for value in values)
+    return tuple(_entity(value, text, place) for value in values)
 
 
 def _predicted(row: Mapping[str, Any], text: str, config: ScoringConfig, counts: Counter[str]) -> tuple[Entity, ...]:
-    """The predicted entities; counts what our own annotations say beside them."""
+    """The predicted entities; counts what our own annotations say besides."""
     values = row.get(config.columns.predicted)
-    predicted = _entities(values, text, config, config.columns.predicted)
-    counts["invalid_predictions"] = sum(not _stands(entity, text) for entity in predicted)
+    predicted, dropped = relabel_entities(_entities(values, text, config.columns.predicted), config.label_map)
+    counts["dropped_predictions"] = len(dropped)
+    counts["invalid_predictions"] = sum(not _is_inside(entity, text) for entity in predicted)
     if values and "status" in values[0]:
         counts.update(f"alignment.{entity.status.value}" for entity in predicted)
     for name, column in (("alignment.unaligned", "unaligned"), ("dropped", "dropped")):
@@ -138,20 +185,13 @@ def _predicted(row: Mapping[str, Any], text: str, config: ScoringConfig, counts:
     return predicted
 
 
-def _labels(row: Mapping[str, Any], config: ScoringConfig, gold: Iterable[Entity]) -> LabelSet:
-    given = row.get(config.columns.labels) or config.labels or sorted({entity.label for entity in gold})
-    if isinstance(given, list) and all(isinstance(name, str) for name in given):
-        given = list(dict.fromkeys(given))
-    return _mapped(labels.parse(given), config.label_map) if given else ()
-
-
-def _mapped(label_set: LabelSet, label_map: Mapping[str, str]) -> LabelSet:
-    """The label set under the names that are compared; two labels with one name are one."""
-    mapped: dict[str, Label] = {}
-    for label in label_set:
-        name = label_map.get(label.name, label.name)
-        mapped.setdefault(name, replace(label, name=name, children=_mapped(label.children, label_map)))
-    return tuple(mapped.values())
+def _labels(gold: AnnotatedText, config: ScoringConfig) -> LabelSet:
+    """The row's own label set, else that of the configuration, else the labels of its gold."""
+    if gold.labels is not None:
+        return gold.labels
+    if config.labels:
+        return relabel_set(labels.parse(config.labels), config.label_map)
+    return tuple(Label(name) for name in sorted({entity.label for entity in gold.entities}))
 
 
 def _answers(value: Any, row: Mapping[str, Any], text: str, place: str) -> tuple[Answers, ...] | None:
@@ -188,18 +228,16 @@ def _samples(samples: Any) -> tuple[Completion, ...]:
     )
 
 
-def _text(row: Mapping[str, Any], name: str) -> str:
-    text = _column(row, name)
-    if not isinstance(text, str):
-        raise InputError(f"column {name!r}: expected a text, found {text!r}")
-    return text
-
-
 def _column(row: Mapping[str, Any], name: str) -> Any:
     if name not in row:
-        raise InputError(f"no column {name!r}", hint=f"the row has: {', '.join(row)}")
+        raise _missing(name, "", row)
     return row[name]
 
 
-def _stands(entity: Entity, text: str) -> bool:
+def _missing(name: str, setting: str, names: Iterable[str]) -> InputError:
+    advice = f"; name the right one with columns.{setting}" if setting else ""
+    return InputError(f"no column {name!r}", hint=f"the columns are: {', '.join(names)}{advice}")
+
+
+def _is_inside(entity: Entity, text: str) -> bool:
     return 0 <= entity.start < entity.end <= len(text)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from ner_ray import plugins
 from ner_ray.config import labels
+from ner_ray.data import AnnotatedText, Reject, check_label_map
+from ner_ray.data.annotated import as_reject, from_row
+from ner_ray.data.label_map import relabel_entities
+from ner_ray.data.read import Record, column_names, records
 from ner_ray.errors import InputError
 from ner_ray.evaluate import answers, bootstrap, read, rows, spans
 from ner_ray.evaluate.bootstrap import Interval, Replicates
@@ -28,6 +32,8 @@ from ner_ray.types import Chunk, Entity
 
 OURS = "ner_ray"
 """The name that our own scores bear; the published scorers bear their module's."""
+
+_REJECTS = 20  # rows that a report names; the counts have them all
 
 T = TypeVar("T")
 
@@ -43,6 +49,8 @@ class Sums:
         replicates: for confidence intervals.
         counts: verdicts, alignment statuses and oddities, by name.
         examples: documents with errors.
+        rejects: some rows of gold that cannot be used, in whole or in part.
+        labels: every label of the rows before they are relabelled, where there is a label map.
     """
 
     documents: int
@@ -51,6 +59,8 @@ class Sums:
     replicates: Replicates
     counts: Counter[str]
     examples: Examples
+    rejects: tuple[Reject, ...] = ()
+    labels: frozenset[str] = frozenset()
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(
@@ -60,6 +70,8 @@ class Sums:
             self.replicates + other.replicates,
             self.counts + other.counts,
             self.examples + other.examples,
+            _first_rejects(self.rejects + other.rejects),
+            self.labels | other.labels,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,6 +82,8 @@ class Sums:
             "replicates": self.replicates.to_dict(),
             "counts": dict(self.counts),
             "examples": self.examples.to_dict(),
+            "rejects": [asdict(reject) for reject in self.rejects],
+            "labels": sorted(self.labels),
         }
 
     @classmethod
@@ -81,6 +95,8 @@ class Sums:
             Replicates.from_dict(data["replicates"]),
             Counter(data["counts"]),
             Examples.from_dict(data["examples"]),
+            tuple(Reject(**reject) for reject in data["rejects"]),
+            frozenset(data["labels"]),
         )
 
 
@@ -119,8 +135,9 @@ class Evaluation:
         papers: the published scorers.
         counts: verdicts, alignment statuses and oddities, by name.
         examples: documents with errors.
-        level: what share of replicates the intervals hold.
-        samples: how many replicates there were.
+        rejects: some rows of gold that cannot be used, in whole or in part.
+        level: the fraction of replicates inside the intervals.
+        samples: the number of replicates.
     """
 
     documents: int
@@ -132,6 +149,7 @@ class Evaluation:
     papers: Sequence[PaperResult]
     counts: Mapping[str, int]
     examples: Examples
+    rejects: Sequence[Reject]
     level: float
     samples: int
 
@@ -148,17 +166,25 @@ def zero(config: ScoringConfig) -> Sums:
     )
 
 
-def score_batch(table: Any, config: ScoringConfig) -> Sums:
-    """The sums of an Arrow table (or record batch) that holds gold and predictions."""
-    return score_rows(((row, row) for row in table.to_pylist()), config)
+def score_batch(table: Any, config: ScoringConfig, source: str = "", begins: int = 0) -> Sums:
+    """The sums of an Arrow table (or record batch) that holds gold and predictions.
+
+    Args:
+        table: the rows.
+        config: which columns hold what, and how they are compared.
+        source: the file that they come from.
+        begins: the number of the first row there.
+    """
+    rows_of_table = ((source, number, row) for number, row in enumerate(table.to_pylist(), begins))
+    return score_rows(read.side_by_side(rows_of_table), config)
 
 
 def score_rows(joined: Iterable[read.Joined], config: ScoringConfig) -> Sums:
     """The sums of rows of gold, each with its row of predictions.
 
     Raises:
-        InputError: a row is not what the config says.
-        ConfigError: the config names no such scorer or family.
+        InputError: a column is missing, or a row of predictions is not what the configuration says.
+        ConfigError: there is no such scorer or family.
     """
     family = answers.steps(config) if config.columns.answers else ()
     total = zero(config)
@@ -168,24 +194,39 @@ def score_rows(joined: Iterable[read.Joined], config: ScoringConfig) -> Sums:
 
 
 def evaluate(gold: str, config: ScoringConfig, predictions: str | None = None) -> Evaluation:
-    """The figures of a file (or folder) of gold.
+    """The figures of annotated texts.
 
     Args:
-        gold: JSONL or Parquet, a path or a URI.
-        config: what to compare, and how.
-        predictions: where the predictions are, joined by id; None if they stand beside the gold.
+        gold: where the gold is, in any format that `ner_ray.data` reads; a path or a URI.
+        config: which columns hold what, and how they are compared.
+        predictions: where the predictions are, joined by id; None if they are in the rows of the gold.
 
     Raises:
-        InputError: the files are not what the config says.
-        ConfigError: the config names no such scorer or family.
+        InputError: the files are not what the configuration says.
+        ConfigError: there is no such scorer or family, or the label map names a label that no row has.
     """
     if predictions is None and config.columns.gold == config.columns.predicted and not config.columns.answers:
-        raise InputError(f"column {config.columns.gold!r} cannot be gold and prediction at once")
+        raise InputError(
+            f"column {config.columns.gold!r} cannot be gold and prediction at once",
+            hint="name the column of the gold with columns.gold, or give predictions",
+        )
     return summarize(score_rows(_joined(gold, config, predictions), config), config)
 
 
 def summarize(sums: Sums, config: ScoringConfig) -> Evaluation:
-    """The figures of the sums of all documents."""
+    """The figures of the sums of all documents.
+
+    Raises:
+        InputError: there are rows of gold, and none of them can be used.
+        ConfigError: the label map names a label that no row has.
+    """
+    if sums.rejects and not sums.documents:
+        reject = sums.rejects[0]
+        raise InputError(
+            f"none of {sums.counts['rejected_gold']} rows of gold can be used; for example row {reject.row} of "
+            f"{reject.source}: {reject.reason}"
+        )
+    check_label_map(config.label_map, sums.labels)
     bounds = bootstrap.intervals(sums.replicates)
     return Evaluation(
         documents=sums.documents,
@@ -197,6 +238,7 @@ def summarize(sums: Sums, config: ScoringConfig) -> Evaluation:
         papers=[_paper_result(name, sums, config, bounds) for name in config.scorers],
         counts=dict(sorted((sums.counts + Counter(repeated_predictions=sums.spans.repeated)).items())),
         examples=sums.examples,
+        rejects=sums.rejects,
         level=bootstrap.LEVEL,
         samples=config.samples,
     )
@@ -214,27 +256,57 @@ class _Scored:
 
 
 def _joined(gold: str, config: ScoringConfig, predictions: str | None) -> Iterator[read.Joined]:
-    columns = {name for name in config.columns.model_dump().values() if name} | rows.BESIDE
+    beside = {name for name in config.columns.model_dump().values() if name} | rows.BESIDE
+    columns = {*rows.gold_columns(config).names(), *beside}
     if predictions is None:
-        return ((row, row) for row in read.rows(gold, columns))
-    return read.join(read.rows(gold, columns), read.rows(predictions, columns), config.columns.id)
+        return read.side_by_side(_checked(gold, columns, config))
+    wanted = {*beside, *rows.id_columns(config)} - {config.columns.text}
+    return read.join(_checked(gold, columns, config), records(predictions, wanted), rows.id_columns(config))
+
+
+def _checked(gold: str, columns: Collection[str], config: ScoringConfig) -> Iterator[Record]:
+    """The rows of gold, if the first one has the columns that are needed."""
+    for at, record in enumerate(records(gold, columns)):
+        if not at:
+            rows.check_columns(record[2], config, column_names(gold))
+        yield record
 
 
 def _score_batch(batch: Sequence[read.Joined], family: Sequence[Step], config: ScoringConfig) -> Sums:
-    scored = [
-        _score(rows.read(gold, predicted, config), family, config) for gold, predicted in batch if gold is not None
-    ]
-    counts = Counter(without_gold=sum(gold is None for gold, _ in batch))
-    for one in scored:
-        counts.update(one.counts)
+    columns = rows.gold_columns(config)
+    pairs = [(from_row(row, source, number, columns), predicted) for (source, number, row), predicted in _golden(batch)]
+    usable = [(gold, predicted) for gold, predicted in pairs if isinstance(gold, AnnotatedText)]
+    rejects = [gold for gold, _ in pairs if isinstance(gold, Reject)]
+    invalid = [as_reject(gold, reason) for gold, _ in usable for reason in gold.invalid]
+    scored = [_score(rows.read(gold, predicted, config), family, config) for gold, predicted in usable]
+    counts = Counter(without_gold=len(batch) - len(pairs), rejected_gold=len(rejects))
+    for document in scored:
+        counts.update(document.counts)
+    seen = (rows.labels_seen(gold, predicted, config) for gold, predicted in usable if config.label_map)
     return Sums(
         documents=len(scored),
-        spans=_total([one.spans for one in scored], SpanSums()),
-        papers={name: _total([one.papers[name] for one in scored], _paper(name).Sums()) for name in config.scorers},
+        spans=_total([document.spans for document in scored], SpanSums()),
+        papers={
+            name: _total([document.papers[name] for document in scored], _paper(name).Sums()) for name in config.scorers
+        },
         replicates=_draw(scored, config),
         counts=+counts,
-        examples=sample(config.examples, [(one.row.doc_id, one.row.text, one.pairs) for one in scored]),
+        examples=sample(
+            config.examples, [(document.row.doc_id, document.row.text, document.pairs) for document in scored]
+        ),
+        rejects=_first_rejects(rejects + invalid),
+        labels=frozenset().union(*seen),
     )
+
+
+def _golden(batch: Iterable[read.Joined]) -> Iterator[tuple[Record, read.Fields | None]]:
+    """The pairs that have gold."""
+    return ((gold, predicted) for gold, predicted in batch if gold is not None)
+
+
+def _first_rejects(rejects: Iterable[Reject]) -> tuple[Reject, ...]:
+    """Some rejects, the same ones in whatever order they come."""
+    return tuple(sorted(set(rejects), key=lambda reject: (reject.source, reject.row, reject.reason))[:_REJECTS])
 
 
 def _score(row: rows.Row, family: Sequence[Step], config: ScoringConfig) -> _Scored:
@@ -277,7 +349,7 @@ def _names(row: rows.Row) -> tuple[str, ...]:
 
 
 def _relabel(entities: Sequence[Entity], config: ScoringConfig) -> tuple[Entity, ...]:
-    return tuple(replace(entity, label=config.label_map.get(entity.label, entity.label)) for entity in entities)
+    return relabel_entities(entities, config.label_map)[0]
 
 
 def _draw(scored: Sequence[_Scored], config: ScoringConfig) -> Replicates:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from ner_ray.errors import InputError
 from ner_ray.evaluate.command import evaluate_files, write_reports
 from ner_ray.evaluate.config import EvaluateConfig, ScoringConfig
+from ner_ray.evaluate.rows import check_columns
 from ner_ray.evaluate.run import Evaluation, score_batch, summarize, zero
 from ner_ray.storage import open_store
 from ner_ray.store.shards import list_shards
@@ -72,8 +73,12 @@ def _collect_one(total: Any, waiting: list[Any]) -> tuple[Any, list[Any]]:  # su
 
 def _score_shard(uri: str, config: ScoringConfig) -> Any:  # `ner_ray.evaluate.run.Sums`
     store, path = open_store(uri)
-    total = zero(config)
+    name, total, begins = uri.rpartition("/")[2], zero(config), 0
     with store.open_input_file(path) as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(batch_size=_BATCH_ROWS):
-            total += score_batch(batch, config)
+        file = pq.ParquetFile(stream)
+        columns = file.schema_arrow.names
+        check_columns(dict.fromkeys(columns), config, columns)
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+            total += score_batch(batch, config, name, begins)
+            begins += batch.num_rows
     return total

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Any
+
+from ner_ray.data.read import Record
 
 Fields = dict[str, Any]
 
@@ -14,6 +17,11 @@ LABELS = ("person", "place", "company")
 def entity(text: str, surface: str, label: str, **more: Any) -> Fields:
     start = text.index(surface)
     return {"start": start, "end": start + len(surface), "text": surface, "label": label, **more}
+
+
+def records(rows: Iterable[Any]) -> list[Record]:
+    """Rows with their places, as they come out of a file."""
+    return [("rows", number, row) for number, row in enumerate(rows)]
 
 
 def rows(count: int, seed: int = 0) -> list[Fields]:

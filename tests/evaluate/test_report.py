@@ -14,6 +14,7 @@ from ner_ray.evaluate import report, run
 from ner_ray.evaluate.command import evaluate_files
 from ner_ray.evaluate.config import EvaluateConfig, ScoringConfig
 from ner_ray.evaluate.examples import Fault, Mark, Sentence
+from ner_ray.evaluate.read import side_by_side
 
 from . import data
 
@@ -25,7 +26,7 @@ def evaluation():
     rows = data.rows(30)
     rows[3]["text"] += " <script>alert(1)</script>"
     rows[3]["entities"] = [{"start": len(rows[3]["text"]) - 9, "end": len(rows[3]["text"]), "label": "<b>&"}]
-    return run.summarize(run.score_rows(((row, row) for row in rows), PLAN), PLAN)
+    return run.summarize(run.score_rows(side_by_side(data.records(rows)), PLAN), PLAN)
 
 
 class Page(html.parser.HTMLParser):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ner_ray import plugins
+from ner_ray import plugins, schema
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.evaluate import run
 from ner_ray.evaluate.command import evaluate_files
 from ner_ray.evaluate.config import Columns, EvaluateConfig, ScoringConfig
+from ner_ray.evaluate.read import side_by_side
 from ner_ray.evaluate.run import Sums
-from ner_ray.types import Entity, Label, StepInput
+from ner_ray.store.run import RunDirectory
+from ner_ray.store.shards import list_shards
+from ner_ray.types import Annotation, Entity, Label, StepInput
 
 from . import data
 
@@ -24,7 +28,7 @@ PLAN = ScoringConfig(scorers=SCORERS, samples=50, examples=3)
 
 
 def score(rows, plan=PLAN):
-    return run.score_rows(((row, row) for row in rows), plan)
+    return run.score_rows(side_by_side(data.records(rows)), plan)
 
 
 def write(path, rows):
@@ -59,6 +63,77 @@ def test_two_files_in_any_order_give_what_one_file_gives(tmp_path):
     together = evaluate_files(EvaluateConfig(gold=write(tmp_path / "both.parquet", rows), **settings))
 
     assert together == apart
+
+
+def test_gold_of_any_format_and_a_run_as_predictions(tmp_path):
+    """A run's rows are found through its manifests: the superseded one does not count."""
+    pq.write_table(pa.table({"id": ["a", "b"], "text": ["Ada sat .", "Bo ran ."]}), tmp_path / "in.parquet")
+    directory = RunDirectory(str(tmp_path / "run"))
+    (wave,) = directory.plan_waves(list_shards(str(tmp_path / "in.parquet")), 10)
+    write_wave(directory, wave, [[], []])
+    write_wave(directory, directory.plan_retry(wave.row_ids()[:1]), [[Entity(0, 3, "Ada", "person")]])
+    (tmp_path / "gold.conll").write_text("# id = a\nAda B-person\nsat O\n. O\n\n# id = b\nBo B-person\nran O\n. O\n")
+
+    found = evaluate_files(EvaluateConfig(gold=str(tmp_path / "gold.conll"), predictions=directory.uri, samples=0))
+
+    assert (found.documents, found.micro["strict"].recall, found.micro["strict"].precision) == (2, 0.5, 1.0)
+    assert "without_prediction" not in found.counts
+    with pytest.raises(InputError, match=f"give the run directory itself, {directory.uri}"):
+        evaluate_files(EvaluateConfig(gold=str(tmp_path / "gold.conll"), predictions=f"{directory.uri}/data"))
+
+
+def write_wave(directory, wave, entities):
+    rows = [
+        {schema.ROW_ID: row_id, "doc_id": "ab"[row_id & 1], **schema.annotation_to_row(Annotation(tuple(found)))}
+        for row_id, found in zip(wave.row_ids().tolist(), entities, strict=True)
+    ]
+    fields = pa.schema([(schema.ROW_ID, pa.int64()), ("doc_id", pa.string()), *schema.OUTPUT])
+    Path(directory.data_path(wave)).mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, fields), Path(directory.data_path(wave)) / "part.parquet")
+    directory.commit(wave, {})
+
+
+def test_gold_that_cannot_be_used_is_counted_and_shown():
+    """An entity that is not where it is said to be is left out, a row of another shape whole."""
+    rows = data.rows(4)
+    rows[1]["gold"][0] = {**rows[1]["gold"][0], "text": "Nobody"}
+    rows[2]["gold"] = "none"
+    rows[3]["text"] = None
+    found = run.summarize(score(rows), PLAN)
+
+    assert (found.documents, found.counts["invalid_gold"], found.counts["rejected_gold"]) == (2, 1, 2)
+    assert [(reject.row, reject.example_id) for reject in found.rejects] == [(n, f"doc-{n}") for n in (1, 2, 3)]
+    assert "entity 'Nobody' is not at" in found.rejects[0].reason
+
+
+def test_gold_of_which_nothing_can_be_used_is_refused():
+    rows = [row | {"gold": "none"} for row in data.rows(2)]
+
+    with pytest.raises(InputError, match="none of 2 rows of gold can be used; for example row 0 of rows: no list"):
+        run.summarize(score(rows), PLAN)
+
+
+def test_a_missing_column_is_named_with_those_that_there_are(tmp_path):
+    """All of them, though only what is needed is read."""
+    path = write(tmp_path / "g.parquet", [{"body": "Ada", "gold": [], "note": 1}])
+
+    with pytest.raises(InputError, match=r"no column 'text'\n.*columns are: body, gold, note; .* columns\.text"):
+        evaluate_files(EvaluateConfig(gold=path))
+    with pytest.raises(InputError, match=r"no column 'gold'\n.*columns are: text; .* columns\.gold"):
+        evaluate_files(EvaluateConfig(gold=write(tmp_path / "g.parquet", [{"text": "Ada"}])))
+
+
+def test_a_label_that_maps_to_nothing_is_left_out_and_one_that_no_row_has_is_refused():
+    rows = [row | {"entities": row["gold"]} for row in data.rows(20)]
+    without = ScoringConfig(label_map={"place": None}, samples=0)
+    dropped = run.summarize(score(rows, without), without)
+    places = sum(entity["label"] == "place" for row in rows for entity in row["gold"])
+
+    assert "place" not in dropped.labels
+    assert dropped.counts["dropped_gold"] == dropped.counts["dropped_predictions"] == places > 0
+    wrong = ScoringConfig(label_map={"plaice": "place"}, samples=0)
+    with pytest.raises(ConfigError, match="no label 'plaice'"):
+        run.summarize(score(rows, wrong), wrong)
 
 
 def test_documents_without_prediction_are_scored_and_those_without_gold_are_counted(tmp_path):
@@ -240,7 +315,7 @@ def test_wrong_names_are_refused_before_anything_is_read():
         score([], ScoringConfig(columns=answers))
     with pytest.raises(ConfigError, match="no family named"):
         score([], ScoringConfig(columns=answers, family={"name": "nothing"}))
-    with pytest.raises(ConfigError, match="options of the family 'gner'"):
+    with pytest.raises(ConfigError, match=r"family gner.*\n.*speed: no such setting"):
         score([], ScoringConfig(columns=answers, family={"name": "gner", "speed": 3}))
 
 
