@@ -1,4 +1,4 @@
-# Everything that is done with this checkout. `make` alone lists it.
+# Everything there is to do with this checkout; `make` alone lists it.
 VENV := .venv
 PYTHON ?= python3.11
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 TESTS ?= tests
 PROCESSES ?= 2
 
-# Nothing is compiled at installation. Were it never written down, each process would compile vLLM, torch and Ray anew.
+# The installation compiles no bytecode; without the cache, every process would compile vLLM, torch and Ray again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -17,7 +17,7 @@ help: ## This list
 demo: $(INSTALLED) ## Annotate the sample corpus with the starter model on this machine's CPU
 	$(BIN)/ner-ray demo
 
-test: $(INSTALLED) ## All tests but the long ones; some of them: make test TESTS=tests/align
+test: $(INSTALLED) ## All tests except the slow ones; some of them: make test TESTS=tests/align
 	$(BIN)/pytest -m "not faults and not long" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: lint types imports test ## What CI runs
@@ -29,28 +29,28 @@ lint: $(INSTALLED) ## Ruff: rules and format
 types: $(INSTALLED) ## mypy --strict
 	$(BIN)/mypy
 
-imports: $(INSTALLED) ## Which module may import which
+imports: $(INSTALLED) ## import-linter: which module may import which
 	$(BIN)/lint-imports
 
 faults: $(INSTALLED) ## The long fault suite: kills drivers, actors and nodes
 	$(BIN)/pytest -m faults $(TESTS)
 
-long: $(INSTALLED) ## Tests against a vLLM server of its own
+long: $(INSTALLED) ## The tests that start a vLLM server
 	$(BIN)/pytest -m long $(TESTS)
 
-sample: $(INSTALLED) ## Build the sample corpus's shards from its sources
+sample: $(INSTALLED) ## Build the sample corpus from its sources
 	$(BIN)/python -m ner_ray.sample.build
 
-lock: $(INSTALLED) ## Write down this environment's versions in constraints.txt
+lock: $(INSTALLED) ## Write this environment's versions to constraints.txt
 	$(BIN)/python .ci/lock.py
 
-install: $(INSTALLED) ## Make .venv with everything in it
+install: $(INSTALLED) ## Create .venv with everything in it
 
 $(INSTALLED): constraints.txt pyproject.toml .ci/install.sh
 	PYTHON=$(PYTHON) .ci/install.sh $(VENV)
 	@touch $@
 
-clean: ## Remove what can be made again; .venv stays
+clean: ## Remove everything that can be built again, except .venv
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find ner_ray tests jobs -name __pycache__ -type d -prune -exec rm -rf {} +
 

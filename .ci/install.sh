@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Makes a virtual environment with the packages of constraints.txt and this checkout in it. Safe to run again.
+# Creates a virtual environment with the packages of constraints.txt and this checkout. Safe to run again.
 #
 #   .ci/install.sh [FOLDER]        FOLDER is .venv unless given; PYTHON is the interpreter, python3.11 unless set
 #
-# The list is complete, so pip's resolver is not asked (--no-deps): it would add torchvision, torchaudio and
-# torchcodec, which break the imports of transformers (.ci/lock.py says why). vLLM's CPU build needs torch's CPU
-# build to the letter, `+cpu` and all. Where pip is not set up to find that, PyTorch's own index has it.
+# The list is complete, so pip does not resolve dependencies (--no-deps): it would add torchvision, torchaudio and
+# torchcodec, which break imports of transformers (.ci/lock.py says why). vLLM's CPU build needs exactly torch's CPU
+# build, with `+cpu` in its version. Where pip is not set up to find it, PyTorch's own index has it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 folder=${1:-.venv}
 torch_wheels=https://download.pytorch.org/whl/cpu
-# Modules are compiled when they are first imported: most never are.
+# Modules are compiled on first import: most never are.
 add() { "$folder/bin/python" -m pip --disable-pip-version-check install -qq --no-deps --no-compile "$@"; }
 
 "$folder/bin/python" -m pip --version >/dev/null 2>&1 || "${PYTHON:-python3.11}" -m venv --clear "$folder"
@@ -19,10 +19,10 @@ add() { "$folder/bin/python" -m pip --disable-pip-version-check install -qq --no
 echo "installing $(grep -c == constraints.txt) packages into $folder (4 GB, some minutes)"
 torch=$(grep '^torch==' constraints.txt)
 if ! complaint=$(add "$torch" 2>&1); then
-    echo "pip does not find $torch by itself; trying $torch_wheels"
+    echo "pip cannot find $torch by itself; trying $torch_wheels"
     if ! add --index-url "$torch_wheels" "$torch"; then
         printf '%s\n' "$complaint" >&2
-        echo "$torch is neither where pip looks nor on $torch_wheels: give pip a --find-links to its wheel" >&2
+        echo "$torch is neither where pip looks nor at $torch_wheels: point pip to its wheel with --find-links" >&2
         exit 1
     fi
 fi

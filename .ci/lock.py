@@ -1,9 +1,9 @@
-"""Writes constraints.txt: every package that `make` installs, with the version that this environment has.
+"""Writes constraints.txt: every package that `make` installs, with its version in this environment.
 
-Follows the requirements of the project itself, with the extras that the tests need, through what is installed.
-vLLM's CPU build also asks for torchvision, torchaudio and torchcodec. On PyPI they are built for CUDA, and
-importing a transformers model beside them fails (`operator torchvision::nms does not exist`). Text needs none of
-them, so they stay out; `.ci/install.sh` therefore installs this list as it is, and lets pip add nothing.
+Starts from the project's own requirements and the extras that the tests need, and follows the requirements of what is
+installed. vLLM's CPU build also requires torchvision, torchaudio and torchcodec. On PyPI these are built for CUDA, and
+with them installed, importing a transformers model fails (`operator torchvision::nms does not exist`). Text needs none
+of them, so they are left out, and `.ci/install.sh` installs the list exactly as it is.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "constraints.txt"
-EXTRAS = ("cpu", "bm25", "dense", "export", "s3", "synth", "train")  # what the demonstration and the tests use
+EXTRAS = ("cpu", "bm25", "dense", "export", "s3", "synth", "train")  # what the demo and the tests use
 LEFT_OUT = {"torchvision", "torchaudio", "torchcodec"}
 HEADER = "# Linux, x86-64, Python 3.11. Written by `make lock`; installed by .ci/install.sh as it is.\n"
 
 
 def main() -> int:
-    """Writes the file; 1 if something that is required is not installed."""
+    """Writes the file; returns 1 if a required package is not installed."""
     pins, missing = _closure(requirements())
     if missing:
-        sys.stderr.write(f"not installed here: {', '.join(sorted(missing))}\n")
+        sys.stderr.write(f"not installed: {', '.join(sorted(missing))}\n")
         return 1
     lines = (f"{name}=={version}\n" for name, version in sorted(pins.items()))
     LOCK.write_text(HEADER + "".join(lines), encoding="utf-8")
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def requirements() -> list[Requirement]:
-    """What pyproject.toml asks for: the project itself, the extras that are locked, the tools of developers."""
+    """What pyproject.toml asks for: the project itself, the locked extras, and the development tools."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]
     lines = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
@@ -44,7 +44,7 @@ def requirements() -> list[Requirement]:
 
 
 def _closure(wanted: Sequence[Requirement]) -> tuple[dict[str, str], set[str]]:
-    """The versions of all that is needed, and the names of what is needed and not there."""
+    """The versions of everything that is needed, and the names of what is needed but missing."""
     pins: dict[str, str] = {}
     missing: set[str] = set()
     seen: set[tuple[str, str]] = set()

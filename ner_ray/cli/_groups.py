@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
 
 from ner_ray import commands
+from ner_ray.errors import ConfigError
 
 _RUN = "run"  # the name of what a folder's own module does, among its subcommands
 
@@ -39,9 +41,16 @@ class _Commands(TyperGroup):
         return _command(cmd_name, module, function_of(module))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # click's context and command
-        """Words that name no subcommand are for the folder's own module: `train CONFIG` is `train run CONFIG`."""
-        known = self._is_root() or args[0] in self._modules()
-        return super().resolve_command(ctx, args if known else [_RUN, *args])
+        """Words that name no subcommand are for the folder's own module: `train CONFIG` is `train run CONFIG`.
+
+        Raises:
+            ConfigError: there is no such command.
+        """
+        if args[0] in self._modules() or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        if self._is_root():
+            raise ConfigError(f"there is no command {args[0]!r}", hint=_nearest(args[0], list(self._modules())))
+        return super().resolve_command(ctx, [_RUN, *args])
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # click's
         self._listing = True
@@ -56,6 +65,11 @@ class _Commands(TyperGroup):
 
     def _is_root(self) -> bool:
         return self.package == commands.__name__
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"the commands are: {', '.join(known)}"
 
 
 def _command(name: str, module: str, work: Any) -> Any:  # a function, click's command

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
@@ -21,7 +22,7 @@ def stoppable(*, resumes: bool) -> Iterator[None]:
     Args:
         resumes: whether the same command continues where this one stopped.
     """
-    _hear_sigterm()
+    former = _hear_sigterm()
     try:
         yield
     except KeyboardInterrupt:
@@ -32,12 +33,16 @@ def stoppable(*, resumes: bool) -> Iterator[None]:
             raise
         _say(resumes)
         raise typer.Exit(_SIGNAL_BASE + signal.SIGTERM) from None
+    finally:
+        if former is not None:
+            signal.signal(signal.SIGTERM, former)
 
 
-def _hear_sigterm() -> None:
+def _hear_sigterm() -> Any:  # what handled it before; None outside the main thread
     """Has SIGTERM raise what Ray, once it runs, has it raise as well."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
 
 
 def _say(resumes: bool) -> None:

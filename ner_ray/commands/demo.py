@@ -1,7 +1,7 @@
 """Annotate the sample corpus that ships with the package, with the engine and model that do, and show the result.
 
-The starter model is a toy that runs anywhere: it knows English, and few types. Its answers show how ner_ray works,
-not how well a large model does.
+The starter model is a toy that runs anywhere: it knows English and few types. Its answers show how ner_ray works, not
+how well a large model does.
 
 For example:
 
@@ -30,6 +30,9 @@ _WIDTH = 110
 _ROWS = 48
 _PER_DOCUMENT = 3
 _BATCH_ROWS = 256
+_TOY = """The starter model is a toy: 4 million weights that know English and few types, so many answers are wrong or
+incomplete. For real work, use a released model, such as `defaults: [families/gner-llama-7b]`.
+"""
 
 
 class Config(Section):
@@ -69,23 +72,24 @@ def run(config: Config) -> Result:
 
 
 def show(result: Result) -> str:
-    """The first entities, the summary, and where the page is."""
+    """Some entities, the summary, and where the page is."""
     from ner_ray.commands._summary import summary_table
 
-    return entity_table(result.summary.run) + summary_table(result.summary) + f"page  {result.page}\n"
+    table, summary = entity_table(result.summary.run), summary_table(result.summary)
+    return f"{table}{summary} page  {result.page}\n\n{_TOY}"
 
 
 def entity_table(run: str) -> str:
-    """The first entities of a run's documents, with their places in the texts."""
+    """The first entities of documents from all over a run, with their places in the texts."""
     from ner_ray.commands import _tables
 
     table = _tables.grid("document", "place", "entity", "label", "score", "status")
-    total = 0
-    for doc_id, entities in _entities(run):
-        total += len(entities)
+    documents = [found for found in _entities(run) if found[1]]
+    step = max(1, len(documents) * _PER_DOCUMENT // _ROWS)
+    for doc_id, entities in documents[::step]:
         for entity in entities[: min(_PER_DOCUMENT, _ROWS - table.row_count)]:
             _add_entity(table, doc_id, entity)
-    more = total - table.row_count
+    more = sum(len(entities) for _, entities in documents) - table.row_count
     return _tables.text(table, _WIDTH) + (f"… and {more} more\n" if more else "")
 
 

@@ -1,4 +1,4 @@
-"""Makes the Parquet shards of the sample corpus from its sources, one shard a source file."""
+"""Builds the sample corpus: one Parquet file from each source file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "title", "lang", "gen
 
 
 def build(folder: Path = FOLDER) -> list[Path]:
-    """Writes `NAME.parquet` into `folder` for every `sources/NAME.yaml`; returns the shards, sorted by name."""
+    """Writes `NAME.parquet` into `folder` for each `sources/NAME.yaml`; returns the files, sorted by name."""
     return [_write(read(source), folder / f"{source.stem}.parquet") for source in sorted(SOURCES.glob("*.yaml"))]
 
 
@@ -23,7 +23,7 @@ def read(source: Path) -> pa.Table:
     """The documents of one source file, in its order.
 
     Raises:
-        ValueError: a document lacks one of the columns, or has one more.
+        ValueError: a document lacks a column or has an unknown one.
     """
     documents = yaml.safe_load(source.read_text(encoding="utf-8"))
     for document in documents:

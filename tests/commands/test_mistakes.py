@@ -81,6 +81,7 @@ MISTAKES = [
     ("status", "RUN is missing"),
     ("status one two", "'two' is one word too many"),
     ("retry nowhere --code poisson", "there is no error code 'poisson'"),
+    ("anotate job.yaml", "there is no command 'anotate'\n  hint: did you mean 'annotate'?"),
     ("schema evaluat", "no command named 'evaluat'; known: annotate, "),
 ]
 
