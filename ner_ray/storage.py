@@ -76,6 +76,21 @@ def put_atomically(store: fs.FileSystem, path: str, content: bytes) -> None:
         raise
 
 
+def put_table(store: fs.FileSystem, path: str, table: pa.Table) -> None:
+    """Writes a Parquet file, atomically; the same table gives the same bytes."""
+    import pyarrow.parquet as pq
+
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd")
+    put_atomically(store, path, buffer.getvalue().to_pybytes())
+
+
+def clear(store: fs.FileSystem, folder: str) -> None:
+    """Deletes a folder with everything in it, where there is one."""
+    if store.get_file_info(folder).type == fs.FileType.Directory:
+        store.delete_dir(folder)
+
+
 def put_text(uri: str, text: str) -> None:
     """Writes a text file by URI; what is no Unicode in it becomes a question mark."""
     store, path = open_store(uri)

@@ -11,7 +11,7 @@ from ner_ray.config.annotate import (
 )
 from ner_ray.config.demonstrations import DemonstrationsConfig, IndexConfig
 from ner_ray.config.engine import EngineConfig, Engines, SamplingConfig
-from ner_ray.config.section import Section, fingerprint, operational, semantic
+from ner_ray.config.section import Section, differences, fingerprint, operational, semantic
 
 __all__ = [
     "AlignConfig",
@@ -27,6 +27,7 @@ __all__ = [
     "SamplingConfig",
     "Section",
     "VoteConfig",
+    "differences",
     "fingerprint",
     "operational",
     "semantic",

@@ -48,3 +48,21 @@ def _semantic_value(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _semantic_value(inner) for key, inner in value.items()}
     return value
+
+
+def differences(before: Any, after: Any, place: str = "") -> list[str]:
+    """The keys at which two pieces of plain data differ, with both values.
+
+    >>> differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
+    ['a.b: 1 -> 3']
+    """
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = sorted(before.keys() | after.keys())
+        return [
+            line
+            for key in keys
+            for line in differences(before.get(key), after.get(key), f"{place}.{key}" if place else key)
+        ]
+    if before == after:
+        return []
+    return [f"{place}: {json.dumps(before, ensure_ascii=False)} -> {json.dumps(after, ensure_ascii=False)}"]

@@ -11,6 +11,7 @@ from ner_ray.evaluate.command import evaluate_files, write_reports
 from ner_ray.evaluate.config import EvaluateConfig, ScoringConfig
 from ner_ray.evaluate.rows import check_columns
 from ner_ray.evaluate.run import Evaluation, score_batch, summarize, zero
+from ner_ray.pipeline.tasks import map_tasks
 from ner_ray.storage import open_store
 from ner_ray.store.shards import list_shards
 
@@ -42,33 +43,15 @@ def score_shards(paths: str | list[str], config: ScoringConfig) -> Evaluation:
     Raises:
         InputError: a shard cannot be read, or its rows are not what the configuration says.
     """
-    import ray
-
     from ner_ray.pipeline.cluster import connect
 
     shards = list_shards(paths)
     if broken := [shard for shard in shards if shard.problem]:
         raise InputError(f"{broken[0].uri} cannot be read: {broken[0].problem}")
     connect()
-    score = ray.remote(_score_shard)
-    total, waiting = zero(config), []
-    for shard in shards:
-        waiting.append(score.remote(shard.uri, config))
-        if len(waiting) >= _SHARDS_IN_FLIGHT:
-            total, waiting = _collect_one(total, waiting)
-    while waiting:
-        total, waiting = _collect_one(total, waiting)
-    return summarize(total, config)
-
-
-def _collect_one(total: Any, waiting: list[Any]) -> tuple[Any, list[Any]]:  # sums, and Ray's references
-    import ray
-
-    (done,), rest = ray.wait(waiting)
-    try:
-        return total + ray.get(done), rest
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause if isinstance(error.cause, InputError) else error from None
+    uris = [shard.uri for shard in shards]
+    scored = map_tasks(_score_shard, uris, config, in_flight=_SHARDS_IN_FLIGHT, ordered=False)
+    return summarize(sum(scored, zero(config)), config)
 
 
 def _score_shard(uri: str, config: ScoringConfig) -> Any:  # `ner_ray.evaluate.run.Sums`

@@ -16,7 +16,6 @@ Its manifest then names, beside its own files, those that it supersedes; what el
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ import numpy as np
 import pyarrow.dataset as pads
 from pyarrow import fs
 
+from ner_ray.config import differences
 from ner_ray.errors import InputError, RunError
 from ner_ray.storage import get_json, join, open_store, put_json
 from ner_ray.store.manifests import committed_files, documents, manifests
@@ -114,7 +114,7 @@ class RunDirectory:
         """
         record = self.record()
         if record and record.get("fingerprint") != fingerprint:
-            changed = "\n".join(f"  {line}" for line in _differences(record.get("settings", {}), settings))
+            changed = "\n".join(f"  {line}" for line in differences(record.get("settings", {}), settings))
             raise RunError(
                 f"{self.uri} was written with another configuration:\n{changed}",
                 hint="choose another output.path, or the former settings",
@@ -356,17 +356,3 @@ def _wave_from_dict(plan: dict[str, Any]) -> Wave:
 def _numbered_from_dict(plain: dict[str, Any]) -> NumberedShard:
     ordinal, chosen = plain.pop("ordinal"), plain.pop("chosen", None)
     return NumberedShard(ordinal, Shard.from_dict(plain), None if chosen is None else tuple(chosen))
-
-
-def _differences(before: Any, after: Any, place: str = "") -> list[str]:
-    """The keys at which two pieces of plain data differ, with both values."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        keys = sorted(before.keys() | after.keys())
-        return [
-            line
-            for key in keys
-            for line in _differences(before.get(key), after.get(key), f"{place}.{key}" if place else key)
-        ]
-    if before == after:
-        return []
-    return [f"{place}: {json.dumps(before, ensure_ascii=False)} -> {json.dumps(after, ensure_ascii=False)}"]

@@ -1,15 +1,14 @@
-"""One passage from a teacher's answers to entities with their places: read, filtered, grounded, all losses counted."""
+"""One passage from a teacher's answer to entities with their places: filtered, grounded, all losses counted."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ner_ray.config import AlignConfig
-from ner_ray.families import instruct
 from ner_ray.synth import filters, teacher
-from ner_ray.synth.filters import FilterCounts, FilterOptions, Removed
+from ner_ray.synth.config import FilterOptions
+from ner_ray.synth.filters import FilterCounts, Removed
 from ner_ray.synth.teacher import Answer
 from ner_ray.types import Entity, ErrorRecord, Mention, Verdict
 
@@ -23,10 +22,10 @@ class Annotated:
 
     Attributes:
         entities: with their places.
-        mentions: those that these are the places of, in the order of the answer: what statistics count.
+        mentions: those that `entities` are the places of, in the order of the answer; statistics count these.
         removed: all others, each with the filter that removed it.
         counts: of the filters and of `ground`.
-        verdicts: one for each of the teacher's samples.
+        verdicts: one per sample of the teacher.
         errors: what could not be read.
     """
 
@@ -38,27 +37,15 @@ class Annotated:
     errors: tuple[ErrorRecord, ...]
 
 
-def annotate(
-    text: str,
-    answers: Sequence[str],
-    question: instruct.Options,
-    options: FilterOptions,
-    align: AlignConfig = teacher.GROUNDING,
-) -> Annotated:
-    """What the teacher's answers, one a sample, say about a passage. Total: any strings give an annotation.
+def settle(text: str, answer: Answer, options: FilterOptions, align: AlignConfig = teacher.GROUNDING) -> Annotated:
+    """What is left of an answer after filtering and grounding.
 
     Args:
         text: the passage.
-        answers: to the question that `teacher.ask` puts.
-        question: how it was put.
+        answer: what the teacher said about it.
         options: which filters.
         align: how mentions are placed.
     """
-    return settle(text, teacher.read(text, answers, question), options, align)
-
-
-def settle(text: str, answer: Answer, options: FilterOptions, align: AlignConfig = teacher.GROUNDING) -> Annotated:
-    """What is left of an answer that has been read: filtered, and with its places in the passage."""
     filtered = filters.apply(text, answer.mentions, options)
     placed = teacher.ground(text, filtered.kept, align)
     lost = Counter(placed.unaligned)

@@ -1,4 +1,4 @@
-"""The teacher's answers, as the annotation job has written them, and the annotated passages that are made of them."""
+"""The teacher's answers, as the annotation job writes them, and the annotated passages made from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ner_ray.families import instruct
 from ner_ray.schema import Row
 from ner_ray.synth import statistics, teacher
 from ner_ray.synth.annotated import Annotated, settle
-from ner_ray.synth.filters import FilterCounts, FilterOptions
+from ner_ray.synth.config import FilterOptions
+from ner_ray.synth.filters import FilterCounts, Removed
 from ner_ray.synth.statistics import Statistics
 from ner_ray.synth.teacher import Answer
 from ner_ray.types import Mention, Verdict
@@ -30,7 +31,7 @@ PASSAGE = pa.schema(
         ("text", pa.string()),
     ]
 )
-"""A passage: its own name, its document and place there, its text."""
+"""A passage: its id, its document and place there, its text."""
 
 KEPT = ("document", "start", "end", "source")
 """Columns of a passage that travel through the annotation job."""
@@ -39,7 +40,7 @@ COLUMNS = (
     *(schema.ROW_ID, "doc_id", "text", *KEPT, "chunks", "exchanges"),
     *("entities", "unaligned", "verdicts", "usage"),
 )
-"""What is read of the annotation job's output."""
+"""The columns of the annotation job's output that are read."""
 
 Status = Literal["ok", "unanswered", "cut", "unreadable"]
 
@@ -58,14 +59,14 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What some passages come to; see `add_up`.
+    """The sums over some passages; see `add_up`.
 
     Attributes:
         statuses: how many passages were `ok`, had no answer (`unanswered`), did not fit the teacher in one piece
-            (`cut`), or only answers that nothing could be read of (`unreadable`).
+            (`cut`), or had only answers that could not be read (`unreadable`).
         usage: requests and tokens, as the teacher's engine counted them.
-        filters: what they saw, removed and changed.
-        statistics: of the mentions that are left.
+        filters: what the filters saw, removed and changed.
+        statistics: of the remaining mentions.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
@@ -75,18 +76,18 @@ class Tally:
 
 
 def add_up(tallies: Iterable[Tally]) -> Tally:
-    """The sum, made in place: types and surfaces are many."""
+    """The sum; adds in place, since there are many types and surfaces."""
     statuses, usage, pairs = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
     filters = {name: Counter[str]() for name in ("seen", "removed", "changed")}
     passages = empty = 0
-    for one in tallies:
-        statuses.update(one.statuses)
-        usage.update(one.usage)
+    for tally in tallies:
+        statuses.update(tally.statuses)
+        usage.update(tally.usage)
         for name, counter in filters.items():
-            counter.update(getattr(one.filters, name))
-        passages += one.statistics.passages
-        empty += one.statistics.empty
-        pairs.update(one.statistics.pairs)
+            counter.update(getattr(tally.filters, name))
+        passages += tally.statistics.passages
+        empty += tally.statistics.empty
+        pairs.update(tally.statistics.pairs)
     return Tally(statuses, usage, FilterCounts(**filters), Statistics(passages, empty, pairs))
 
 
@@ -100,13 +101,13 @@ def read(
 ) -> tuple[pa.Table, Tally]:
     """The annotated passages, in the order of the rows, and their sums.
 
-    A passage without a usable answer is a row without entities, and `status` says why; training rows are made of those
-    that are `ok`.
+    A passage without a usable answer becomes a row without entities whose `status` says why; training rows are made
+    from those that are `ok`.
 
     Args:
         rows: of the annotation job.
-        question: the open one that was asked; None where a family asked for its labels, and has read the answers.
-        filters: which.
+        question: the open one that was asked; None where a family asked for its labels and has read the answers.
+        filters: which filters.
         align: how mentions are placed.
     """
     lines, tallies = [], []
@@ -119,21 +120,22 @@ def read(
 
 
 def _answer(row: Row, question: instruct.Options | None) -> tuple[Status, Answer]:
-    """What the teacher said about the whole passage, and whether that can be used."""
-    answers = [one["text"] for exchange in row["exchanges"] for one in exchange["completions"]]
+    """What the teacher said about the whole passage, and whether it can be used."""
+    transcript = [schema.exchange_from_row(exchange) for exchange in row["exchanges"]]
+    answered = [exchange for exchange in transcript if exchange.completions]
     if question and len(row["chunks"]) > 1:
         return "cut", Answer(())
-    if not answers:
+    if not answered:
         return "unanswered", Answer(())
-    answer = teacher.read(row["text"], answers, question) if question else _found(row)
+    answer = teacher.read(row["text"], answered, question) if question else _found(row)
     unreadable = all(verdict is Verdict.UNPARSABLE for verdict in answer.verdicts)
     return ("unreadable" if unreadable else "ok"), answer
 
 
 def _found(row: Row) -> Answer:
-    """What the annotation job found, each pair of surface and type once; what has no type was only marked."""
-    listed = [one for one in [*row["unaligned"], *row["entities"]] if one["label"]]
-    pairs = {(one["text"], one["label"]): one["score"] for one in listed}
+    """What the annotation job found, each pair of surface and type once, without mentions that got no type."""
+    listed = [mention for mention in [*row["unaligned"], *row["entities"]] if mention["label"]]
+    pairs = {(mention["text"], mention["label"]): mention["score"] for mention in listed}
     mentions = tuple(Mention(text, label, score) for (text, label), score in pairs.items())
     return Answer(mentions, tuple(verdict for verdict in Verdict for _ in range(row["verdicts"][verdict.value])))
 
@@ -144,11 +146,15 @@ def _line(row: Row, status: Status, found: Annotated) -> Row:
         **{name: row[name] for name in KEPT},
         "text": row["text"],
         "status": status,
-        "entities": [schema.entity_to_row(one) for one in found.entities],
-        "mentions": [schema.mention_to_row(one) for one in found.mentions],
-        "removed": [{"text": one.mention.text, "label": one.mention.label, "by": one.by} for one in found.removed],
+        "entities": [schema.entity_to_row(entity) for entity in found.entities],
+        "mentions": [schema.mention_to_row(mention) for mention in found.mentions],
+        "removed": [_removed_to_row(removed) for removed in found.removed],
         "verdicts": [verdict.value for verdict in found.verdicts],
     }
+
+
+def _removed_to_row(removed: Removed) -> Row:
+    return {"text": removed.mention.text, "label": removed.mention.label, "by": removed.by}
 
 
 def _tally(usage: Mapping[str, int], status: Status, found: Annotated) -> Tally:

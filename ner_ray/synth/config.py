@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ner_ray import plugins
 from ner_ray.config import (
@@ -18,10 +19,33 @@ from ner_ray.config import (
 )
 from ner_ray.families import instruct
 from ner_ray.synth.duplicates import THRESHOLD
-from ner_ray.synth.dynamic import DynamicOptions
-from ner_ray.synth.filters import FilterOptions
-from ner_ray.synth.instances import InstanceOptions
 from ner_ray.synth.teacher import GROUNDING, prompt_hash
+
+PUBLISHED_FILTERS = ("duplicate", "length", "in_text", "type", "brackets")
+"""Sky-NER's rules, in the published order; see `ner_ray.synth.filters`."""
+
+PUBLISHED_TYPES = frozenset(
+    {"实体", "实体类别", "其他", "无", "无类别", "未定义", "entity_type", "entity typeentity"}
+    | {"else", "none", "na", "misc"}
+)
+"""Types without meaning, as Sky-NER's code has them."""
+
+MEANINGLESS_TYPES = PUBLISHED_TYPES - {"entity typeentity"} | {
+    *("", "entity", "entity type", "entities", "other", "others", "miscellaneous", "n/a", "null", "unknown", "type"),
+    *("实体类型", "其它", "未知", "类别", "类型"),
+}
+"""The same list as it was meant to be, with its nearest relatives."""
+
+FilterName = Literal["agreement", "brackets", "duplicate", "in_text", "length", "normalize", "repetition", "type"]
+StepName = Literal["merge", "synonyms", "reduce", "special"]
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Family = Annotated[dict[str, Any], BeforeValidator(_named)]
+"""A family's name, or a section with its `name` and options."""
 
 
 class CorpusConfig(Section):
@@ -29,11 +53,13 @@ class CorpusConfig(Section):
 
     path: str | list[str] = operational(description="Parquet: file, folder, glob or list of them, on any store.")
     text: str = Field(default="text", description="The column with the text.")
-    id: str | None = Field(default=None, description="The column with the document's id; else shard and row number.")
-    source: str | None = Field(
-        default=None, description="The column that says where a document comes from: passages are drawn evenly over it."
+    id: str | None = Field(
+        default=None, description="The column with the document id; default: the shard's name and the row number."
     )
-    max_characters: int = Field(default=20_000_000, gt=0, description="Longer texts are left out, and counted.")
+    source: str | None = Field(
+        default=None, description="The column that names a document's source; `passages.spread` draws by it."
+    )
+    max_characters: int = Field(default=20_000_000, gt=0, description="Longer texts are left out and counted.")
 
 
 class PassageConfig(Section):
@@ -41,25 +67,25 @@ class PassageConfig(Section):
 
     tokenizer: str = Field(
         default="words",
-        description="Whose tokens are counted: `words` (words; characters of scripts without spaces), `tiktoken:NAME` "
-        "(published for Sky-NER: tiktoken:o200k_base), else a model's folder or its id on a hub.",
+        description="What counts tokens: `words` (words; characters in scripts without spaces), `tiktoken:NAME` "
+        "(published for Sky-NER: tiktoken:o200k_base), or a model's folder or hub id.",
     )
-    tokens: int = Field(default=256, ge=8, description="The longest passage, in tokens.")
-    separators: Literal["en", "zh"] = Field(default="en", description="At whose signs passages are cut.")
-    min_characters: int = Field(default=1, ge=1, description="Shorter passages are left out, and counted.")
+    tokens: int = Field(default=256, ge=8, description="Maximum length of a passage, in tokens.")
+    separators: Literal["en", "zh"] = Field(default="en", description="Whose punctuation passages are cut at.")
+    min_characters: int = Field(default=1, ge=1, description="Shorter passages are left out and counted.")
     languages: tuple[str, ...] = Field(
-        default=(), description="Languages that are kept (ISO 639-1: en, zh, ...); none: passages are not judged."
+        default=(), description="Languages to keep (ISO 639-1: en, zh, ...); empty: do not identify languages."
     )
     duplicates: Literal["near", "exact", "keep"] = Field(
-        default="near", description="What is left out: near and exact repetitions, exact ones only, nothing."
+        default="near", description="What to leave out: near and exact duplicates, exact ones only, or nothing."
     )
     similarity: float = Field(
-        default=THRESHOLD, gt=0, le=1, description="From which Jaccard similarity on passages are near duplicates."
+        default=THRESHOLD, gt=0, le=1, description="Minimum Jaccard similarity of near duplicates."
     )
-    count: int | None = Field(default=None, ge=1, description="Passages to draw; default: all that `rate` lets pass.")
-    rate: float = Field(default=1.0, gt=0, le=1, description="The share of passages that are looked at at all.")
+    count: int | None = Field(default=None, ge=1, description="Passages to draw; default: all that `rate` admits.")
+    rate: float = Field(default=1.0, gt=0, le=1, description="Share of passages that are considered at all.")
     spread: Literal["proportional", "even"] = Field(
-        default="proportional", description="How `count` is divided among sources: by their size, or alike."
+        default="proportional", description="How `count` is divided among sources: by size, or evenly."
     )
 
 
@@ -68,12 +94,12 @@ class TeacherConfig(Section):
 
     question: dict[str, Any] = Field(
         default_factory=dict,
-        description="Options of the family `instruct` (language, returns, template); the prompt is the annotation one.",
+        description="Options of the family `instruct` (language, returns, template); the prompt is `annotation`.",
     )
     family: dict[str, Any] | None = Field(
         default=None,
-        description="Ask for `labels` as another family does (`name`, and its options), instead of the open question: "
-        "to teach one model what another one does.",
+        description="Instead of the open question, ask for `labels` in another family's way (`name` and its options): "
+        "to distil one model into another.",
     )
     labels: str | list[Any] | dict[str, Any] = Field(
         default_factory=list, description="With `family`: the label set, or a file with one."
@@ -82,8 +108,8 @@ class TeacherConfig(Section):
     rows_per_file: int = operational(
         1_000,
         ge=1,
-        description="Passages whose answers are in one file, at least. A kill does not cost them: what a server "
-        "has answered is written down at once (`engine.journal`).",
+        description="Minimum passages per file of answers. A kill does not lose them: every answer of a server is "
+        "journalled at once (`engine.journal`).",
     )
     rows_per_wave: int = operational(100_000, ge=1, description="Passages that are committed together.")
     resources: ResourceConfig = Field(default_factory=ResourceConfig)
@@ -91,13 +117,13 @@ class TeacherConfig(Section):
         0.05,
         ge=0,
         le=1,
-        description="A run with a larger share of passages without a readable answer ends with status 3.",
+        description="Exit with status 3 if a larger share of passages has no readable answer.",
     )
 
     @field_validator("question")
     @classmethod
     def _is_annotation(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """Settled, so that the record of a run holds a template's words and not the name of its file."""
+        """Resolved, so that a run's record holds the template itself and not the name of its file."""
         return instruct.Options.model_validate({"prompt": "annotation", **value}).model_dump(mode="json")
 
     @property
@@ -107,38 +133,137 @@ class TeacherConfig(Section):
 
     @property
     def name(self) -> str:
-        """The model, or all models of all roles."""
+        """The teacher's model, or the models of all its roles joined by `+`."""
         engines = self.engine.values() if isinstance(self.engine, dict) else [self.engine]
         return "+".join(dict.fromkeys(engine.adapter or engine.model for engine in engines))
 
     @property
     def prompt_hash(self) -> str:
-        """What tells one way of asking from another."""
+        """Identifies the way of asking."""
         asks = self.asks
         return prompt_hash(asks) if asks else fingerprint({"family": self.family, "labels": self.labels})
+
+
+class FilterOptions(Section):
+    """Which filters, in which order, and their limits."""
+
+    steps: tuple[FilterName, ...] = Field(
+        default=("repetition", "normalize", "brackets", "duplicate", "length", "in_text", "type"),
+        description="Filters to apply, in order. Those that change mentions come before those that compare them; the "
+        "published order is the other way round.",
+    )
+    length_unit: Literal["characters", "words"] = Field(
+        default="characters",
+        description="What `length` counts: characters, as published for Chinese, or words, for English.",
+    )
+    max_length: int = Field(default=20, ge=1, description="Maximum length of a surface, in these units.")
+    invalid_types: frozenset[str] = Field(
+        default=MEANINGLESS_TYPES, description="Types that `type` removes, in lower case."
+    )
+    brackets: tuple[str, ...] = Field(
+        default=("《》", "【】", "[]"), description="Pairs that `brackets` strips from both ends of a surface."
+    )
+    type_map: Mapping[str, str] = Field(
+        default_factory=dict, description="Type -> the name that `normalize` gives it; see `types`."
+    )
+    min_agreement: float = Field(
+        default=0.5, ge=0, le=1, description="`agreement` removes what a smaller share of the teacher's samples names."
+    )
+    max_repeats: int = Field(
+        default=8,
+        ge=1,
+        description="`repetition` removes a pair that one answer lists more often: the teacher is in a loop.",
+    )
 
 
 class TypeConfig(Section):
     """One name for each type."""
 
-    unify: bool = Field(default=True, description="Join types that differ in case, width, blanks, or a plural.")
+    unify: bool = Field(
+        default=True, description="Merge types that differ only in case, width, white space or a plural."
+    )
     synonyms: dict[str, str] = Field(default_factory=dict, description="Type -> the name to use instead.")
 
 
-class OwnDemosConfig(DemonstrationsConfig):
-    """Which other passages a row shows as examples; the index is made of the annotated passages themselves."""
+class NegativeOptions(Section):
+    """Types to ask for that a passage does not have. The defaults are the published ones, except for `repeats`."""
 
-    index: str = operational("", description="Made by the job; not to be given.")
+    draw: Literal["frequency", "uniform", "none"] = Field(
+        default="frequency",
+        description="Draw types by their frequency in the whole data set, uniformly, or not at all.",
+    )
+    rate: float = Field(default=0.5, ge=0, description="Negative types for each type that the passage has.")
+    number: Literal["binomial", "rounded"] = Field(
+        default="binomial",
+        description="binomial: a coin toss of probability `rate` (at most 1) for each type; rounded: always the "
+        "nearest whole number.",
+    )
+    repeats: bool = Field(
+        default=False,
+        description="Draw mentions instead of types, as published. A type drawn twice counts once, so passages get "
+        "fewer negatives where some types are frequent.",
+    )
+
+
+class LabelSetOptions(Section):
+    """Which labels a prompt offers: B2NER's regularisation. The defaults are those of its training scripts."""
+
+    max_labels: int | None = Field(
+        default=18, ge=1, description="Maximum number of labels in a prompt; null: no limit."
+    )
+    dropout: float = Field(
+        default=0.1, ge=0, le=1, description="Probability that a label is left out, and its entities with it."
+    )
+    shuffle: bool = Field(default=True, description="Offer the labels in random order.")
+
+
+class RowOptions(Section):
+    """How annotated text becomes training rows."""
+
+    rows: Literal["conversation", "questions"] = Field(
+        default="conversation",
+        description="conversation: all questions about a passage in one row; questions: one row for each question.",
+    )
+    negatives: NegativeOptions = NegativeOptions()
+    label_set: LabelSetOptions | None = Field(
+        default=None,
+        description="Draw the labels of each row as B2NER does; null: offer all of them, in random order.",
+    )
+    surfaces: Literal["once", "every"] = Field(
+        default="once",
+        description="once: answers of a conversation list each surface once, as published; every: each mention.",
+    )
+    seed: int = Field(default=0, description="Seed of all draws; each passage derives its own from its id.")
+
+
+class DynamicOptions(Section):
+    """DynamicNER's steps for a classifier's questions."""
+
+    steps: tuple[StepName, ...] = Field(
+        default=("merge", "synonyms", "reduce"),
+        description="In this order. The published code takes `special` too, as the last step: it makes 16 % to 30 % "
+        "of the answers wrong on purpose.",
+    )
+    synonyms: Mapping[str, str] = Field(
+        default_factory=dict, description="Type -> another name for it; compared without case and accents."
+    )
+    seed: int = Field(default=0, description="Seed of all draws.")
+
+
+class OwnDemosConfig(DemonstrationsConfig):
+    """Which other passages a row shows as examples; the index is made from the annotated passages themselves."""
+
+    index: str = operational("", description="Set by the job; leave it out.")
     guard: Literal[True] = Field(default=True, description="A passage is never its own example.")
 
 
-class FormConfig(InstanceOptions):
+class FormConfig(RowOptions):
     """One form of the training data."""
 
-    family: dict[str, Any] = Field(description="`name`, and the family's own options: its prompts and answers.")
+    family: Family = Field(description="`name`, and the family's own options: its prompts and answers.")
     labels: str | list[Any] | dict[str, Any] | None = Field(
         default=None,
-        description="A label set, a tree or a file with one, for all passages; default: a passage's own types and "
+        description="A label set, a tree, or a file with either, for all passages; default: a passage's own types and "
         "negative ones.",
     )
     dynamic: DynamicOptions | None = Field(
@@ -148,18 +273,13 @@ class FormConfig(InstanceOptions):
         default=None, description="Other annotated passages to show in each row (RA-IT); default: none."
     )
 
-    @field_validator("family", mode="before")
-    @classmethod
-    def _name_alone(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
-
     @model_validator(mode="after")
     def _has_a_family(self) -> Self:
         name = self.family.get("name")
         if name not in plugins.names("families"):
             raise ValueError(f"no family {name!r}; known: {', '.join(plugins.names('families'))}")
         if self.dynamic and name != "cascade":
-            raise ValueError("`dynamic` varies a classifier's questions, which only the family cascade has")
+            raise ValueError("`dynamic` varies a classifier's questions, which only the family `cascade` has")
         return self
 
 
@@ -173,10 +293,11 @@ class SynthConfig(Section):
     types: TypeConfig = Field(default_factory=TypeConfig)
     align: AlignConfig = GROUNDING
     forms: dict[str, FormConfig] = Field(
-        default_factory=dict, description="Forms of training data, by the name of their folder."
+        default_factory=dict, description="Forms of training data, by the name of their folder below `train`."
     )
     layouts: tuple[Literal["llama_factory", "ms_swift"], ...] = Field(
-        default=(), description="Files for these trainers, beside the Parquet."
+        default=(),
+        description="Other trainers to write files for, in addition to the Parquet that `ner-ray train` reads.",
     )
-    output: str = operational(description="The directory of it all, on any store.")
-    seed: int = Field(default=0, description="Of the draw of passages; each form has a seed of its own.")
+    output: str = operational(description="The output directory, on any store.")
+    seed: int = Field(default=0, description="Seed of the draw of passages; each form has a seed of its own.")

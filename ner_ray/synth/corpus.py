@@ -1,8 +1,8 @@
-"""Which passages of a corpus the teacher is asked about: cut, judged by language, drawn, freed of repetitions.
+"""Which passages of a corpus the teacher is asked about: cut, filtered by language, drawn, deduplicated.
 
-Every passage has a lot that its id and the seed decide (`sampling.lot`), and of passages that repeat each other the one
-with the smallest lot stays. So what is drawn depends neither on the order nor on the number of machines, and a machine
-only sends on what can still be drawn: for each source twice as many passages as are wanted, with the smallest lots.
+Every passage has a lot, decided by its id and the seed (`sampling.lot`), and of passages that repeat each other the one
+with the smallest lot stays. So the draw depends neither on the order nor on the number of machines, and a machine sends
+on only what can still be drawn: from each source the passages with the smallest lots, twice as many as are wanted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ner_ray.synth.passages import SEPARATORS, CountTokens, Span, move_sentence_
 from ner_ray.synth.sampling import lot, quotas
 from ner_ray.text import tokens
 
-_SPARE = 2  # candidates for each passage that is wanted, since some will be near duplicates
+_SPARE = 2  # candidates for each passage wanted, since some will be near duplicates
 _TIKTOKEN = "tiktoken:"
 
 
@@ -35,9 +35,9 @@ class Candidate:
     Attributes:
         row: number of its document in the whole corpus.
         document: the document's id.
-        start: where it begins there.
+        start: offset of its first character in the document.
         end: where it ends there, exclusive.
-        source: of the document; empty where no column says.
+        source: of the document; empty where there is no such column.
         text: the passage.
         lot: its number in [0, 1).
     """
@@ -57,11 +57,11 @@ class Candidate:
 
 @dataclass(slots=True)
 class Draw:
-    """What has been seen of a corpus, and what of it can still be drawn; adds in place.
+    """What has been seen of a corpus, and what can still be drawn from it; adds in place.
 
     Attributes:
-        limit: the most candidates of a source; None for all.
-        counts: documents, passages, and what was left out, by reason.
+        limit: maximum candidates per source; None for all.
+        counts: documents, passages, and what was left out by reason.
         sizes: source -> passages that could have been drawn.
     """
 
@@ -71,13 +71,13 @@ class Draw:
     _kept: dict[str, dict[str, Candidate]] = field(default_factory=dict)
 
     def add(self, candidate: Candidate, *, repeats: bool) -> None:
-        """Takes a candidate, unless one with the same words and a smaller lot is there (`repeats`: even then)."""
+        """Adds a candidate, unless there is one with the same words and a smaller lot (with `repeats`, even then)."""
         key = candidate.passage_id if repeats else duplicates.digest(candidate.text)
         self.sizes[candidate.source] += 1
         self._put(key, candidate)
 
     def update(self, other: Draw) -> None:
-        """Takes what another part of the corpus has."""
+        """Adds what was seen of another part of the corpus."""
         self.counts += other.counts
         self.sizes += other.sizes
         for kept in other._kept.values():
@@ -85,7 +85,7 @@ class Draw:
                 self._put(key, candidate)
 
     def candidates(self) -> list[Candidate]:
-        """Those with the smallest lots, by lot; of exact repetitions the first."""
+        """The candidates by ascending lot; of exact duplicates only the first."""
         first: dict[str, Candidate] = {}
         for key, candidate in sorted(
             (item for kept in self._kept.values() for item in kept.items()), key=lambda item: _order(item[1])
@@ -95,7 +95,7 @@ class Draw:
         return list(first.values())
 
     def trim(self) -> None:
-        """Lets go of what cannot be drawn any more."""
+        """Drops what can no longer be drawn."""
         for source, kept in self._kept.items():
             if self.limit is not None and len(kept) > self.limit:
                 best = heapq.nsmallest(self.limit, kept.items(), key=lambda item: _order(item[1]))
@@ -113,7 +113,7 @@ class Draw:
 
 
 def passage_id(document: str, start: int, end: int) -> str:
-    """What a passage is called: its document and its place there."""
+    """A passage's id: its document and its place there."""
     return f"{document}:{start}-{end}"
 
 
@@ -123,7 +123,7 @@ def start_draw(config: PassageConfig) -> Draw:
 
 
 def look_at(draw: Draw, row: int, document: str, source: str, text: str, config: PassageConfig, seed: int) -> None:
-    """Cuts a document and takes those of its passages that may be drawn; the others are counted by their reason."""
+    """Cuts a document and adds the passages that may be drawn; the others are counted by reason."""
     draw.counts["documents"] += 1
     for start, end in cut(text, config):
         draw.counts["passages"] += 1
@@ -137,30 +137,30 @@ def look_at(draw: Draw, row: int, document: str, source: str, text: str, config:
 
 
 def cut(text: str, config: PassageConfig) -> list[Span]:
-    """The places of a document's passages."""
+    """The spans of a document's passages."""
     separators = SEPARATORS[config.separators]
     return move_sentence_ends(text, split(text, token_counter(config.tokenizer), config.tokens, separators))
 
 
 def choose(draw: Draw, config: PassageConfig) -> list[Candidate]:
-    """The passages that are drawn, in the order of the corpus; what repeats others is counted in `draw`.
+    """The passages that are drawn, in the order of the corpus; near duplicates are counted in `draw`.
 
-    Fewer than `count` where a source has not enough, or more than half of its candidates are near duplicates.
+    Fewer than `count` where a source has too few, or more than half of its candidates are near duplicates.
     """
     shares = _shares(draw, config)
     able = _first(draw.candidates(), {source: _SPARE * share for source, share in shares.items()})
     if config.duplicates == "near":
-        alike = duplicates.near([one.text for one in able], config.similarity)
+        alike = duplicates.near([candidate.text for candidate in able], config.similarity)
         draw.counts["near_duplicates"] += len(alike)
-        able = [one for number, one in enumerate(able) if number not in alike]
+        able = [candidate for number, candidate in enumerate(able) if number not in alike]
     chosen = _first(able, shares)
     draw.counts["drawn"] = len(chosen)
-    return sorted(chosen, key=lambda one: (one.row, one.start))
+    return sorted(chosen, key=lambda candidate: (candidate.row, candidate.start))
 
 
 @lru_cache(maxsize=4)
 def token_counter(name: str) -> CountTokens:
-    """Counts the tokens of each of some texts, as the tokenizer of that name has them.
+    """A function that counts the tokens of each of some texts with the tokenizer of that name.
 
     Raises:
         ConfigError: no such encoding of tiktoken.
@@ -182,12 +182,12 @@ def _encoding(name: str) -> Any:  # tiktoken's Encoding
     except (ImportError, ValueError, OSError) as error:
         raise ConfigError(
             f"cannot load the encoding {name!r} of tiktoken: {error}",
-            hint="pip install tiktoken, which fetches the encoding once; or passages.tokenizer=words",
+            hint="pip install tiktoken, which downloads the encoding once; or set passages.tokenizer=words",
         ) from error
 
 
 def _unfit(passage: str, number: float, config: PassageConfig) -> str:
-    """Why a passage cannot be drawn; empty where it can."""
+    """Why a passage cannot be drawn; empty if it can."""
     if len(passage) < config.min_characters:
         return "too_short"
     if number >= config.rate:
@@ -204,13 +204,13 @@ def _shares(draw: Draw, config: PassageConfig) -> dict[str, int]:
 
 
 def _first(candidates: Iterable[Candidate], most: dict[str, int]) -> list[Candidate]:
-    """Of each source so many, in the order in which they come."""
+    """At most this many of each source, in the order given."""
     taken: Counter[str] = Counter()
     found = []
-    for one in candidates:
-        if taken[one.source] < most[one.source]:
-            taken[one.source] += 1
-            found.append(one)
+    for candidate in candidates:
+        if taken[candidate.source] < most[candidate.source]:
+            taken[candidate.source] += 1
+            found.append(candidate)
     return found
 
 

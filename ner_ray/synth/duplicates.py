@@ -1,43 +1,40 @@
-"""Passages that are there already, word for word or nearly so.
+"""Passages that repeat others, word for word or nearly so.
 
-Near duplicates by MinHash over runs of three words and locality-sensitive hashing (Broder 1997; the library
-`datasketch`). What a hash says is checked against the similarity of the signatures, so one that only shares a band is
-kept.
+Near duplicates are found by MinHash over runs of three words with locality-sensitive hashing (Broder 1997; the library
+`datasketch`). Each candidate is checked by the similarity of its signature, so a passage that only shares a band with
+another one is kept.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ner_ray.text.normalize import fold
 from ner_ray.text.tokens import spans
 
 THRESHOLD = 0.8
-"""The Jaccard similarity of two passages' runs of words from which on the later one is a duplicate; what Lee et al.,
-"Deduplicating Training Data Makes Language Models Better", 2022, take for near duplicates."""
+"""The Jaccard similarity of two passages' runs of words at which the later one counts as a duplicate: what Lee et al.,
+"Deduplicating Training Data Makes Language Models Better", 2022, call near duplicates."""
 
 _RUN = 3
 _PERMUTATIONS = 128
 
 
 def digest(text: str) -> str:
-    """32 hexadecimal digits that are the same for texts that differ in case, width and white space alone."""
+    """32 hexadecimal digits, the same for texts that differ only in case, width and white space.
+
+    >>> digest("Rain  fell") == digest("RAIN fell")
+    True
+    """
     return hashlib.blake2b(fold(text).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def exact(texts: Iterable[str]) -> dict[int, int]:
-    """Number of each text whose `digest` an earlier one has -> number of the first of those."""
-    first: dict[str, int] = {}
-    firsts = [first.setdefault(digest(text), number) for number, text in enumerate(texts)]
-    return {number: one for number, one in enumerate(firsts) if one != number}
-
-
 def near(texts: Sequence[str], threshold: float = THRESHOLD) -> dict[int, int]:
-    """Number of each text that an earlier one resembles -> number of the earliest of those that are kept.
+    """Maps the index of each text that resembles an earlier one to the index of the earliest such text that is kept.
 
     Signatures of 128 permutations estimate a similarity of 0.8 to within 0.035 (one standard deviation). All
-    signatures are held in memory, 1 KiB a passage.
+    signatures are held in memory, 1 KiB per passage.
     """
     from datasketch import MinHash, MinHashLSH
 
@@ -57,7 +54,7 @@ def near(texts: Sequence[str], threshold: float = THRESHOLD) -> dict[int, int]:
 
 
 def _runs(text: str) -> list[str]:
-    """Every run of three words of the normal form; a shorter text is one run."""
+    """Every run of three words in the normalised text; a shorter text is one run."""
     folded = fold(text)
     words = [folded[start:end] for start, end in spans(folded)]
     starts = range(max(1, len(words) - _RUN + 1))

@@ -1,12 +1,13 @@
-"""DynamicNER's four steps: the classifier's questions with lists that change from row to row.
+"""DynamicNER's four steps: classifier questions whose lists change from row to row.
 
-merge     the lists of two levels of one entity become one list, and its two questions one
-synonyms  types in list and answer are called otherwise
-reduce    options are taken off the list at random, never the answer
-special   the answer becomes `other ...` or `miscellaneous ...`, whatever it was: label noise, off unless asked for
+merge     the lists of two levels of one entity become one list, and its two questions become one
+synonyms  types in the list and in the answer get other names
+reduce    options are removed from the list at random, never the answer
+special   the answer becomes `other ...` or `miscellaneous ...`, whatever it was: label noise, off by default
 
 Luo et al., "DynamicNER", 2025; github.com/CascadeNER/CascadeNER, commit b059512, `DynamicNER/categorization`. How often
-a step is taken follows from how the answers are spread, as published; every draw is seeded, where theirs has no seed.
+a step is taken depends on the distribution of the answers, as published. All draws are seeded; the published code's
+are not.
 """
 
 from __future__ import annotations
@@ -18,39 +19,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, pstdev
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from ner_ray.synth.config import DynamicOptions
 from ner_ray.synth.questions import Question
 from ner_ray.types import LabelSet
 
 _SPECIAL = ("miscellaneous", "other")
-_FEWEST = 3  # options that a list keeps
-_MOST_ADDED = 2  # options of the second level that a merged list gets beside the answer
-
-StepName = Literal["merge", "synonyms", "reduce", "special"]
-
-
-class DynamicOptions(BaseModel):
-    """Which steps, in which order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    steps: tuple[StepName, ...] = Field(
-        default=("merge", "synonyms", "reduce"),
-        description="In the order in which they are taken. Published is `special` too, as the last: it makes answers "
-        "wrong on purpose, at a rate of 0.16 to 0.3.",
-    )
-    synonyms: Mapping[str, str] = Field(
-        default_factory=dict, description="Type -> how else it may be called; compared without accents and case."
-    )
-    seed: int = Field(default=0, description="Of all draws.")
+_FEWEST = 3  # options that a list keeps at least
+_MOST_ADDED = 2  # options of the second level that a merged list gets in addition to the answer
 
 
 @dataclass(frozen=True, slots=True)
 class Hierarchy:
-    """Who is whose parent in a label tree, by name; of a name that occurs twice the last place counts, as published."""
+    """Parents and children in a label tree, by name; if a name occurs twice, the last one counts, as published."""
 
     parents: Mapping[str, str]
     children: Mapping[str, tuple[str, ...]]
@@ -58,7 +39,7 @@ class Hierarchy:
 
     @classmethod
     def of(cls, labels: LabelSet, shown: Mapping[str, str] | None = None) -> Hierarchy:
-        """The hierarchy of a label tree. `shown` is what the questions call a label; in lower case without it."""
+        """The hierarchy of a label tree. `shown` maps a label to its name in the questions; default: lower case."""
         names = shown or {}
         parents: dict[str, str] = {}
         children: dict[str, tuple[str, ...]] = {}
@@ -74,11 +55,11 @@ class Hierarchy:
         return cls(parents, children, tuple(names.get(label.name, label.name.lower()) for label in labels))
 
     def parent(self, name: str) -> str:
-        """A type's parent; a type of the top level is its own."""
+        """A type's parent; a top-level type is its own parent."""
         return self.parents.get(name, name)
 
     def related(self, name: str) -> set[str]:
-        """A type's siblings, itself among them, its parent and its children."""
+        """A type with its siblings, its parent and its children."""
         parent = self.parent(name)
         siblings = self.top if parent == name else self.children[parent]
         return {*siblings, parent, *self.children.get(name, ())}
@@ -86,14 +67,14 @@ class Hierarchy:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How the answers of a set of questions are spread over the types.
+    """The distribution of a set of answers over the types.
 
     Attributes:
-        cohesion: the share of all pairs of answers that are siblings, or equal, below the top level.
+        cohesion: share of all pairs of answers that are siblings, or equal, below the top level.
         entropy: normalised to [0, 1].
         gini: 0 where all types are equally frequent.
-        variation: standard deviation of the frequencies by their mean.
-        counts: the frequencies.
+        variation: standard deviation of the frequencies divided by their mean.
+        counts: answers of each type.
     """
 
     cohesion: float
@@ -110,7 +91,7 @@ class Spread:
 
 
 def spread(answers: Sequence[str], hierarchy: Hierarchy) -> Spread:
-    """How some answers are spread; all zero for none."""
+    """The distribution of some answers; all zero for none."""
     counts = Counter(answers)
     if not counts:
         return Spread(0.0, 0.0, 0.0, 0.0)
@@ -132,10 +113,10 @@ def spread(answers: Sequence[str], hierarchy: Hierarchy) -> Spread:
 def vary(
     questions: Sequence[Sequence[Question]], hierarchy: Hierarchy, options: DynamicOptions
 ) -> list[list[Question]]:
-    """The questions, by entity, after all steps; each step is drawn from a generator of its own.
+    """The questions, by entity, after all steps; each step has its own random generator.
 
     Args:
-        questions: for each entity those of all its levels, in order.
+        questions: for each entity the questions of all its levels, in order.
         hierarchy: of the label set.
         options: which steps.
     """
@@ -146,12 +127,12 @@ def vary(
         if name == "merge":
             groups = _merged(groups, found, hierarchy, rng)
         else:
-            groups = [[_STEPS[name](one, found, options, rng) for one in group] for group in groups]
+            groups = [[_STEPS[name](question, found, options, rng) for question in group] for group in groups]
     return groups
 
 
 def merge(first: Question, second: Question, hierarchy: Hierarchy, rng: random.Random) -> Question:
-    """One question for two levels: the first list without the parents of what it gets of the second one."""
+    """One question for two levels: the first list plus options of the second one, whose parents are dropped."""
     others = [option for option in second.options if option != second.answer]
     related = hierarchy.related(second.answer)
     near = [option for option in others if option in related]
@@ -165,7 +146,7 @@ def merge(first: Question, second: Question, hierarchy: Hierarchy, rng: random.R
 
 
 def merge_options(options: Sequence[str], added: Sequence[str], hierarchy: Hierarchy) -> tuple[str, ...]:
-    """A list with more types, sorted, without the parents of any that are in it."""
+    """A list with more types, sorted, without the parents of any types in it."""
     covered = {hierarchy.parent(name) for name in added}
     merged = {*(name for name in options if name not in covered), *added}
     parents = {hierarchy.parent(name) for name in merged if hierarchy.parent(name) != name}
@@ -173,13 +154,13 @@ def merge_options(options: Sequence[str], added: Sequence[str], hierarchy: Hiera
 
 
 def one_special(options: Sequence[str]) -> list[str]:
-    """A list with only the first of its options that stand for all the rest (`other ...`, `miscellaneous ...`)."""
+    """A list with only the first of its catch-all options (`other ...`, `miscellaneous ...`)."""
     special = [name for name in options if name.startswith(_SPECIAL)]
     return [name for name in options if name not in special[1:]]
 
 
 def synonym_key(name: str) -> str:
-    """What two spellings of a type have in common: lower case, without accents and all else that is not ASCII."""
+    """A type in lower case, without accents and anything else that is not ASCII."""
     return unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
 
 

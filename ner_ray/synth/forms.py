@@ -1,13 +1,15 @@
-"""Annotated passages as the rows of one form of training data, each with where it comes from."""
+"""Annotated passages as the rows of one form of training data, each with its lineage."""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ner_ray import schema
 from ner_ray.config.labels import names
+from ner_ray.data.training import Lineage, TrainingRow
 from ner_ray.families import cascade
 from ner_ray.families.base import Step
 from ner_ray.schema import Row
@@ -15,17 +17,18 @@ from ner_ray.synth import questions
 from ner_ray.synth.annotated import GROUND
 from ner_ray.synth.config import FormConfig, SynthConfig
 from ner_ray.synth.dynamic import Hierarchy, vary
-from ner_ray.synth.instances import Instance, instances, labels_to_ask
 from ner_ray.synth.negatives import TypePool
 from ner_ray.synth.questions import Question
-from ner_ray.synth.records import Lineage
-from ner_ray.types import Demonstration, Label, LabelSet
+from ner_ray.synth.rows import Rows, labels_to_ask, make_rows
+from ner_ray.types import Demonstration, Entity, Label, LabelSet
 
 CLASSIFIER = "classifier"
 
+LABEL_NOT_LISTABLE = "label_not_listable"
+"""Why gold is left out of a classifier's questions: its label has a comma, so a list would show it as two."""
+
 _ORIGIN = ("id", "document", "start", "end")
 
-Record = tuple[Instance, Lineage]
 Shown = Sequence[tuple[Demonstration, ...]]
 
 
@@ -34,10 +37,10 @@ class Form:
     """A form of training data, resolved; travels to workers.
 
     Attributes:
-        config: what is asked for.
+        config: its section of the configuration.
         steps: of its family.
         labels: for all passages; empty where each is asked for its own types and negative ones.
-        origin: what the lineage of all its rows shares.
+        origin: what the lineage of all its rows has in common.
     """
 
     config: FormConfig
@@ -47,20 +50,27 @@ class Form:
 
     @property
     def varied(self) -> bool:
-        """Whether its classifier's questions are made of all passages together, since DynamicNER's rates are."""
+        """Whether its classifier's questions are made from all passages together, since DynamicNER's rates are."""
         return self.config.dynamic is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The classifier's questions about one passage, by entity, before they are varied; `row` says where it is from."""
+    """The classifier's questions about one passage, before they are varied.
+
+    Attributes:
+        row: where the passage comes from.
+        groups: the questions of each entity.
+        left_out: how many entities cannot be asked about, by reason.
+    """
 
     row: Row
     groups: tuple[tuple[Question, ...], ...]
+    left_out: Counter[str] = field(default_factory=Counter)
 
 
 def origin(config: SynthConfig, form: FormConfig) -> Lineage:
-    """The lineage of a form's rows, but for the passage."""
+    """The lineage of a form's rows, except for the passage."""
     return Lineage(
         document="",
         start=0,
@@ -72,51 +82,54 @@ def origin(config: SynthConfig, form: FormConfig) -> Lineage:
     )
 
 
-def make(form: Form, rows: Sequence[Row], pool: TypePool, shown: Shown | None = None) -> list[Record]:
-    """The rows of training data that passages give, but for a classifier's questions that are to be varied.
+def make(form: Form, rows: Sequence[Row], pool: TypePool, shown: Shown | None = None) -> Rows:
+    """The training rows that passages give, except for a classifier's questions that are to be varied.
 
     Args:
         form: which.
         rows: annotated passages.
         pool: the types of all passages.
-        shown: the examples that each passage gets.
+        shown: the demonstrations for each passage, parallel to `rows`.
     """
-    found = []
+    made: list[TrainingRow] = []
+    left_out: Counter[str] = Counter()
     for number, row in enumerate(rows):
-        entities = [schema.entity_from_row(one) for one in row["entities"]]
         for step in form.steps:
             if form.varied and step.role == CLASSIFIER:
                 continue
-            made = instances(
+            found = make_rows(
                 row["id"],
                 row["text"],
-                entities,
+                [schema.entity_from_row(entity) for entity in row["entities"]],
                 step,
-                pool,
                 form.config,
+                pool=pool,
                 labels=form.labels,
                 demonstrations=shown[number] if shown else (),
+                lineage=_lineage(row, form),
             )
-            found += [(_named(one, form), _lineage(row, form)) for one in made]
-    return found
+            made += [_named(row_made, form) for row_made in found.rows]
+            left_out.update(found.left_out)
+    return Rows(tuple(made), left_out)
 
 
 def ask(form: Form, rows: Iterable[Row], pool: TypePool) -> list[Asked]:
-    """The classifier's questions about passages, for `make_varied`; types that a list cannot hold are left out."""
-    options = _cascade_options(form)
-    found = []
-    for row in rows:
-        entities = [schema.entity_from_row(one) for one in row["entities"]]
-        listable = [one for one in entities if not _is_unlistable(one.label)]
-        rng = random.Random(f"{form.config.seed}:{row['id']}")  # noqa: S311 - to be repeatable, not secret
-        labels = labels_to_ask(listable, pool, form.config, form.labels, rng)
-        labels = tuple(label for label in labels if not _is_unlistable(label.name))
-        groups = questions.ask(row["text"], listable, labels, options)
-        found.append(Asked({name: row[name] for name in _ORIGIN}, tuple(map(tuple, groups))))
-    return found
+    """The classifier's questions about passages, for `make_varied`."""
+    return [_ask(form, row, pool, _cascade_options(form)) for row in rows]
 
 
-def make_varied(form: Form, asked: Sequence[Asked], types: Iterable[str]) -> list[Record]:
+def _ask(form: Form, row: Row, pool: TypePool, options: cascade.Options) -> Asked:
+    entities = [schema.entity_from_row(entity) for entity in row["entities"]]
+    listable: list[Entity] = [entity for entity in entities if _is_listable(entity.label)]
+    rng = random.Random(f"{form.config.seed}:{row['id']}")  # noqa: S311 - to be repeatable, not secret
+    asked = labels_to_ask(listable, pool, form.config, form.labels, rng)
+    labels = tuple(label for label in asked if _is_listable(label.name))
+    groups, left_out = questions.ask(row["text"], listable, labels, options)
+    left_out[LABEL_NOT_LISTABLE] += len(entities) - len(listable)
+    return Asked({name: row[name] for name in _ORIGIN}, tuple(map(tuple, groups)), +left_out)
+
+
+def make_varied(form: Form, asked: Sequence[Asked], types: Iterable[str]) -> Rows:
     """The classifier's rows after DynamicNER's steps, whose rates depend on how all answers are spread."""
     dynamic = form.config.dynamic
     assert dynamic is not None
@@ -124,20 +137,18 @@ def make_varied(form: Form, asked: Sequence[Asked], types: Iterable[str]) -> lis
     show: Callable[[str], str] = str.lower if options.lower_labels else str
     labels = form.labels or tuple(Label(name) for name in sorted(set(types)))
     hierarchy = Hierarchy.of(labels, {name: show(name) for name in names(labels)})
-    varied = iter(vary([group for one in asked for group in one.groups], hierarchy, dynamic))
-    found: list[Record] = []
-    for one in asked:
-        mine = [question for _ in one.groups for question in next(varied)]
-        made = questions.to_instances(f"{one.row['id']}.classifier", mine, options.system)
-        found += [(instance, _lineage(one.row, form)) for instance in made]
-    return found
+    varied = iter(vary([group for passage in asked for group in passage.groups], hierarchy, dynamic))
+    made: list[TrainingRow] = []
+    for passage in asked:
+        own = [question for _ in passage.groups for question in next(varied)]
+        lineage = _lineage(passage.row, form)
+        made += questions.to_rows(f"{passage.row['id']}.{CLASSIFIER}", own, options.system, lineage)
+    return Rows(tuple(made), sum((passage.left_out for passage in asked), Counter()))
 
 
-def _named(instance: Instance, form: Form) -> Instance:
+def _named(row: TrainingRow, form: Form) -> TrainingRow:
     """With the role in its id, where a family has several."""
-    if len(form.steps) == 1:
-        return instance
-    return replace(instance, instance_id=f"{instance.instance_id}.{instance.role}")
+    return row if len(form.steps) == 1 else replace(row, row_id=f"{row.row_id}.{row.role}")
 
 
 def _lineage(row: Row, form: Form) -> Lineage:
@@ -149,6 +160,6 @@ def _cascade_options(form: Form) -> cascade.Options:
     return cascade.Options.model_validate({"wording": "training", **given})
 
 
-def _is_unlistable(name: str) -> bool:
-    """Whether a type would be taken for several, or for none, in a list with commas."""
-    return "," in name or not name.strip()
+def _is_listable(name: str) -> bool:
+    """Whether a type in a list with commas is read as one type."""
+    return "," not in name and bool(name.strip())

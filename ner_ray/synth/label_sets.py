@@ -1,9 +1,10 @@
 """Which labels a training prompt offers: B2NER's label-set regularisation.
 
-A model that always sees the same list learns the list. So each prompt offers a part of it, some labels less, in random
-order (Yang et al., "Beyond Boundaries", 2024; github.com/UmeanNever/B2NER, commit 01858da, `b2ner_dataset.py`). Random
-numbers are drawn as they draw them, so a seeded `random.Random` gives their lists, but for sets above the limit: there
-they draw the labels that fill the list from all labels and so may show fewer, in an order that depends on the process.
+A model that always sees the same list learns the list. So each prompt offers a part of it, with some labels dropped, in
+random order (Yang et al., "Beyond Boundaries", 2024; github.com/UmeanNever/B2NER, commit 01858da, `b2ner_dataset.py`).
+Random numbers are drawn in the same order as there, so a seeded `random.Random` gives the same lists, except for sets
+above the limit: the published code fills such a list from all labels, so it may come out shorter, in an order that
+depends on the process.
 """
 
 from __future__ import annotations
@@ -11,30 +12,21 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
-
-
-class LabelSetOptions(BaseModel):
-    """The defaults are those of the published training scripts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_labels: int | None = Field(default=18, ge=1, description="The most labels of a prompt; null: all there are.")
-    dropout: float = Field(
-        default=0.1, ge=0, le=1, description="The probability that a label is left out, and with it its entities."
-    )
-    shuffle: bool = Field(default=True, description="Offer the labels in random order.")
+from ner_ray.synth.config import LabelSetOptions
 
 
 def regularize(
     labels: Sequence[str], present: Iterable[str], options: LabelSetOptions, rng: random.Random
 ) -> list[str]:
-    """The labels to offer; what is not among them is to be left out of the answer as well.
+    """The labels to offer; entities with any other label must be left out of the answer too.
+
+    >>> regularize(["a", "b", "c"], ["c"], LabelSetOptions(max_labels=2, dropout=0, shuffle=False), random.Random(0))
+    ['c', 'b']
 
     Args:
         labels: of the data set.
-        present: the labels of the passage's entities; one that is not among `labels` is offered like the others.
-        options: what to do.
+        present: the labels of the passage's entities; any that are not among `labels` are offered like the others.
+        options: limit, dropout, shuffling.
         rng: its state decides the draw.
     """
     offered = list(labels)

@@ -1,4 +1,4 @@
-"""Whether a passage is in the language that is wanted, by the library `lingua`."""
+"""Which language a passage is in, by the library `lingua`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from ner_ray.errors import ConfigError
 
 LIKELY = ("zh", "en", "ja", "ko", "de", "fr", "es", "pt", "it", "nl", "ru", "ar")
-"""What a passage is told apart from; more languages cost more time and memory."""
+"""The languages that are considered; more of them cost more time and memory."""
 
 
 def language_of(text: str, among: Collection[str] = LIKELY) -> str | None:
-    """The likeliest of some languages (ISO 639-1), None where there is nothing to tell them by.
+    """The most likely of some languages (ISO 639-1); None for a text that gives no clue, such as digits.
 
     Raises:
-        ConfigError: a language that the library does not know.
+        ConfigError: the library does not know one of the languages.
     """
     found = _detector(frozenset(among)).detect_language_of(text)
     return None if found is None else str(found.iso_code_639_1.name).lower()
@@ -29,6 +29,6 @@ def _detector(codes: frozenset[str]) -> Any:  # lingua's LanguageDetector
     known = {language.iso_code_639_1.name.lower(): language for language in lingua.Language.all()}
     unknown = sorted(codes - known.keys())
     if unknown:
-        raise ConfigError(f"no language {unknown[0]!r} is known", hint="give ISO 639-1 codes, such as `en`")
+        raise ConfigError(f"unknown language {unknown[0]!r}", hint="use ISO 639-1 codes, such as `en`")
     languages = [known[code] for code in sorted(codes)]
     return lingua.LanguageDetectorBuilder.from_languages(*languages).with_low_accuracy_mode().build()

@@ -1,8 +1,8 @@
-"""Types that a passage does not have, for questions whose answer is an empty list.
+"""Types that a passage does not have, for questions whose right answer is an empty list.
 
-Zhou et al., "UniversalNER", 2023: negative types drawn in proportion to their frequency are worth 22 points of F1 over
-none, and 6 over uniform ones. How many a passage gets is what Sky-NER's `4.gen_it_data.py` does
-(github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, commit f4b177b): a coin for each type that it has.
+Zhou et al., "UniversalNER", 2023: negative types drawn in proportion to their frequency gain 22 points of F1 over none,
+and 6 over uniform ones. How many a passage gets follows Sky-NER's `4.gen_it_data.py`
+(github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, commit f4b177b): a coin toss for each type that it has.
 """
 
 from __future__ import annotations
@@ -11,37 +11,14 @@ import random
 from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from itertools import accumulate
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from ner_ray.synth.config import NegativeOptions
 
-_TRIES = 64  # draws in vain before what is left is listed
-
-
-class NegativeOptions(BaseModel):
-    """The defaults are the published ones, but for the draw: see `repeats`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    draw: Literal["frequency", "uniform", "none"] = Field(
-        default="frequency",
-        description="In proportion to a type's mentions in the whole data set, alike, or not at all.",
-    )
-    rate: float = Field(default=0.5, ge=0, description="Negative types for each type that the passage has.")
-    number: Literal["binomial", "rounded"] = Field(
-        default="binomial",
-        description="binomial: a coin of probability `rate` for each (`rate` is then at most 1); rounded: always the "
-        "nearest whole number.",
-    )
-    repeats: bool = Field(
-        default=False,
-        description="As published, draw mentions and not types: a type can be drawn twice and then counts once, so "
-        "passages get fewer negatives where some types are frequent.",
-    )
+_TRIES = 64  # failed draws before the remaining types are listed
 
 
 class TypePool:
-    """The types of a data set with their frequencies, made once, drawn from often."""
+    """The types of a data set with their frequencies: built once, drawn from often."""
 
     def __init__(self, frequencies: Mapping[str, int]) -> None:
         self._names = sorted(name for name, count in frequencies.items() if count > 0)
@@ -57,10 +34,10 @@ class TypePool:
         return tuple(self._names)
 
     def negatives(self, positives: Collection[str], options: NegativeOptions, rng: random.Random) -> list[str]:
-        """Types that are not among the passage's, each once, in the order in which they were drawn.
+        """Distinct types that the passage does not have, in the order drawn.
 
-        Each draw is in proportion to what is left, so it is a draw without replacement; fewer than wanted where the
-        pool has no more.
+        Drawn without replacement, in proportion to the weights of the types that are left; fewer than wanted where
+        the pool has no more.
         """
         present = set(positives)
         if options.draw == "none":
@@ -77,14 +54,14 @@ class TypePool:
         return list(found)
 
     def _mentions(self, present: set[str], wanted: int, options: NegativeOptions, rng: random.Random) -> list[str]:
-        """The published draw: mentions without replacement, of which a type may have several."""
+        """The published draw: mentions without replacement, several of which may share a type."""
         pool = [(name, count) for name, count in zip(self._names, self._counts, strict=True) if name not in present]
         names = [name for name, _ in pool]
         counts = [count if options.draw == "frequency" else 1 for _, count in pool]
         return list(dict.fromkeys(rng.sample(names, min(wanted, len(names)), counts=counts))) if names else []
 
     def _other(self, taken: Collection[str], sums: list[int], rng: random.Random) -> str | None:
-        """A type that is not taken, drawn by its weight; None if there is none."""
+        """A type that is not taken yet, drawn by weight; None if there is none."""
         for _ in range(_TRIES):
             name = self._names[bisect_right(sums, rng.random() * sums[-1])] if sums else None
             if name is None or name not in taken:

@@ -1,9 +1,9 @@
-"""A page about a set of training data: totals, filters, the most frequent types, the long tail; HTML without script."""
+"""A page about a set of training data, in HTML without scripts: totals, filters, frequent types, the long tail."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from ner_ray.synth.filters import FilterCounts
@@ -21,14 +21,21 @@ _STYLE = (
 )
 
 
-def render(title: str, statistics: Statistics, counts: FilterCounts, steps: Sequence[str]) -> str:
+def render(
+    title: str,
+    statistics: Statistics,
+    counts: FilterCounts,
+    steps: Sequence[str],
+    left_out: Mapping[str, Mapping[str, int]] | None = None,
+) -> str:
     """The page as HTML.
 
     Args:
         title: of the page.
-        statistics: of the data as it is written.
+        statistics: of the data as written.
         counts: what the filters did.
         steps: the filters, in order.
+        left_out: for each form of the training data, the entities that its answers do not mention, by reason.
     """
     frequencies = statistics.frequencies()
     shares = [(name, f"{share:.1%}") for name, share in statistics.tail().items()]
@@ -43,6 +50,7 @@ def render(title: str, statistics: Statistics, counts: FilterCounts, steps: Sequ
         _table(("", ""), totals),
         "<h2>Filters</h2>",
         _table(("filter", "seen", "removed", "changed"), filters),
+        *_left_out(left_out or {}),
         f"<h2>The {len(most)} most frequent types</h2>",
         _bars(most),
         "<h2>The long tail</h2>",
@@ -52,15 +60,22 @@ def render(title: str, statistics: Statistics, counts: FilterCounts, steps: Sequ
     return "\n".join(parts) + "\n"
 
 
+def _left_out(left_out: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """What each form could not say; nothing where all of them could say everything."""
+    rows = [(form, reason, f"{count:,}") for form, reasons in left_out.items() for reason, count in reasons.items()]
+    heads = ("form", "reason", "entities")
+    return ["<h2>Entities that answers leave out</h2>", _table(heads, rows)] if rows else []
+
+
 def _totals(statistics: Statistics) -> list[tuple[str, int | float]]:
     summary = statistics.summary()
     return [
         ("passages", statistics.passages),
-        ("passages without an entity", statistics.empty),
+        ("passages without entities", statistics.empty),
         ("mentions", summary["total_entity_num"]),
         ("types", summary["total_type_num"]),
         ("distinct pairs of type and surface", summary["total_ent_type_pair_num"]),
-        ("distinct pairs a passage", summary["avg_pair_per_sample"]),
+        ("distinct pairs per passage", summary["avg_pair_per_sample"]),
     ]
 
 
@@ -71,7 +86,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _bars(frequencies: Sequence[tuple[str, int]]) -> str:
-    """A bar a type, its length in proportion to its mentions."""
+    """One bar per type, as long as its share of the mentions."""
     longest = max((count for _, count in frequencies), default=1)
     bars = [
         f"<text x=190 y={20 * row + 14} text-anchor=end>{escape(name[:28])}</text>"
@@ -84,11 +99,11 @@ def _bars(frequencies: Sequence[tuple[str, int]]) -> str:
 
 
 def _curve(counts: Sequence[int]) -> str:
-    """Mentions of a type over its rank, both logarithmic."""
+    """Mentions over the type's rank, both on a logarithmic scale."""
     if not counts:
         return ""
     right, top = math.log(max(len(counts), 2)), math.log(max(counts[0], 2))
-    # Of thousands of types only some are drawn, at even distances on the logarithmic axis.
+    # Of thousands of types only some are drawn, evenly spaced on the logarithmic axis.
     ranks = sorted({round(len(counts) ** (step / 800)) for step in range(801)})
     dots = [
         f"<circle class=dot r=2.5 cx={_MARGIN + (_WIDTH - 2 * _MARGIN) * math.log(rank) / right:.1f} "

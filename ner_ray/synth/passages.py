@@ -1,8 +1,8 @@
-"""Documents cut into passages for a teacher, with their places kept.
+"""Documents cut into passages for a teacher, with their offsets.
 
-`split` is LangChain's recursive splitter (`RecursiveCharacterTextSplitter` with `keep_separator=True` and no overlap),
-as Sky-NER's `2.chunk_corpus.py` uses it (github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, commit f4b177b), on places
-instead of strings. That leaves the sign that ends a sentence at the beginning of the next passage, which
+`split` is LangChain's recursive splitter (`RecursiveCharacterTextSplitter` with `keep_separator=True` and no overlap)
+as Sky-NER's `2.chunk_corpus.py` uses it (github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, commit f4b177b), working
+on offsets instead of strings. It leaves the punctuation that ends a sentence at the start of the next passage, which
 `move_sentence_ends` repairs.
 """
 
@@ -19,8 +19,8 @@ SEPARATORS = {
     "zh": ("。", "！", "？", "\n\n", "\n", "；", " "),
     "en": (". ", "! ", "? ", "\n\n", "\n", "; ", " "),
 }
-"""Where a passage may be cut, the best place first: as published for Chinese; the same signs for English, for which
-nothing is published."""
+"""Where a passage may be cut, best place first: as published for Chinese, and the same punctuation for English, for
+which nothing is published."""
 
 PUBLISHED_ENDS = "。！？；"
 _ENDS = PUBLISHED_ENDS + ".!?;"
@@ -30,24 +30,27 @@ _CLOSERS = "”’」』）】》…"
 def split(
     text: str, count_tokens: CountTokens, budget: int, separators: Sequence[str] = SEPARATORS["zh"]
 ) -> list[Span]:
-    """Passages in order, as half-open places without white space at their ends.
+    """Passages in order, as half-open spans of characters without white space at their ends.
 
-    A piece is cut at the first separator that occurs in it, and pieces are joined while they have at most `budget`
-    tokens together; tokens are counted piece by piece, as published, so a passage may differ from the sum by a few. A
-    piece without any separator stays as it is, however long.
+    A piece is cut at the first separator that occurs in it, and pieces are joined as long as they have at most
+    `budget` tokens together. Tokens are counted piece by piece, as published, so a passage's own count may differ
+    from the sum by a few. A piece without any separator stays as it is, however long.
+
+    >>> split("One. Two. Three.", lambda texts: [len(text.split()) for text in texts], 2, [". "])
+    [(0, 8), (8, 16)]
     """
     trimmed = (_trim(text, *span) for span in _split(text, 0, len(text), count_tokens, budget, separators))
     return [(start, end) for start, end in trimmed if start < end]
 
 
 def move_sentence_ends(text: str, spans: Sequence[Span], *, whole: bool = True) -> list[Span]:
-    """The passages with the sign that ends a sentence in the passage of that sentence.
+    """The passages with the punctuation that ends a sentence moved into that sentence's passage.
 
     Args:
         text: the document.
-        spans: its passages; a sign is moved only where nothing stands between a passage and the next.
-        whole: move a run of signs with the quotes and brackets that close behind it; else, as published, one Chinese
-            sign. That can leave an empty passage, which is kept where `whole` is false.
+        spans: its passages; punctuation is moved only where a passage directly follows the one before.
+        whole: move a run of punctuation together with the closing quotes and brackets after it; else, as published,
+            one Chinese mark, which can leave an empty passage that is kept.
     """
     moved = list(spans)
     pattern = re.compile(f"[{_ENDS}]+[{_CLOSERS}]*" if whole else f"[{PUBLISHED_ENDS}]")
@@ -65,7 +68,7 @@ def move_sentence_ends(text: str, spans: Sequence[Span], *, whole: bool = True) 
 def _split(
     text: str, start: int, end: int, count_tokens: CountTokens, budget: int, separators: Sequence[str]
 ) -> list[Span]:
-    at = next((i for i, one in enumerate(separators) if text.find(one, start, end) >= 0), len(separators))
+    at = next((i for i, sign in enumerate(separators) if text.find(sign, start, end) >= 0), len(separators))
     separator, finer = (separators[at], separators[at + 1 :]) if at < len(separators) else (None, ())
     pieces = _pieces(text, start, end, separator)
     counts = count_tokens([text[begin:stop] for begin, stop in pieces])
@@ -82,7 +85,7 @@ def _split(
 
 
 def _pieces(text: str, start: int, end: int, separator: str | None) -> list[Span]:
-    """What a separator cuts `text[start:end]` into; each piece but the first begins with one."""
+    """The pieces that a separator cuts `text[start:end]` into; all but the first begin with it."""
     if separator is None:
         return [(start, end)]
     cuts = [match.start() for match in re.finditer(re.escape(separator), text[start:end])]
@@ -91,7 +94,7 @@ def _pieces(text: str, start: int, end: int, separator: str | None) -> list[Span
 
 
 def _join(pieces: Sequence[tuple[Span, int]], budget: int) -> list[Span]:
-    """Neighbours joined from the left while they fit."""
+    """Neighbouring pieces joined from the left as long as they fit."""
     joined: list[Span] = []
     total = 0
     for (start, end), tokens in pieces:

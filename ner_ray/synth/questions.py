@@ -1,7 +1,7 @@
-"""The classifier's training rows of CascadeNER: a question with a list of types, and the right one of them.
+"""CascadeNER's training rows for the classifier: a question that lists types, and the right one of them.
 
-The wording is the family's (`cascade`, wording `training`); here only the list at its end is read and changed, so rows
-that others have written can be changed too.
+The wording is the family's (`cascade`, wording `training`). Only the list at the end of a question is read and changed
+here, so rows from elsewhere can be varied too.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ner_ray.data.training import Lineage, TrainingRow
 from ner_ray.errors import InputError
 from ner_ray.families import cascade
-from ner_ray.synth.instances import Instance
 from ner_ray.types import Entity, Exchange, LabelSet, Message, StepInput
 
 _LIST = "list: "
@@ -26,7 +26,7 @@ class Question:
 
     Attributes:
         stem: the question up to the list.
-        options: the types to choose from; none holds a comma with a blank behind it.
+        options: the types to choose from; none contains a comma followed by a space.
         answer: the right one.
     """
 
@@ -41,50 +41,51 @@ class Question:
 
 
 def read(message: str, answer: str) -> Question:
-    """The question that a row of training data holds.
+    """The question in the user's turn of a training row.
+
+    >>> read('Ann in the sentence: "Ann came" belong to which entity in the list: person, place?', "person").options
+    ('person', 'place')
 
     Raises:
-        InputError: there is no list in it.
+        InputError: it contains no list.
     """
     stem, found, options = message.rpartition(_LIST)
     if not found:
-        raise InputError(f"no classifier question: {message[:80]!r}", hint=f"a list behind {_LIST!r} is expected")
+        raise InputError(f"not a classifier's question: {message[:80]!r}", hint=f"expected a list after {_LIST!r}")
     names = tuple(option.strip() for option in options.removesuffix(_END).split(_BETWEEN.strip()))
     return Question(stem + found, names, answer)
 
 
 def ask(
-    text: str,
-    entities: Sequence[Entity],
-    labels: LabelSet,
-    options: cascade.Options,
-    left_out: Counter[str] | None = None,
-) -> list[list[Question]]:
+    text: str, entities: Sequence[Entity], labels: LabelSet, options: cascade.Options
+) -> tuple[list[list[Question]], Counter[str]]:
     """For each distinct surface the questions of all levels, in order, with their right answers.
 
-    `left_out`, where given, counts by reason the entities that no question is about.
+    Also how many entities the classifier cannot be asked about, by reason.
     """
     _, classifier = cascade.steps(options)
     levels: dict[str, list[Question]] = {}
     targets = classifier.targets(StepInput(text, labels), entities)
-    if left_out is not None:
-        left_out.update(entity.reason for entity in targets.left_out)
     for exchange in targets.exchanges:
         levels.setdefault(exchange.prompt.subject, []).append(_of(exchange))
-    return list(levels.values())
+    return list(levels.values()), Counter(entity.reason for entity in targets.left_out)
 
 
-def to_instances(passage_id: str, questions: Iterable[Question], system: str = "") -> list[Instance]:
-    """A training row for each question, numbered; with a system turn where there is one."""
+def to_rows(
+    row_id: str, questions: Iterable[Question], system: str = "", lineage: Lineage | None = None
+) -> list[TrainingRow]:
+    """A training row for each question, numbered; with a system turn where one is given."""
     opening = (Message("system", system),) if system else ()
     return [
-        Instance(
-            f"{passage_id}.{number}",
-            (*opening, Message("user", one.message), Message("assistant", one.answer)),
-            "classifier",
-            one.options,
+        TrainingRow.question(
+            (*opening, Message("user", question.message)),
+            question.answer,
+            row_id=f"{row_id}.{number}",
+            role="classifier",
+            labels=question.options,
+            lineage=lineage,
         )
-        for number, one in enumerate(questions)
+        for number, question in enumerate(questions)
     ]
 
 

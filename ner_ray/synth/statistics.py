@@ -1,23 +1,22 @@
-"""What a set of training data holds: types by frequency, mentions by type, the long tail."""
+"""Statistics of a set of training data: types by frequency, mentions by type, the long tail."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Self
 
 from ner_ray.types import Mention
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Counts of passages and of (type, surface) pairs, as they are written; adds.
+    """Counts of passages and of (type, surface) pairs, as written; adds.
 
     Attributes:
-        passages: all of them.
-        empty: those in which nothing was found.
-        pairs: (type, surface) -> how many passages list it.
+        passages: number of passages.
+        empty: passages in which nothing was found.
+        pairs: (type, surface) -> number of passages that list it.
     """
 
     passages: int = 0
@@ -27,15 +26,6 @@ class Statistics:
     def __add__(self, other: Statistics) -> Statistics:
         return Statistics(self.passages + other.passages, self.empty + other.empty, self.pairs + other.pairs)
 
-    def to_dict(self) -> dict[str, Any]:
-        pairs = [[label, surface, count] for (label, surface), count in sorted(self.pairs.items())]
-        return {"passages": self.passages, "empty": self.empty, "pairs": pairs}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        pairs = Counter({(label, surface): count for label, surface, count in data["pairs"]})
-        return cls(data["passages"], data["empty"], pairs)
-
     def lowered(self) -> Statistics:
         """The same with types and surfaces in lower case, as the published statistics count."""
         pairs: Counter[tuple[str, str]] = Counter()
@@ -44,14 +34,14 @@ class Statistics:
         return Statistics(self.passages, self.empty, pairs)
 
     def frequencies(self) -> dict[str, int]:
-        """Type -> its mentions, most frequent first, equals by name."""
+        """Type -> number of its mentions, most frequent first, ties by name."""
         counts: Counter[str] = Counter()
         for (label, _), count in self.pairs.items():
             counts[label] += count
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def summary(self) -> dict[str, int | float]:
-        """Totals under their published names; `avg_pair_per_sample` are distinct pairs a passage, as published."""
+        """Totals under their published names; `avg_pair_per_sample` is distinct pairs per passage, as published."""
         lowered = self.lowered()
         return {
             "total_entity_num": lowered.pairs.total(),
@@ -61,7 +51,7 @@ class Statistics:
         }
 
     def tail(self) -> dict[str, float]:
-        """The shares of all mentions that the most frequent 1 % of the types, the next 9 % and the rest have."""
+        """The shares of all mentions that go to the most frequent 1 % of types, to the next 9 %, and to the rest."""
         counts = list(self.frequencies().values())
         total = sum(counts) or 1
         head, middle = -(-len(counts) // 100), -(-len(counts) // 10)
@@ -71,5 +61,5 @@ class Statistics:
 
 def count(mentions: Iterable[Mention]) -> Statistics:
     """The statistics of one passage."""
-    pairs = Counter((one.label, one.text) for one in mentions)
+    pairs = Counter((mention.label, mention.text) for mention in mentions)
     return Statistics(1, 0 if pairs else 1, pairs)

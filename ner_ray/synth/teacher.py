@@ -1,6 +1,7 @@
 """What a teacher is asked about a passage, and what its answers mean: mentions, and their places in the passage.
 
-Prompts and parser are those of the family `instruct`; the places come from `align`. An answer is never evaluated.
+Prompts and parser are those of the family `instruct`; the places come from `align`. An answer is never evaluated as
+code.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from dataclasses import dataclass, replace
 from ner_ray.align import align_mentions
 from ner_ray.config import AlignConfig
 from ner_ray.families import instruct
-from ner_ray.types import Alignment, Completion, ErrorRecord, Exchange, Mention, Prompt, StepInput, Verdict
+from ner_ray.types import Alignment, ErrorRecord, Mention, Prompt, StepInput, Transcript, Verdict
 
 GROUNDING = AlignConfig(occurrences="all", fuzzy=False, inside_words=False)
-"""Every place of a surface, and none that is merely similar: teachers list a name once, and students should not learn
-a spelling that the passage does not have."""
+"""All occurrences of a surface, and nothing merely similar: teachers list a name once, and students should not learn a
+spelling that the passage does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,9 @@ class Answer:
     """What a teacher said about one passage.
 
     Attributes:
-        mentions: in the order in which they were first named; of several samples all, each once and with the share of
-            the samples that name it as score.
-        verdicts: one for each sample.
+        mentions: in the order in which they were first named; with several samples each once, scored by the share of
+            samples that name it.
+        verdicts: one per sample.
         errors: what could not be read, with the raw answer.
     """
 
@@ -43,25 +44,29 @@ def ask(text: str, options: instruct.Options) -> Prompt | None:
 
 
 def prompt_hash(options: instruct.Options) -> str:
-    """16 hexadecimal digits that tell one wording of the question from another, whatever the passage."""
+    """16 hexadecimal digits that identify the wording of the question, whatever the passage."""
     prompt = ask("{text}", options)
     turns = prompt.content if prompt is not None else ""
     return hashlib.sha256(repr(turns).encode()).hexdigest()[:16]
 
 
-def read(text: str, answers: Sequence[str], options: instruct.Options) -> Answer:
-    """What the teacher's answers, one a sample, say about a passage. Total: any string gives an answer.
+def read(text: str, transcript: Transcript, options: instruct.Options) -> Answer:
+    """What the teacher's answers say about a passage. Total: any answer can be read, if only as unparsable.
 
     A single sample keeps its list as it is, repeats included, so that a filter can count them.
+
+    Args:
+        text: the passage.
+        transcript: the question with its answers, one per sample; empty where there is no answer.
+        options: how the question was put.
     """
     (step,) = instruct.steps(options)
-    exchange = Exchange(Prompt(()), tuple(Completion(answer) for answer in answers))
-    readings = step.read(StepInput(text, ()), [exchange]) if answers else []
+    readings = step.read(StepInput(text, ()), transcript) if transcript else []
     samples = [reading.mentions for reading in readings]
     return Answer(
         mentions=samples[0] if len(samples) == 1 else _agreed(samples),
         verdicts=tuple(reading.verdict for reading in readings),
-        errors=tuple(problem for reading in readings for problem in reading.errors),
+        errors=tuple(error for reading in readings for error in reading.errors),
     )
 
 
@@ -71,8 +76,8 @@ def ground(text: str, mentions: Sequence[Mention], align: AlignConfig = GROUNDIN
 
 
 def _agreed(samples: Sequence[Sequence[Mention]]) -> tuple[Mention, ...]:
-    """The mentions of several samples, each once, with the share of the samples that name it as score."""
-    votes = Counter(key for sample in samples for key in {(one.text, one.label) for one in sample})
+    """The mentions of several samples, each once, scored by the share of samples that name it."""
+    votes = Counter(key for sample in samples for key in {(mention.text, mention.label) for mention in sample})
     first: dict[tuple[str, str], Mention] = {}
     for sample in samples:
         for mention in sample:

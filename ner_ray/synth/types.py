@@ -1,4 +1,4 @@
-"""One name for a type that teachers spell in several ways: case, width, blanks, plural, synonyms."""
+"""One name for a type that teachers spell in several ways: case, width, white space, plural, synonyms."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ _SINGULARS = ("ss", "us", "is", "news", "series", "species")
 
 
 def unify(frequencies: Mapping[str, int], synonyms: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Type -> the name that it gets, for those types whose name changes.
+    """Maps each type whose name changes to its new name.
 
-    Types that differ in case, width, blanks and underscores, or an English plural of the last word, get the most
-    frequent of their names (of equals the first by code points). A plural is only taken for one where the singular
-    occurs as a type too, so no word is cut that merely ends like one. A synonym, looked up the same way, wins.
+    Types that differ only in case, width, spaces, underscores or an English plural of the last word get the most
+    frequent of their names (ties: the first by code points). A word counts as a plural only if its singular occurs as
+    a type too, so no word is cut that merely looks like one. A synonym, looked up the same way, takes precedence.
+
+    >>> unify({"place": 5, "Places": 2, "news": 1})
+    {'Places': 'place'}
 
     Args:
-        frequencies: how often each type occurs, over the whole data set.
+        frequencies: how often each type occurs in the whole data set.
         synonyms: type -> the name to use; the name need not occur.
     """
     keys = {name: _key(name) for name in frequencies}
@@ -38,7 +41,7 @@ def unify(frequencies: Mapping[str, int], synonyms: Mapping[str, str] | None = N
 
 
 def singular(name: str) -> str:
-    """An English noun phrase with its last word in the singular, by its spelling alone; other words stay."""
+    """An English noun phrase with its last word in the singular, judged by spelling alone; anything else as it is."""
     if not name.isascii() or len(name) < 4 or not name.endswith("s") or name.endswith(_SINGULARS):
         return name
     for ending, single in _PLURALS:

@@ -1,8 +1,10 @@
-"""Training: files for every family, recipes, the trainer on Ray Train, and the starter model.
+"""Training: files for every family, recipes, and the trainer on Ray Train.
 
-prepare   annotated Parquet -> training files
+prepare   annotated text -> a training file
 train     training files -> a checkpoint or adapter that the engines load by its path
 merge     base + adapter -> one checkpoint
+
+`ner_ray.train.starter` is where the starter model's own training file is made; the trainer does not know it.
 """
 
 from __future__ import annotations
@@ -11,16 +13,5 @@ from ner_ray.train.config import PrepareConfig, TrainConfig
 from ner_ray.train.model import merge
 from ner_ray.train.prepare import Prepared, prepare
 from ner_ray.train.run import Trained, train
-from ner_ray.train.starter.mixture import MixtureConfig, prepare_mixture
 
-__all__ = [
-    "MixtureConfig",
-    "PrepareConfig",
-    "Prepared",
-    "TrainConfig",
-    "Trained",
-    "merge",
-    "prepare",
-    "prepare_mixture",
-    "train",
-]
+__all__ = ["PrepareConfig", "Prepared", "TrainConfig", "Trained", "merge", "prepare", "train"]

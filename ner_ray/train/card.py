@@ -1,4 +1,4 @@
-"""The model card: what a model was made of, how, and how good it is."""
+"""The model card: what a model was trained on, how, and how good it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ner_ray.train.config import TrainConfig
 
 
 def write_card(config: TrainConfig, summary: Mapping[str, Any], path: Path) -> None:
-    """Writes the card in the form that model hubs read: a head in YAML, then Markdown."""
+    """Writes the card as model hubs read it: YAML metadata, then Markdown."""
     card = config.card
     head = {
         "license": card.get("license", "unknown"),
@@ -28,7 +28,7 @@ def write_card(config: TrainConfig, summary: Mapping[str, Any], path: Path) -> N
         card.get("notes", ""),
         "## Data",
         card.get("data", "\n".join(f"- `{Path(file).name}`" for file in config.data.files)),
-        f"{summary['rows']} training rows, {summary['held_out']} held out, {summary['left_out']} left out as too long.",
+        f"{summary['rows']} training examples, {summary['held_out']} held out, {summary['left_out']} too long.",
         "## Scores",
         _scores(config, summary),
         "## Recipe",
@@ -44,10 +44,10 @@ def _size(summary: Mapping[str, Any]) -> str:
 
 
 def _scores(config: TrainConfig, summary: Mapping[str, Any]) -> str:
-    """The figures of the checkpoint that was chosen (the last, where all are kept by their age)."""
+    """The figures of the checkpoint that was chosen; with `best_by: last`, the last ones."""
     judged = [row for row in summary["history"] if "eval_loss" in row]
     if not judged:
-        return "None: nothing was held out."
+        return "Not evaluated: nothing was held out."
     key = {"loss": "eval_loss", "f1": "eval_f1"}.get(config.best_by)
     chosen = judged[-1] if key is None else sorted(judged, key=lambda row: row[key])[-1 if key == "eval_f1" else 0]
     names = {

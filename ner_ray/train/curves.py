@@ -1,4 +1,4 @@
-"""A picture of how training went."""
+"""Learning curves as a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PANELS = (("loss", "eval_loss"), ("eval_f1", "eval_precision", "eval_recall"), 
 
 
 def plot(history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draws loss, span scores and learning rate over the steps, those that the history knows."""
+    """Draws loss, span scores and learning rate over the steps, as far as the history has them."""
     import matplotlib as mpl
 
     mpl.use("Agg")

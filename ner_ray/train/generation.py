@@ -1,4 +1,4 @@
-"""Answers of a model in training: greedy, in batches of prompts of like length."""
+"""Answers of a model in training: greedy, in batches of prompts of similar length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ner_ray.types import Prompt
 
 
 def answer_with(model: Any, tokenizer: Any, config: JudgeConfig) -> Answer:
-    """What `judge` asks: prompts with choices get the likeliest one, others what greedy decoding gives."""
+    """A function that answers prompts: the most likely choice where there are choices, else greedy decoding."""
 
     def answer(prompts: Sequence[Prompt]) -> list[str]:
         import torch

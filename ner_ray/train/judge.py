@@ -15,6 +15,7 @@ from ner_ray.errors import InputError
 from ner_ray.evaluate import spans
 from ner_ray.evaluate.spans import SpanSums
 from ner_ray.families.base import Step
+from ner_ray.storage import open_store
 from ner_ray.train.config import JudgeConfig
 from ner_ray.types import Completion, Entity, Exchange, Label, Prompt, StepInput
 
@@ -73,7 +74,7 @@ def _only(entities: Sequence[Entity], labels: set[str]) -> list[Entity]:
 
 def _files(paths: Sequence[str]) -> list[Path]:
     files: list[Path] = []
-    for path in map(Path, paths):
+    for path in (Path(open_store(uri)[1]) for uri in paths):
         found = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
         if not found or not found[0].is_file():
             raise InputError(f"no Parquet files at {path}")

@@ -1,4 +1,4 @@
-"""One worker's training: Transformers' trainer, with a loss on answers alone and our own span F1 as its judge."""
+"""One worker's training: Transformers' trainer, with a loss on answers alone, judged by our own span F1."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ner_ray.data.training import TrainingRow, read_rows
 from ner_ray.errors import InputError
 from ner_ray.evaluate import spans
 from ner_ray.evaluate.spans import SpanSums
 from ner_ray.train import model as models
 from ner_ray.train.config import DataConfig, OptimizerConfig, TrainConfig
-from ner_ray.train.examples import IGNORED, Encoded, Example, encode, encode_pair, pack, read_examples
+from ner_ray.train.encoding import IGNORED, Encoded, encode, encode_pair, pack
 from ner_ray.train.generation import answer_with
 from ner_ray.train.judge import Gold, annotated, judge
-from ner_ray.train.progress import teller, told
+from ner_ray.train.progress import progress_callback, with_progress
 
 _STATE = "trainer_state.json"
 
@@ -26,7 +28,13 @@ Report = Callable[[dict[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What a worker learns from: rows of examples (several a row where they are packed), and rows held out."""
+    """What a worker learns from.
+
+    Attributes:
+        train: sequences to learn; each has one example, or several where they are packed.
+        held_out: sequences to compute the validation loss on.
+        left_out: number of examples that were too long.
+    """
 
     train: list[tuple[Encoded, ...]]
     held_out: list[tuple[Encoded, ...]]
@@ -34,15 +42,15 @@ class Rows:
 
 
 def run(config: TrainConfig, tokenizer: Any, report: Report | None = None) -> dict[str, Any]:
-    """Trains, from the last checkpoint where there is one; the first worker writes the result.
+    """Trains, from the last checkpoint if there is one; the first worker writes the result.
 
     Args:
         config: all of it.
         tokenizer: of the model.
-        report: is called with the figures of every judgement, on every worker.
+        report: called on every worker with the figures of every evaluation.
 
     Returns:
-        The history of figures, the best checkpoint and its figure, and how much was learnt from.
+        The history of figures, the best checkpoint with its figure, and the amount of data.
     """
     import torch
 
@@ -58,45 +66,100 @@ def run(config: TrainConfig, tokenizer: Any, report: Report | None = None) -> di
 
 
 def load_rows(config: TrainConfig, tokenizer: Any, *, pair: bool) -> Rows:
-    """The training files in tokens; examples longer than `max_length` are left out and counted.
+    """The training data as tokens; examples longer than `max_length` are left out and counted.
+
+    Args:
+        config: all of it.
+        tokenizer: of the model.
+        pair: the model is an encoder-decoder.
 
     Raises:
-        InputError: nothing is left to learn from.
+        InputError: a file cannot be read, no example is short enough, or none is left to hold out.
     """
     data = config.data
     train: list[Encoded] = []
     held_out: list[Encoded] = []
-    long = 0
-    for line, held in told(_lines(data), "lines of training files"):
-        for one in encode_pair(line, tokenizer) if pair else encode(line, tokenizer):
-            if max(len(one.tokens), len(one.labels)) > data.max_length:
-                long += 1
+    lengths: list[int] = []
+    for row, held in with_progress(_rows(data), "training rows read"):
+        for example in encode_pair(row, tokenizer) if pair else encode(row, tokenizer):
+            if (length := _length(example)) > data.max_length:
+                lengths.append(length)
             else:
-                (held_out if held else train).append(one)
-    if not train:
-        raise InputError(f"no example of at most {data.max_length} tokens in {', '.join(data.files)}")
-    packed: list[tuple[Encoded, ...]] = [(one,) for one in train]
+                (held_out if held else train).append(example)
+    _check_enough(data, len(train), len(held_out), lengths)
+    packed: list[tuple[Encoded, ...]] = [(example,) for example in train]
     if data.packing:
         packed = pack(train, data.max_length)
-    return Rows(packed, [(one,) for one in held_out], long)
+    return Rows(packed, [(example,) for example in held_out], len(lengths))
 
 
-def _lines(data: DataConfig) -> Iterator[tuple[tuple[Example, ...], bool]]:
-    """The lines of all files, and whether one is held out."""
-    # Every n-th line, so that a file's kinds of lines are held out alike.
-    every = 0 if data.validation or not data.validation_share else math.ceil(1 / data.validation_share)
-    for number, line in enumerate(read_examples(data.files), start=1):
-        yield line, every > 0 and number % every == 0
-    for line in read_examples(data.validation):
-        yield line, True
+def check_rows(config: TrainConfig, tokenizer: Any, *, pair: bool) -> None:
+    """Raises what `load_rows` would, without keeping the data: every row is read, and few are encoded."""
+    data = config.data
+    fitting = {False: 0, True: 0}  # by whether they are held out
+    lengths: list[int] = []
+    for row, held in _rows(data):
+        if fitting[held]:
+            continue
+        for example in encode_pair(row, tokenizer) if pair else encode(row, tokenizer):
+            if (length := _length(example)) > data.max_length:
+                lengths.append(length)
+            else:
+                fitting[held] += 1
+    _check_enough(data, fitting[False], fitting[True], lengths)
+
+
+def _check_enough(data: DataConfig, train: int, held_out: int, lengths: Sequence[int]) -> None:
+    """Whether there are examples to learn, and to hold out where that is asked for.
+
+    Args:
+        data: what is asked for.
+        train: examples to learn.
+        held_out: examples to hold out.
+        lengths: of those that are too long, in tokens.
+    """
+    files = ", ".join(data.files)
+    if not train:
+        found = f"they have {min(lengths):,} to {max(lengths):,}" if lengths else "there are no rows to learn"
+        raise InputError(
+            f"no example of at most {data.max_length:,} tokens (data.max_length) in {files}: {found}",
+            hint=f"data.max_length={max(lengths)} keeps all of them" if lengths else "give files with training rows",
+        )
+    if data.validation and not held_out:
+        raise InputError(f"no example of at most {data.max_length:,} tokens in {', '.join(data.validation)}")
+    if data.validation_share and not data.validation and not held_out:
+        raise InputError(
+            f"too few rows in {files} to hold out a share of {data.validation_share:g} (data.validation_share): "
+            f"that takes {_every(data):,} rows",
+            hint="raise data.validation_share, name files in data.validation, or set data.validation_share=0 and "
+            "best_by=last to train without validation",
+        )
+
+
+def _length(example: Encoded) -> int:
+    return max(len(example.tokens), len(example.labels))
+
+
+def _every(data: DataConfig) -> int:
+    """Every n-th row is held out; 0 for none."""
+    return 0 if data.validation or not data.validation_share else math.ceil(1 / data.validation_share)
+
+
+def _rows(data: DataConfig) -> Iterator[tuple[TrainingRow, bool]]:
+    """The rows of all files, and whether each is held out: every n-th one, so that all kinds of rows are."""
+    every = _every(data)
+    for number, row in enumerate(read_rows(data.files), start=1):
+        yield row, every > 0 and number % every == 0
+    for row in read_rows(data.validation):
+        yield row, True
 
 
 def last_checkpoint(folder: Path, before: int) -> str | None:
-    """The last whole checkpoint in a folder; the trainer's state is what is written last into one.
+    """The last complete checkpoint in a folder: one with the trainer's state, which is written last.
 
     Args:
         folder: with a folder for each checkpoint.
-        before: only earlier steps' are taken. (From the very last one the trainer would go a step too far.)
+        before: only checkpoints of earlier steps. (From the very last one the trainer would go a step too far.)
     """
     whole = {int(path.parent.name.split("-")[1]): path.parent for path in folder.glob(f"checkpoint-*/{_STATE}")}
     return str(whole[max(steps)]) if (steps := [step for step in whole if step < before]) else None
@@ -107,7 +170,7 @@ def _checkpoints(config: TrainConfig) -> Path:
 
 
 def _collate(batch: Sequence[Mapping[str, Any]], pad: int, model: Any, *, pair: bool) -> dict[str, Any]:
-    """Tensors of a batch, filled up on the right; under a causal mask nobody looks there."""
+    """Tensors of a batch, padded on the right; under a causal mask nothing attends to padding."""
     import torch
 
     def filled(name: str, fill: int) -> Any:
@@ -121,13 +184,13 @@ def _collate(batch: Sequence[Mapping[str, Any]], pad: int, model: Any, *, pair: 
         made["attention_mask"] = (filled("ones", 0)).long()
         made["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=made["labels"])
     elif any(row["parts"] > 1 for row in batch):
-        # Positions that begin anew tell Transformers where one example ends and the next begins.
+        # Positions that start again at 0 tell Transformers where one example ends and the next begins.
         made["position_ids"] = filled("position_ids", 0)
     return made
 
 
 class _Features:
-    """What the trainer sees of rows. Made when it looks: all at once they would take several times the memory."""
+    """The trainer's view of rows, made on access: all at once they would take several times the memory."""
 
     def __init__(self, rows: Sequence[tuple[Encoded, ...]]) -> None:
         self._rows = rows
@@ -135,28 +198,29 @@ class _Features:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, at: int) -> dict[str, Any]:
-        return _features(self._rows[at])
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        return _features(self._rows[number])
 
 
 def _features(row: tuple[Encoded, ...]) -> dict[str, Any]:
     return {
-        "input_ids": [token for one in row for token in one.tokens],
-        "labels": [label for one in row for label in one.labels],
-        "position_ids": [at for one in row for at in range(len(one.tokens))],
-        "weights": [one.weight for one in row for _ in one.labels],
-        "ones": [1 for one in row for _ in one.tokens],
+        "input_ids": [token for example in row for token in example.tokens],
+        "labels": [label for example in row for label in example.labels],
+        "position_ids": [position for example in row for position in range(len(example.tokens))],
+        "weights": [example.weight for example in row for _ in example.labels],
+        "ones": [1 for example in row for _ in example.tokens],
         "parts": len(row),
     }
 
 
 def answer_loss(model: Any, inputs: Mapping[str, Any], count: Any = None) -> tuple[Any, Any]:
-    """The sum of the cross entropy over answer tokens, divided by `count` (default: their number), and the outputs.
+    """The cross entropy summed over answer tokens and divided by `count` (default: their number), and the outputs.
 
-    Where examples have weights, their tokens' terms of the sum are multiplied by them.
+    The terms of an example's tokens are multiplied by its weight.
 
-    A decoder's logits are computed for positions before an answer token alone: with a vocabulary of any size
-    they are most of a small model's work, and most of a batch is prompt.
+    A decoder's logits are computed only for positions that precede an answer token: they are most of a small model's
+    work, and most of a batch is prompt. Shapes: `labels` is (batch, length); `logits` is (batch, kept positions,
+    vocabulary).
     """
     import inspect
 
@@ -200,20 +264,23 @@ def _trainer(config: TrainConfig, model: Any, tokenizer: Any, rows: Rows, report
         train_dataset=_Features(rows.train),
         eval_dataset=_Features(rows.held_out) if rows.held_out else None,
         data_collator=partial(_collate, pad=tokenizer.pad_token_id, model=model, pair=pair),
-        # Not called, since compute_loss is overridden; it tells the trainer to count answer tokens over all workers.
+        # Never called, since compute_loss is overridden; it makes the trainer count answer tokens over all workers.
         compute_loss_func=answer_loss,
     )
     trainer.judged = (config, tokenizer, gold)
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(teller())
+    trainer.add_callback(progress_callback())
     if report:
         trainer.add_callback(_reporter(report))
     return trainer
 
 
 def _gold(config: TrainConfig) -> list[Gold]:
-    one = config.judge
-    return list(annotated([one.gold], one.labels, one.label_map))[: one.documents] if one.gold else []
+    """The passages to judge by; none where only the validation loss counts."""
+    section = config.judge
+    if not section.gold:
+        return []
+    return list(islice(annotated([section.gold], section.labels, section.label_map), section.documents))
 
 
 def _trainer_class() -> Any:
@@ -227,7 +294,7 @@ def _trainer_class() -> Any:
         ) -> Any:
             loss, outputs = answer_loss(model, inputs, num_items_in_batch)
             if num_items_in_batch is not None:
-                # The answer tokens of all workers were counted, and gradients will be averaged over workers.
+                # Answer tokens were counted over all workers, and gradients will be averaged over them.
                 loss = loss * self.accelerator.num_processes
             return (loss, outputs) if return_outputs else loss
 
@@ -243,7 +310,7 @@ def _trainer_class() -> Any:
 
 
 def _judged(config: TrainConfig, tokenizer: Any, gold: Sequence[Gold], model: Any) -> dict[str, float]:
-    """Strict scores of all workers together, each of which judges its share of the documents."""
+    """Strict scores over all workers, each of which judges its share of the documents."""
     import torch
 
     rank, world = 0, 1
@@ -330,7 +397,7 @@ def _summary(trainer: Any, rows: Rows) -> dict[str, Any]:
         "rows": len(rows.train),
         "held_out": len(rows.held_out),
         "left_out": rows.left_out,
-        "parameters": sum(one.numel() for one in trainer.model.parameters()),
-        "trained_parameters": sum(one.numel() for one in trainer.model.parameters() if one.requires_grad),
+        "parameters": sum(weights.numel() for weights in trainer.model.parameters()),
+        "trained_parameters": sum(weights.numel() for weights in trainer.model.parameters() if weights.requires_grad),
         "history": json.loads(json.dumps(state.log_history)),
     }

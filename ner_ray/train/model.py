@@ -1,4 +1,4 @@
-"""The weights that are trained: taken from a checkpoint, with adapters beside it, or new; and how they are written."""
+"""The weights that are trained: those of a checkpoint, adapters on top of it, or new ones; and how they are saved."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ner_ray.errors import ModelError
+from ner_ray.extras import require
 from ner_ray.models import tokenizers
 from ner_ray.models.checkpoints import Checkpoint
 from ner_ray.train.config import LoraConfig, ModelConfig, ScratchConfig
-from ner_ray.train.starter.induction import install_induction
-from ner_ray.train.starter.vocabulary import END, PAD, build_tokenizer
+from ner_ray.train.induction import install_induction
+from ner_ray.train.vocabulary import END, PAD, build_tokenizer
 
-_PLAIN = "TokenizersBackend"  # transformers' tokenizer that is nothing but its file
+_PLAIN = "TokenizersBackend"  # transformers' tokenizer that only consists of its file
 
 
 def tokenizer_of(config: ModelConfig, texts: Iterable[str]) -> Any:  # transformers' tokenizer
@@ -31,7 +32,7 @@ def tokenizer_of(config: ModelConfig, texts: Iterable[str]) -> Any:  # transform
 
 
 def model_of(config: ModelConfig, tokenizer: Any, seed: int) -> Any:  # transformers' or peft's model
-    """The model, in float32, with what is not trained frozen.
+    """The model in float32, with everything frozen that is not trained.
 
     Raises:
         ModelError: the base cannot be loaded.
@@ -43,17 +44,26 @@ def model_of(config: ModelConfig, tokenizer: Any, seed: int) -> Any:  # transfor
 
 
 def is_encoder_decoder(model: Any) -> bool:
-    """Whether the model reads the prompt and writes the answer with two different stacks (T5)."""
+    """Whether the model reads the prompt and writes the answer with two different stacks, as T5 does."""
     return bool(model.config.is_encoder_decoder)
 
 
+def is_pair(config: ModelConfig) -> bool:
+    """The same, known without loading any weights.
+
+    Raises:
+        ModelError: the base cannot be loaded.
+    """
+    return config.base is not None and bool(_architecture(config).is_encoder_decoder)
+
+
 def save(model: Any, tokenizer: Any, folder: str | Path, dtype: str | None = None) -> None:
-    """A checkpoint, or an adapter where only that was trained, that the engines load by its path."""
+    """Writes a checkpoint, or the adapter if only that was trained, that the engines load by its path."""
     import torch
 
     if dtype:
         model = model.to(getattr(torch, dtype))
-    model.config.use_cache = True  # the trainer has switched it off, which would make its users wait
+    model.config.use_cache = True  # the trainer has switched it off, which would slow down inference
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     if type(tokenizer).__name__ == _PLAIN:
@@ -61,11 +71,11 @@ def save(model: Any, tokenizer: Any, folder: str | Path, dtype: str | None = Non
 
 
 def _keep_tokenizer(path: Path) -> None:
-    """Lets the tokenizer be loaded as it is.
+    """Makes transformers load the tokenizer as it is.
 
     Transformers 5 gives a model of type qwen2 its own Qwen2Tokenizer, with another normaliser and other word
-    boundaries, whatever `tokenizer_class` says, unless `auto_map` names a class. A class that may not be loaded
-    (it would be a stranger's code) or is not there leads it to the plain tokenizer file.
+    boundaries, whatever `tokenizer_class` says, unless `auto_map` names a class. If that class does not exist, or may
+    not be loaded because it would be foreign code, transformers falls back to the plain tokenizer file.
     """
     settings = json.loads(path.read_text(encoding="utf-8"))
     settings |= {"tokenizer_class": _PLAIN, "auto_map": {"AutoTokenizer": [None, "none.None"]}}
@@ -73,23 +83,25 @@ def _keep_tokenizer(path: Path) -> None:
 
 
 def merge(adapter: str | Path, output: str | Path, base: str | None = None, dtype: str = "bfloat16") -> Path:
-    """Base and adapter as one checkpoint.
+    """Merges an adapter into its base model and writes the checkpoint; returns its folder.
 
     Args:
         adapter: the adapter's folder.
-        output: the folder to write; it must not hold a model.
-        base: the model that it was trained on; default: the one that the adapter names.
-        dtype: of the weights that are written.
+        output: the folder to write; it must not contain a model.
+        base: the model that the adapter was trained on; default: the one it names.
+        dtype: data type of the weights to write.
 
     Raises:
-        ModelError: there is no adapter or base, or the output is taken.
+        ModelError: there is no adapter or base, or `output` is taken.
+        MissingExtraError: peft is not installed.
     """
+    require("peft", "torch", "transformers", extra=("train", "transformers"), purpose="merging an adapter")
     from peft import PeftConfig, PeftModel
 
     if not (Path(adapter) / "adapter_config.json").is_file():
-        raise ModelError(f"{adapter} is no adapter folder: it has no adapter_config.json")
+        raise ModelError(f"{adapter} is not an adapter: it has no adapter_config.json")
     if (Path(output) / "config.json").exists():
-        raise ModelError(f"{output} already holds a model", hint="name another folder")
+        raise ModelError(f"{output} already contains a model", hint="choose another folder")
     name = base or PeftConfig.from_pretrained(str(adapter)).base_model_name_or_path
     config = ModelConfig(base=name)
     model = PeftModel.from_pretrained(_load(config), str(adapter)).merge_and_unload()
@@ -101,17 +113,28 @@ def merge(adapter: str | Path, output: str | Path, base: str | None = None, dtyp
 
 def _load(config: ModelConfig) -> Any:
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    where = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+    loader = AutoModelForSeq2SeqLM if is_pair(config) else AutoModelForCausalLM
+    # Frozen weights may keep the precision of the checkpoint; trained ones need float32.
+    dtype = "auto" if config.lora else torch.float32
     try:
-        kind = AutoConfig.from_pretrained(config.base, **where)
-        loader = AutoModelForSeq2SeqLM if kind.is_encoder_decoder else AutoModelForCausalLM
-        # Frozen weights may keep the precision of the checkpoint; trained ones need float32.
-        dtype = "auto" if config.lora else torch.float32
-        return loader.from_pretrained(config.base, dtype=dtype, **where)
+        return loader.from_pretrained(config.base, dtype=dtype, **_source(config))
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot load the model {config.base}: {error}") from error
+
+
+def _architecture(config: ModelConfig) -> Any:  # transformers' PretrainedConfig
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(config.base, **_source(config))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot load the model {config.base}: {error}") from error
+
+
+def _source(config: ModelConfig) -> dict[str, Any]:
+    return {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
 
 
 def _with_adapters(model: Any, lora: LoraConfig) -> Any:

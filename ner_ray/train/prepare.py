@@ -1,16 +1,17 @@
-"""Training files from annotated rows: for every step of a family, what a perfect model would answer."""
+"""Training files from annotated text: for every step of a family, what a perfect model would answer."""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ner_ray.data.training import TrainingRow, json_line
 from ner_ray.errors import InputError
+from ner_ray.families.base import Step
+from ner_ray.synth.rows import make_rows
 from ner_ray.train.config import PrepareConfig
-from ner_ray.train.examples import to_line
 from ner_ray.train.judge import Gold, annotated, steps_of
 
 
@@ -20,11 +21,10 @@ class Prepared:
 
     Attributes:
         output: the training file.
-        rows: annotated rows read.
-        too_long: rows left out for their length.
-        examples: examples written, by role.
-        left_out: gold entities that the family's answers cannot express, by reason; an entity counts once for each
-            step and copy.
+        rows: annotated texts read.
+        too_long: texts left out for their length.
+        examples: training rows written, by role.
+        left_out: gold entities that the answers do not mention, by reason; an entity counts once per step and copy.
     """
 
     output: str
@@ -48,38 +48,34 @@ def prepare(config: PrepareConfig) -> Prepared:
     if not steps:
         raise InputError(f"family {config.family['name']} has no step with a role in {config.roles}")
     paths = [config.input] if isinstance(config.input, str) else config.input
-    rng = random.Random(config.seed)  # noqa: S311 - label order, not secrets
     counts: Counter[str] = Counter()
+    examples = Counter({step.role: 0 for step in steps})
     left_out: Counter[str] = Counter()
     target = Path(config.output)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(target.name + ".part")
     with unfinished.open("w", encoding="utf-8") as file:
-        for gold in annotated(paths, config.labels, config.label_map):
+        for number, gold in enumerate(annotated(paths, config.labels, config.label_map)):
             counts["rows"] += 1
             if len(gold[0].text) > config.max_characters:
                 counts["too_long"] += 1
                 continue
-            for passage, entities in _variants(gold, config, rng):
-                for step in steps:
-                    targets = step.targets(passage, entities)
-                    left_out.update(entity.reason for entity in targets.left_out)
-                    for exchange in targets.exchanges:
-                        counts[f"role.{step.role}"] += 1
-                        file.write(to_line(exchange, role=step.role) + "\n")
+            for row in _rows(number, gold, steps, config, left_out):
+                examples[row.role] += 1
+                file.write(json_line(row) + "\n")
     unfinished.replace(target)
-    examples = {step.role: counts[f"role.{step.role}"] for step in steps}
-    return Prepared(str(target), counts["rows"], counts["too_long"], examples, dict(sorted(left_out.items())))
+    return Prepared(str(target), counts["rows"], counts["too_long"], dict(examples), dict(sorted(left_out.items())))
 
 
-def _variants(gold: Gold, config: PrepareConfig, rng: random.Random) -> Iterator[Gold]:
-    """A row with its label set drawn anew, as often as it is to be used."""
+def _rows(
+    number: int, gold: Gold, steps: Sequence[Step], config: PrepareConfig, left_out: Counter[str]
+) -> Iterator[TrainingRow]:
+    """The rows of an annotated text: as many copies as are asked for, each with its own draw of labels."""
     passage, entities = gold
-    for _ in range(config.copies):
-        labels = [label for label in passage.labels if rng.random() >= config.drop_labels]
-        labels = labels or list(passage.labels)
-        if config.shuffle_labels:
-            rng.shuffle(labels)
-        names = {label.name for label in labels}
-        kept = tuple(entity for entity in entities if entity.label in names)
-        yield replace(passage, labels=tuple(labels)), kept
+    for copy in range(config.copies):
+        for step in steps:
+            made = make_rows(
+                f"{number}.{copy}", passage.text, entities, step, config.row_options, labels=passage.labels
+            )
+            left_out.update(made.left_out)
+            yield from made.rows

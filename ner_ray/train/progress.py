@@ -1,4 +1,4 @@
-"""What a training run says while it runs: a line whenever figures are noted, with the time that is left."""
+"""What a training run logs: a line whenever figures are reported, with the time that is left."""
 
 from __future__ import annotations
 
@@ -10,27 +10,36 @@ from typing import Any, TypeVar
 
 _LOG = logging.getLogger(__name__)
 
-T = TypeVar("T")
+Item = TypeVar("Item")
 
-_SECONDS = 30.0  # between two lines about reading
+_SECONDS = 30.0  # between two log lines while reading
+_NAMES = {
+    "loss": "loss",
+    "learning_rate": "learning rate",
+    "grad_norm": "gradient",
+    "eval_loss": "validation loss",
+    "eval_precision": "precision",
+    "eval_recall": "recall",
+    "eval_f1": "F1",
+}
 
 
-def told(lines: Iterable[T], what: str) -> Iterator[T]:
-    """The same lines; the log hears how many there were, now and then and at the end."""
-    spoke, count = time.monotonic(), 0
-    for count, line in enumerate(lines, start=1):
-        yield line
-        if time.monotonic() - spoke > _SECONDS:
-            spoke = time.monotonic()
+def with_progress(items: Iterable[Item], what: str) -> Iterator[Item]:
+    """The same items; logs their number from time to time and at the end."""
+    logged, count = time.monotonic(), 0
+    for count, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - logged > _SECONDS:
+            logged = time.monotonic()
             _LOG.info("%s: %s so far", what, f"{count:,}")
     _LOG.info("%s: %s", what, f"{count:,}")
 
 
-def teller() -> Any:  # transformers has no types
-    """A callback for transformers' trainer, in place of its own, which prints bare dictionaries."""
+def progress_callback() -> Any:  # transformers has no types
+    """A callback for transformers' trainer, in place of its own, which prints dictionaries."""
     from transformers import TrainerCallback
 
-    class Teller(TrainerCallback):  # type: ignore[misc]
+    class Progress(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
             self._first, self._began = state.global_step, time.monotonic()
 
@@ -38,21 +47,10 @@ def teller() -> Any:  # transformers has no types
             if state.is_world_process_zero and (figures := _figures(logs)):
                 pace = (time.monotonic() - self._began) / max(1, state.global_step - self._first)
                 left = timedelta(seconds=round(pace * (state.max_steps - state.global_step)))
-                at = f"step {state.global_step:,} of {state.max_steps:,}"
-                _LOG.info("%s: %s; %.2f s a step, %s left", at, figures, pace, left)
+                step = f"step {state.global_step:,} of {state.max_steps:,}"
+                _LOG.info("%s: %s; %.2f s per step, %s left", step, figures, pace, left)
 
-    return Teller()
-
-
-_NAMES = {
-    "loss": "loss",
-    "learning_rate": "learning rate",
-    "grad_norm": "gradient",
-    "eval_loss": "held-out loss",
-    "eval_precision": "precision",
-    "eval_recall": "recall",
-    "eval_f1": "F1",
-}
+    return Progress()
 
 
 def _figures(logs: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""A training run: on Ray Train's workers or in this process, into a folder that says how it came about."""
+"""A training run: on Ray Train's workers or in this process, into a folder that records its configuration."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ner_ray.config import fingerprint
+from ner_ray.config import differences, fingerprint, semantic
+from ner_ray.data.training import Turns, read_rows
 from ner_ray.errors import RunError
+from ner_ray.extras import require
 from ner_ray.train import loop
 from ner_ray.train.card import write_card
 from ner_ray.train.config import TrainConfig
 from ner_ray.train.curves import plot
-from ner_ray.train.examples import read_examples
-from ner_ray.train.model import tokenizer_of
+from ner_ray.train.model import is_pair, tokenizer_of
+
+_NOTE = "run.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,8 @@ class Trained:
     Attributes:
         model: the folder of the checkpoint or adapter, which the engines load by its path.
         metrics: the file with the history of all figures.
-        steps: optimiser steps, those of earlier runs of the same folder included.
-        best: the figure by which the result was chosen, None where it is the last checkpoint.
+        steps: optimiser steps, including those of earlier calls with the same folder.
+        best: the figure by which the result was chosen; None where it is the last checkpoint.
         seconds: how long this call took.
     """
 
@@ -41,19 +44,26 @@ class Trained:
 
 
 def train(config: TrainConfig) -> Trained:
-    """Trains into `config.output`; goes on with a run of the same configuration that was broken off there.
+    """Trains into `config.output`; goes on with an interrupted run of the same configuration there.
+
+    Everything that can be refused is checked before the folder is touched.
 
     Raises:
+        MissingExtraError: an optional package is not installed.
         RunError: the folder belongs to a run with another configuration, or the workers failed for good.
-        InputError: there is nothing to learn from.
+        InputError: there is nothing to learn from, or a file is not a training file.
         ModelError: the base model cannot be loaded.
     """
     began = time.monotonic()
     output = Path(config.output)
-    _claim(config, output)
+    _check_extras(config)
+    _check_folder(config, output)
     if (output / "metrics.json").exists():
         return _result(output, 0.0)
-    summary = _on_ray(config) if config.workers.count else loop.run(config, _tokenizer(config))
+    tokenizer = _tokenizer(config)
+    loop.check_rows(config, tokenizer, pair=is_pair(config.model))
+    _claim(config, output, tokenizer)
+    summary = _on_ray(config) if config.workers.count else loop.run(config, tokenizer)
     seconds = time.monotonic() - began
     plot(summary["history"], output / "curves.png")
     write_card(config, summary, output / "model" / "README.md")
@@ -63,52 +73,71 @@ def train(config: TrainConfig) -> Trained:
     return _result(output, seconds)
 
 
+def _check_extras(config: TrainConfig) -> None:
+    """The optional packages that the run needs until its end, the picture of its curves included."""
+    modules = ["torch", "transformers", "accelerate", "matplotlib"]
+    require(*modules, *(["peft"] if config.model.lora else []), extra="train", purpose="training")
+
+
 def _result(output: Path, seconds: float) -> Trained:
     metrics = output / "metrics.json"
     summary = json.loads(metrics.read_text(encoding="utf-8"))
     return Trained(str(output / "model"), str(metrics), summary["steps"], summary["best"], seconds)
 
 
-def _claim(config: TrainConfig, output: Path) -> None:
-    """Notes whose folder it is.
+def _check_folder(config: TrainConfig, output: Path) -> None:
+    """Makes sure that the folder is free, or holds a run of this very configuration.
 
     Raises:
-        RunError: another configuration's.
+        RunError: it holds another one; names the settings that differ.
     """
-    note = output / "run.json"
-    wanted = {"fingerprint": fingerprint(config), "config": config.model_dump(mode="json")}
-    if note.exists():
-        found = json.loads(note.read_text(encoding="utf-8"))
-        if found["fingerprint"] != wanted["fingerprint"]:
-            raise RunError(
-                f"{output} belongs to a run with another configuration "
-                f"({found['fingerprint']}, not {wanted['fingerprint']})",
-                hint="name another output folder, or remove this one",
-            )
+    note = output / _NOTE
+    if not note.exists():
+        return
+    found = json.loads(note.read_text(encoding="utf-8"))
+    if found["fingerprint"] != fingerprint(config):
+        changed = "\n".join(f"  {line}" for line in differences(found.get("settings", {}), _settings(config)))
+        raise RunError(
+            f"{output} belongs to a run with another configuration:\n{changed}",
+            hint="choose another output folder, restore the former settings, or delete this folder",
+        )
+
+
+def _claim(config: TrainConfig, output: Path, tokenizer: Any) -> None:
+    """Records whose folder it is, and keeps a tokenizer that was learnt for the run."""
     output.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+    if config.model.scratch:
+        tokenizer.save_pretrained(_kept_tokenizer(config))
+    note = {
+        "fingerprint": fingerprint(config),
+        "settings": _settings(config),
+        "config": config.model_dump(mode="json"),
+    }
+    (output / _NOTE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+
+
+def _settings(config: TrainConfig) -> Any:
+    """The settings that change results, as JSON reads them back."""
+    return json.loads(json.dumps(semantic(config)))
+
+
+def _kept_tokenizer(config: TrainConfig) -> Path:
+    return Path(config.output) / "tokenizer"
 
 
 def _tokenizer(config: TrainConfig) -> Any:  # transformers' tokenizer
-    """The model's tokenizer; one learnt from the training files is learnt once and kept."""
+    """The model's tokenizer; one that is learnt from the training files is learnt once."""
     from transformers import AutoTokenizer
 
-    kept = Path(config.output) / "tokenizer"
+    kept = _kept_tokenizer(config)
     if config.model.scratch and (kept / "tokenizer.json").is_file():
         return AutoTokenizer.from_pretrained(kept)
-    texts = (
-        text
-        for line in read_examples(config.data.files if config.model.scratch else ())
-        for example in line
-        for text in (_said(example.prompt.content), example.answer)
-    )
-    tokenizer = tokenizer_of(config.model, texts)
-    if config.model.scratch:
-        tokenizer.save_pretrained(kept)
-    return tokenizer
+    rows = read_rows(config.data.files if config.model.scratch else ())
+    texts = (text for row in rows for prompt, answer in row.examples() for text in (_text(prompt.content), answer))
+    return tokenizer_of(config.model, texts)
 
 
-def _said(content: Any) -> str:
+def _text(content: str | Turns) -> str:
     return content if isinstance(content, str) else "\n".join(turn.content for turn in content)
 
 
@@ -116,7 +145,6 @@ def _on_ray(config: TrainConfig) -> dict[str, Any]:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
-    _tokenizer(config)  # learnt before workers could get in each other's way
     workers = config.workers
     resources = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
     trainer = TorchTrainer(
@@ -138,7 +166,7 @@ def _on_ray(config: TrainConfig) -> dict[str, Any]:
 
 
 def _work(plain: dict[str, Any]) -> None:
-    """What a worker of Ray Train does."""
+    """The work of one of Ray Train's workers."""
     import ray.train
 
     config = TrainConfig.model_validate(plain)

@@ -18,6 +18,7 @@ from ner_ray.families.base import Step
 from ner_ray.synth import teacher
 from ner_ray.types import Completion, Entity, Exchange, Label, Prompt, Reading, StepInput
 from tests.golden.synthesis import own_extractor_target
+from tests.transcript import said
 
 Case = dict[str, Any]
 
@@ -102,7 +103,7 @@ def _cascade(case: Case) -> list[list[tuple[int, int]]]:
 
 def _teacher(case: Case) -> list[dict[str, str]]:
     options = instruct.Options(prompt="annotation", language="zh")
-    answer = teacher.read("x", [case["output_text"]], options)
+    answer = teacher.read("x", said(case["output_text"]), options)
     return [{mention.text: mention.label} for mention in answer.mentions]
 
 

@@ -19,8 +19,9 @@ from ner_ray.config.labels import parse
 from ner_ray.evaluate.papers import cascade as cascade_scorer
 from ner_ray.families import b2ner, cascade
 from ner_ray.synth import dynamic, passages, questions
-from ner_ray.synth.filters import PUBLISHED, PUBLISHED_TYPES, FilterOptions, apply
-from ner_ray.synth.label_sets import LabelSetOptions, regularize
+from ner_ray.synth.config import PUBLISHED_FILTERS, PUBLISHED_TYPES, FilterOptions, LabelSetOptions
+from ner_ray.synth.filters import apply
+from ner_ray.synth.label_sets import regularize
 from ner_ray.synth.statistics import Statistics, count
 from ner_ray.types import Entity, Label, Mention, StepInput
 
@@ -73,7 +74,7 @@ def _pairs(items: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
 
 def _filter(case: Case) -> dict[str, Any]:
     unit = "characters" if case["input"]["lang"] == "zh" else "words"
-    options = FilterOptions(steps=PUBLISHED, invalid_types=PUBLISHED_TYPES, length_unit=unit)
+    options = FilterOptions(steps=PUBLISHED_FILTERS, invalid_types=PUBLISHED_TYPES, length_unit=unit)
     total, filtered = Statistics(), []
     for item in case["input"]["items"]:
         mentions = [Mention(name, label) for pair in item["prediction"] for name, label in pair.items()]
@@ -122,7 +123,7 @@ def _classifier_rows(case: Case) -> list[dict[str, Any]]:
     start = sentence.index(entity)
     gold = Entity(start, start + len(entity), entity, case["input"]["category"])
     options = cascade.Options(system="", wording="training")
-    (levels,) = questions.ask(sentence, [gold], CATEGORIES, options)
+    ((levels,), _) = questions.ask(sentence, [gold], CATEGORIES, options)
     return [
         {"conversations": [{"from": "user", "value": one.message}, {"from": "assistant", "value": one.answer}]}
         for one in levels

@@ -22,11 +22,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ner_ray.config.load import load, validate
+from ner_ray.data.training import from_table, read_rows
 from ner_ray.errors import ConfigError, InputError, ModelError, RunError
 from ner_ray.pipeline.synth import Result, synthesize
-from ner_ray.synth.config import SynthConfig
-from ner_ray.synth.filters import PUBLISHED_TYPES
-from ner_ray.synth.records import from_table
+from ner_ray.synth.config import PUBLISHED_TYPES, SynthConfig
 from tests.answering import AnsweringServer, answering
 
 PEOPLE = ("Ada", "Bo", "Cy", "Di", "Ed", "Flo")
@@ -54,7 +53,7 @@ class Script:
 
 
 def passage_of(prompt: str) -> str:
-    return re.split("StepInput: |文本：", prompt, maxsplit=1)[1]
+    return re.split("Passage: |文本：", prompt, maxsplit=1)[1]
 
 
 @pytest.fixture(scope="module")
@@ -279,14 +278,17 @@ class TestOneRun:
             assert [json.loads(line)["messages"] for line in lines] == [
                 row["messages"] for row in rows(run[0], f"train/{name}")
             ]
+            made = list(read_rows([out / "train" / name]))
+            assert list(read_rows([out / "llama_factory" / info[name]["file_name"]])) == made
+            assert list(read_rows([out / "ms_swift" / f"{name}.jsonl"])) == made
 
     def test_the_rows_are_read_back_as_they_were_made(self, run: tuple[Path, Result, list[str]]) -> None:
         (file,) = (run[0] / "out" / "train" / "gner").glob("*.parquet")
 
-        instance, lineage = from_table(pq.read_table(file))[0]
+        row = from_table(pq.read_table(file))[0]
 
-        assert instance.turns[-1].role == "assistant"
-        assert lineage.filters[:2] == ("repetition", "normalize")
+        assert row.turns[-1].role == "assistant"
+        assert row.lineage.filters[:2] == ("repetition", "normalize")
 
     def test_another_call_asks_nothing_and_makes_the_same_bytes_even_if_the_teacher_is_gone(
         self, run: tuple[Path, Result, list[str]], teacher: AnsweringServer
@@ -409,7 +411,7 @@ def test_what_is_wrong_is_said_before_the_teacher_is_asked(tmp_path: Path, teach
         synthesize(settings(tmp_path, teacher, teacher=elsewhere))
     with pytest.raises(InputError, match=r"\.parquet has no column 'words'; it has: body, from"):
         synthesize(settings(tmp_path, teacher, input={"path": str(tmp_path / "in"), "text": "words"}))
-    with pytest.raises(InputError, match=r"no passage at .* is fit: .*'too_short': "):
+    with pytest.raises(InputError, match=r"no passage at .* is suitable: .*too_short 4"):
         synthesize(settings(tmp_path, teacher, passages={"min_characters": 10_000}))
     assert teacher.asked == []
 
@@ -417,9 +419,9 @@ def test_what_is_wrong_is_said_before_the_teacher_is_asked(tmp_path: Path, teach
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"filters": {"steps": ["lenght"]}}, "no filter named 'lenght'"),
+        ({"filters": {"steps": ["lenght"]}}, "Input should be 'agreement', "),
         ({"forms": {"x": {"family": "gnar"}}}, "no family 'gnar'; known: "),
-        ({"forms": {"x": {"family": "gner", "dynamic": {}}}}, "only the family cascade has"),
+        ({"forms": {"x": {"family": "gner", "dynamic": {}}}}, "only the family `cascade` has"),
         ({"layouts": ["axolotl"]}, "layouts.0: "),
         ({"passages": {"token": 9}}, "passages.token: no such setting; do you mean 'tokens'?"),
         ({"forms": {"x": {"family": "ra_it", "demonstrations": {"guard": False}}}}, "guard: "),
@@ -443,7 +445,7 @@ def test_a_killed_run_goes_on_without_asking_again_what_was_answered(
     """Some answers are in files by then, or none: only what was on its way at the kill is asked twice."""
     in_flight = 4
     write_corpus(tmp_path, documents(60))
-    job = tmp_path / "job.json"
+    job = tmp_path / "job.yaml"
     changed = plain(tmp_path, teacher, passages={"tokens": 24}, forms={"gner": FORMS["gner"]}, layouts=[])
     changed["teacher"]["engine"]["max_num_seqs"] = in_flight
     changed["teacher"] |= {"rows_per_file": rows_per_file, "resources": {"block_kib": 16, "blocks_in_flight": 1}}

@@ -15,15 +15,17 @@ from typing import Any
 
 from ner_ray.families import instruct, ra_it
 from ner_ray.synth import filters, passages, statistics, teacher
-from ner_ray.synth.instances import conversation
+from ner_ray.synth.config import PUBLISHED_FILTERS, PUBLISHED_TYPES, FilterOptions
+from ner_ray.synth.rows import conversation
 from ner_ray.types import Label, Mention, StepInput
+from tests.transcript import said
 
 Row = dict[str, Any]
 
 REPORT = Path(__file__).with_name("sky.md")
 BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 QUESTION = instruct.Options(prompt="annotation", language="zh")
-PUBLISHED = filters.FilterOptions(steps=filters.PUBLISHED, invalid_types=filters.PUBLISHED_TYPES)
+PUBLISHED = FilterOptions(steps=PUBLISHED_FILTERS, invalid_types=PUBLISHED_TYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Compared:
 def compare(folder: Path) -> list[Compared]:
     """Every step of the sample, in order."""
     parsed, filtered = _lines(folder / "5_gpt35_llm_response_parsed.jsonl"), _lines(folder / _FILTERED)
-    answers = [teacher.read(row["text"], [row["response"]], QUESTION).mentions for row in parsed]
+    answers = [teacher.read(row["text"], said(row["response"]), QUESTION).mentions for row in parsed]
     kept = [filters.apply(row["text"], found, PUBLISHED).kept for row, found in zip(parsed, answers, strict=True)]
     placed = [teacher.ground(row["text"], one) for row, one in zip(parsed, kept, strict=True)]
     total = sum((statistics.count(one) for one in kept), statistics.Statistics())

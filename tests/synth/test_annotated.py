@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner_ray.families import instruct
-from ner_ray.synth.annotated import GROUND, annotate
-from ner_ray.synth.filters import FilterOptions
+from ner_ray.synth import teacher
+from ner_ray.synth.annotated import GROUND, Annotated, settle
+from ner_ray.synth.config import FilterOptions
 from ner_ray.types import Verdict
+from tests.transcript import said
 
 QUESTION = instruct.Options(prompt="annotation")
 TEXT = "The ferry to Narvik waits for Kari."
@@ -25,9 +27,13 @@ NAMED = (
 ANSWER = json.dumps([{name: label} for name, label in NAMED])
 
 
+def annotate(text: str, answers: list[str], options: FilterOptions) -> Annotated:
+    return settle(text, teacher.read(text, said(*answers), QUESTION), options)
+
+
 def test_every_mention_has_its_place_or_the_filter_that_removed_it():
     """`ari` is in the text, but no word of it begins there."""
-    found = annotate(TEXT, [ANSWER], QUESTION, FilterOptions())
+    found = annotate(TEXT, [ANSWER], FilterOptions())
 
     assert [(one.start, one.end, one.label) for one in found.entities] == [(13, 19, "town"), (30, 34, "person")]
     assert [(one.mention.text, one.by) for one in found.removed] == [
@@ -42,7 +48,7 @@ def test_every_mention_has_its_place_or_the_filter_that_removed_it():
 
 
 def test_what_cannot_be_read_is_a_problem_and_no_entity():
-    found = annotate(TEXT, ["I am sorry."], QUESTION, FilterOptions())
+    found = annotate(TEXT, ["I am sorry."], FilterOptions())
 
     assert (found.entities, found.mentions, found.removed) == ((), (), ())
     assert found.verdicts == (Verdict.UNPARSABLE,)
@@ -53,7 +59,7 @@ def test_samples_vote_where_agreement_is_asked_for():
     options = FilterOptions(steps=("agreement",), min_agreement=0.6)
     samples = ['[{"Narvik": "town"}, {"Kari": "person"}]', '[{"Narvik": "town"}]']
 
-    found = annotate(TEXT, samples, QUESTION, options)
+    found = annotate(TEXT, samples, options)
 
     assert [one.text for one in found.entities] == ["Narvik"]
     assert [one.by for one in found.removed] == ["agreement"]
@@ -61,7 +67,7 @@ def test_samples_vote_where_agreement_is_asked_for():
 
 @given(st.text(max_size=60), st.lists(st.text(alphabet='[]{}"ab :,NK', max_size=40), max_size=3))
 def test_nothing_is_lost_uncounted(text, answers):
-    found = annotate(text, answers, QUESTION, FilterOptions())
+    found = annotate(text, answers, FilterOptions())
 
     assert all(text[one.start : one.end] == one.text for one in found.entities)
     assert found.counts.removed.total() == len(found.removed)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from ner_ray import schema
 from ner_ray.families import instruct
 from ner_ray.schema import Row
 from ner_ray.synth.answers import Tally, add_up, read, type_frequencies
-from ner_ray.synth.filters import FilterOptions
+from ner_ray.synth.config import FilterOptions
 from ner_ray.synth.teacher import GROUNDING
+from tests.transcript import said
 
 QUESTION = instruct.Options(prompt="annotation")
 TEXT = "Ada met Bo in Rome. Ada slept."
@@ -16,7 +18,7 @@ FILTERS = FilterOptions(steps=("duplicate", "in_text"))
 
 
 def row(*answers: str, chunks: int = 1, number: int = 0, **more: object) -> Row:
-    completions = [{"text": answer} for answer in answers]
+    exchanges = [schema.exchange_to_row(0, "tagger", exchange, with_prompt=False) for exchange in said(*answers)]
     counted = {"ok": len(answers), "recovered": 0, "truncated": 0, "unparsable": 0}
     return {
         "row_id": number,
@@ -27,7 +29,7 @@ def row(*answers: str, chunks: int = 1, number: int = 0, **more: object) -> Row:
         "end": len(TEXT),
         "source": "s",
         "chunks": [{}] * chunks,
-        "exchanges": [{"completions": completions}],
+        "exchanges": exchanges,
         "entities": [],
         "unaligned": [],
         "verdicts": counted,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.synth.label_sets import LabelSetOptions, regularize
+from ner_ray.synth.config import LabelSetOptions
+from ner_ray.synth.label_sets import regularize
 
 LABELS = [f"type {number}" for number in range(30)]
 

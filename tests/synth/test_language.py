@@ -25,5 +25,5 @@ def test_digits_are_of_no_language():
 
 
 def test_an_unknown_code_is_refused():
-    with pytest.raises(ConfigError, match="no language 'xx'"):
+    with pytest.raises(ConfigError, match="unknown language 'xx'"):
         language_of("text", ("en", "xx"))

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.synth.negatives import NegativeOptions, TypePool
+from ner_ray.synth.config import NegativeOptions
+from ner_ray.synth.negatives import TypePool
 
 FREQUENCIES = {"person": 60, "city": 30, "river": 9, "comet": 1}
 ALL = NegativeOptions(rate=1, number="rounded")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from ner_ray.synth.filters import FilterCounts, FilterOptions, apply
+from ner_ray.synth.config import FilterOptions
+from ner_ray.synth.filters import FilterCounts, apply
 from ner_ray.synth.page import render
 from ner_ray.synth.statistics import Statistics, count
 from ner_ray.types import Mention

@@ -14,10 +14,10 @@ from ner_ray.config.labels import parse
 from ner_ray.errors import InputError
 from ner_ray.families import cascade
 from ner_ray.synth import dynamic, questions
-from ner_ray.synth.dynamic import DynamicOptions, Hierarchy
-from ner_ray.synth.instances import InstanceOptions, instances
-from ner_ray.synth.negatives import TypePool
+from ner_ray.synth.config import DynamicOptions, RowOptions
+from ner_ray.synth.dynamic import Hierarchy
 from ner_ray.synth.questions import Question
+from ner_ray.synth.rows import make_rows
 from ner_ray.types import Entity
 
 TREE = parse(
@@ -34,7 +34,7 @@ MOBY, ELBE = Entity(0, 4, "Moby", "whale"), Entity(27, 31, "Elbe", "river")
 
 
 def _groups() -> list[list[Question]]:
-    return questions.ask(TEXT, [MOBY, ELBE], TREE, OPTIONS)
+    return questions.ask(TEXT, [MOBY, ELBE], TREE, OPTIONS)[0]
 
 
 def _many(times: int = 60) -> list[list[Question]]:
@@ -61,22 +61,20 @@ def test_a_question_reads_as_it_was_asked_and_the_entity_is_marked():
 
 
 def test_a_text_that_asks_for_no_type_is_refused():
-    with pytest.raises(InputError, match="no classifier question"):
+    with pytest.raises(InputError, match="not a classifier's question"):
         questions.read("What is this?", "x")
 
 
 def test_questions_become_rows_like_those_that_the_family_itself_gives():
     """Of the same entities, in the order of the entities instead of that of the levels."""
     options = cascade.Options(wording="training")
-    groups = questions.ask(TEXT, [MOBY, ELBE], TREE, options)
-    rows = questions.to_instances("p1", [one for group in groups for one in group], options.system)
+    groups, _ = questions.ask(TEXT, [MOBY, ELBE], TREE, options)
+    rows = questions.to_rows("p1", [one for group in groups for one in group], options.system)
 
     _, classifier = cascade.steps(options)
-    asked = instances(
-        "p1", TEXT, [MOBY, ELBE], classifier, TypePool({}), InstanceOptions(rows="questions"), labels=TREE
-    )
+    asked = make_rows("p1", TEXT, [MOBY, ELBE], classifier, RowOptions(rows="questions"), labels=TREE).rows
     assert {row.turns for row in rows} == {row.turns for row in asked}
-    assert [row.instance_id for row in rows] == [f"p1.{number}" for number in range(6)]
+    assert [row.row_id for row in rows] == [f"p1.{number}" for number in range(6)]
 
 
 # The four steps

@@ -6,9 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.synth.sampling import lot, quotas, sample
+from ner_ray.synth.sampling import lot, quotas
 
 PASSAGES = [(f"p{number}", "news" if number % 4 else "law") for number in range(400)]
+
+
+def sample(passages, count: int, seed: int, spread: str = "proportional") -> set[str]:
+    by_source: dict[str, list[str]] = {}
+    for name, source in passages:
+        by_source.setdefault(source, []).append(name)
+    share = quotas({source: len(names) for source, names in by_source.items()}, count, spread)
+    return {
+        name
+        for source, names in by_source.items()
+        for name in sorted(names, key=lambda name: lot(name, seed))[: share[source]]
+    }
 
 
 def test_a_rate_takes_about_that_share():

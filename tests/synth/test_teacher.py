@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ner_ray.families import instruct
 from ner_ray.synth import teacher
 from ner_ray.types import Mention, Verdict
+from tests.transcript import said
 
 ASKED = instruct.Options(prompt="annotation")
 TEXT = "Ada Byron met Charles Babbage in London. London was foggy."
@@ -37,14 +38,14 @@ def test_the_hash_tells_wordings_apart_and_not_passages():
 
 
 def test_one_sample_keeps_its_order_and_its_repeats():
-    answer = teacher.read(TEXT, ['[{"London": "city"}, {"Ada Byron": "person"}, {"London": "city"}]'], ASKED)
+    answer = teacher.read(TEXT, said('[{"London": "city"}, {"Ada Byron": "person"}, {"London": "city"}]'), ASKED)
 
     assert _pairs(answer) == [("London", "city"), ("Ada Byron", "person"), ("London", "city")]
     assert answer.verdicts == (Verdict.OK,)
 
 
 def test_pairs_as_tuples_are_read_as_well():
-    answer = teacher.read(TEXT, ['[("London", "city"), ("Ada Byron", "person")]'], ASKED)
+    answer = teacher.read(TEXT, said('[("London", "city"), ("Ada Byron", "person")]'), ASKED)
 
     assert _pairs(answer) == [("London", "city"), ("Ada Byron", "person")]
 
@@ -52,7 +53,7 @@ def test_pairs_as_tuples_are_read_as_well():
 def test_the_score_is_the_share_of_samples_that_agree():
     samples = ['[{"London": "city"}, {"Ada Byron": "person"}]', '[{"London": "city"}]', '[{"London": "place"}]', "?"]
 
-    answer = teacher.read(TEXT, samples, ASKED)
+    answer = teacher.read(TEXT, said(*samples), ASKED)
 
     assert {(one.text, one.label): one.score for one in answer.mentions} == {
         ("London", "city"): 0.5,
@@ -70,7 +71,7 @@ def test_no_answer_is_no_mention():
 def test_code_in_an_answer_is_not_run(tmp_path):
     target = tmp_path / "made"
 
-    teacher.read(TEXT, [f'[{{"a": __import__("pathlib").Path({str(target)!r}).touch()}}]'], ASKED)
+    teacher.read(TEXT, said(f'[{{"a": __import__("pathlib").Path({str(target)!r}).touch()}}]'), ASKED)
 
     assert not target.exists()
 
@@ -84,7 +85,7 @@ def test_every_place_of_a_surface_is_found_and_what_is_not_there_is_told():
 
 @given(st.text(max_size=80), st.lists(st.text(max_size=80), max_size=3))
 def test_any_answer_to_any_passage_is_read_and_placed(text, answers):
-    answer = teacher.read(text, answers, ASKED)
+    answer = teacher.read(text, said(*answers), ASKED)
     placed = teacher.ground(text, answer.mentions)
 
     assert len(answer.verdicts) == len(answers)

@@ -83,9 +83,9 @@ def test_a_merged_checkpoint_says_what_base_and_adapter_say_together(adapter, ba
 
 
 def test_merging_into_a_model_or_from_no_adapter_is_refused(adapter, base, tmp_path):
-    with pytest.raises(ModelError, match="already holds a model"):
+    with pytest.raises(ModelError, match="already contains a model"):
         merge(adapter, base)
-    with pytest.raises(ModelError, match="no adapter folder"):
+    with pytest.raises(ModelError, match="is not an adapter"):
         merge(base, tmp_path / "x")
 
 

@@ -73,7 +73,7 @@ def test_gner_answers_with_every_word_and_its_tag(gold):
 
 
 def test_a_label_that_is_dropped_takes_its_entities_with_it(gold):
-    _, lines = _prepare(gold, "cascade", copies=40, drop_labels=0.5)
+    _, lines = _prepare(gold, "cascade", copies=40, label_set={"max_labels": None, "dropout": 0.5})
     marked = {line["answer"] for line in lines if line["role"] == "extractor"}
     asked = [line for line in lines if line["role"] == "classifier"]
 
@@ -88,7 +88,9 @@ def test_label_sets_come_in_other_orders_unless_told_not_to(gold):
         return {line["prompt"][-1]["content"].split("list: ")[1] for line in lines}
 
     assert len(lists()) > 3
-    assert lists(shuffle_labels=False) == {"person, location, organization?"}
+    assert lists(label_set={"max_labels": None, "dropout": 0.0, "shuffle": False}) == {
+        "person, location, organization?"
+    }
 
 
 def test_a_label_mapped_to_nothing_is_not_taught(gold):

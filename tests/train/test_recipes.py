@@ -9,8 +9,9 @@ import pytest
 from ner_ray import plugins
 from ner_ray.config import load as compose
 from ner_ray.errors import ConfigError
-from ner_ray.train import MixtureConfig, TrainConfig
+from ner_ray.train import TrainConfig
 from ner_ray.train.config import PrepareConfig
+from ner_ray.train.starter import MixtureConfig
 
 RECIPES = sorted((Path(__file__).parents[2] / "conf" / "train").glob("*.yaml"))
 

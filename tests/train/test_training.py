@@ -11,10 +11,13 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from toy import SHIPPED
 
 from ner_ray.config import load as compose
-from ner_ray.errors import InputError, RunError
+from ner_ray.data.training import read_rows
+from ner_ray.errors import InputError, MissingExtraError, RunError
 from ner_ray.train import TrainConfig, train
 
 SMOKE = Path(__file__).parents[2] / "conf" / "train" / "starter-smoke.yaml"
@@ -50,6 +53,50 @@ def test_the_smoke_recipe_learns_the_toy_task_to_perfection(toy, tmp_path):
     saved = json.loads((model / "config.json").read_text(encoding="utf-8"))
     assert (saved["dtype"], saved["use_cache"]) == ("bfloat16", True)
     assert {"model.safetensors", "tokenizer.json", "config.json"} <= {file.name for file in model.iterdir()}
+
+
+def test_the_smoke_recipe_is_ready_to_run_on_the_data_that_ships(toy, tmp_path):
+    config = compose.load(TrainConfig, SMOKE, [f"output={tmp_path / 'run'}", *SMALL, "optimizer.steps=2"])
+    shipped = list(read_rows(config.data.files))
+
+    assert shipped == list(read_rows([toy[0]]))
+    assert pq.read_table(SHIPPED / "dev.parquet") == pq.read_table(toy[1])
+    assert compose.load(TrainConfig, SMOKE).judge.gold == "package://toy/dev.parquet"
+    assert train(config).steps == 2
+
+
+def _refused(toy, output: Path, kind: type[Exception], *overrides: str) -> str:
+    """The sentence with which a training run is refused, which leaves no folder behind."""
+    with pytest.raises(kind) as refused:
+        train(_config(toy, output, *SMALL, *overrides))
+    assert not output.exists()
+    return str(refused.value)
+
+
+def test_a_refused_run_leaves_no_folder_and_says_what_to_change(toy, tmp_path):
+    output = tmp_path / "run"
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(toy[0].read_text(encoding="utf-8").splitlines(keepends=True)[:16]), encoding="utf-8")
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text(few.read_text(encoding="utf-8") + "{}\n", encoding="utf-8")
+
+    assert "no such training file" in _refused(toy, output, InputError, "data.files=[none.jsonl]")
+    assert "bad.jsonl:17: not a training row" in _refused(toy, output, InputError, f"data.files=[{bad}]")
+    long = _refused(toy, output, InputError, "data.max_length=8")
+    assert re.search(r"at most 8 tokens \(data.max_length\) in .*: they have \d+ to \d+", long)
+    assert re.search(r"hint: data.max_length=\d+ keeps all", long)
+    held_out = _refused(toy, output, InputError, f"data.files=[{few}]")
+    assert "too few rows" in held_out
+    assert "that takes 50 rows" in held_out
+    assert train(_config(toy, output, *SMALL, "optimizer.steps=1", f"data.files=[{few}]", "data.validation_share=0.1"))
+
+
+def test_a_missing_package_is_told_before_anything_is_read(toy, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+    said = _refused(toy, tmp_path / "run", MissingExtraError, "data.files=[none.jsonl]")
+    assert "training needs matplotlib" in said
+    assert "pip install 'ner-ray[train]'" in said
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(toy, tmp_path):
@@ -108,10 +155,10 @@ def test_the_log_tells_how_far_it_is(toy, tmp_path, caplog):
     train(_config(toy, tmp_path / "run", *SMALL, "optimizer.steps=4", "log_every=2", "evaluate_every=4"))
 
     reading, *steps = [record.message for record in caplog.records if record.name.startswith("ner_ray")]
-    assert re.fullmatch(r"lines of training files: [\d,]+", reading)
+    assert re.fullmatch(r"training rows read: [\d,]+", reading)
     assert [said.split(",")[0].split(":")[0] for said in steps] == ["step 2 of 4", "step 4 of 4", "step 4 of 4"]
-    assert re.search(r": loss \d\S*, learning rate \S+, gradient \S+; [\d.]+ s a step, 0:\d\d:\d\d left$", steps[0])
-    assert "held-out loss" in steps[2]
+    assert re.search(r": loss \d\S*, learning rate \S+, gradient \S+; [\d.]+ s per step, 0:\d\d:\d\d left$", steps[0])
+    assert "validation loss" in steps[2]
 
 
 def test_another_configuration_does_not_go_on_in_a_folder(toy, tmp_path):
@@ -119,7 +166,7 @@ def test_another_configuration_does_not_go_on_in_a_folder(toy, tmp_path):
     train(config)
 
     assert train(config).steps == 1
-    with pytest.raises(RunError, match="another configuration"):
+    with pytest.raises(RunError, match=r"another configuration:\n  evaluate_every: 1 -> 8"):
         train(_config(toy, tmp_path / "run", *SMALL))
 
 
@@ -150,7 +197,7 @@ def test_packed_examples_do_not_see_each_other(base):
     import torch
     from transformers import AutoModelForCausalLM
 
-    from ner_ray.train.examples import IGNORED, Encoded
+    from ner_ray.train.encoding import IGNORED, Encoded
     from ner_ray.train.loop import _collate, _features, answer_loss
 
     model = AutoModelForCausalLM.from_pretrained(base).eval()
@@ -171,7 +218,7 @@ def test_an_example_of_weight_three_counts_as_three(base):
     import torch
     from transformers import AutoModelForCausalLM
 
-    from ner_ray.train.examples import IGNORED, Encoded
+    from ner_ray.train.encoding import IGNORED, Encoded
     from ner_ray.train.loop import _collate, _features, answer_loss
 
     model = AutoModelForCausalLM.from_pretrained(base).eval()

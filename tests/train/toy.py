@@ -1,15 +1,23 @@
-"""A toy task: sentences of a few words in which persons and places can be told by their endings."""
+"""A toy task: sentences of a few words in which persons and places can be told apart by their endings.
+
+`python -m tests.train.toy` writes the files in `ner_ray/toy` again, which ship with the package.
+"""
 
 from __future__ import annotations
 
 import itertools
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ner_ray.data import training
 from ner_ray.train import PrepareConfig, prepare
 from ner_ray.train.starter.sentences import parse_grammar, sentences
+
+SHIPPED = Path(__file__).parents[2] / "ner_ray" / "toy"
+SHIPPED_ROWS = 2500
 
 _GRAMMAR = parse_grammar("""
 = start
@@ -36,7 +44,7 @@ Nobody came .
 
 
 def write_toy(path: Path, rows: int, seed: int) -> Path:
-    """Annotated Parquet with so many distinct sentences."""
+    """Annotated Parquet with this many distinct sentences."""
     seen = {}
     for sentence in sentences(_GRAMMAR, seed):
         seen[sentence.text] = sentence.entities
@@ -63,3 +71,15 @@ def write_toy_files(folder: Path, rows: int = 2500) -> tuple[Path, Path]:
     pq.write_table(pa.Table.from_pylist(gold), folder / "dev.parquet")
     prepare(PrepareConfig(input=str(train), family={"name": "cascade"}, output=str(folder / "train.jsonl"), seed=3))
     return folder / "train.jsonl", folder / "dev.parquet"
+
+
+def write_shipped(folder: Path) -> None:
+    """The training rows and the gold of the recipe `train/starter-smoke`, as small Parquet files."""
+    with tempfile.TemporaryDirectory() as scratch:
+        train, dev = write_toy_files(Path(scratch), SHIPPED_ROWS)
+        pq.write_table(training.to_table(training.read_rows([train])), folder / "train.parquet", compression="zstd")
+        pq.write_table(pq.read_table(dev), folder / "dev.parquet", compression="zstd")
+
+
+if __name__ == "__main__":
+    write_shipped(SHIPPED)

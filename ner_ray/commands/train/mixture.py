@@ -8,7 +8,7 @@ For example:
 from __future__ import annotations
 
 from ner_ray.commands.train.prepare import Result, show
-from ner_ray.train import MixtureConfig
+from ner_ray.train.starter import MixtureConfig
 
 __all__ = ["Config", "Result", "run", "show"]
 
@@ -16,7 +16,7 @@ Config = MixtureConfig
 
 
 def run(config: MixtureConfig) -> Result:
-    """Writes the training file; errors as of `ner_ray.train.prepare_mixture`."""
-    from ner_ray.train import prepare_mixture
+    """Writes the training file; errors as of `ner_ray.train.starter.prepare_mixture`."""
+    from ner_ray.train.starter import prepare_mixture
 
     return Result(prepare_mixture(config))

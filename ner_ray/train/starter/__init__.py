@@ -1,1 +1,8 @@
-"""How the starter model is made: its training mixture, its sentences and vocabulary, and what it practises first."""
+"""The starter model's training file: annotated corpora, sentences from a grammar, and practice in copying."""
+
+from __future__ import annotations
+
+from ner_ray.train.starter.config import MixtureConfig, SourceConfig
+from ner_ray.train.starter.mixture import prepare_mixture
+
+__all__ = ["MixtureConfig", "SourceConfig", "prepare_mixture"]

@@ -1,10 +1,10 @@
-"""The starter's training file: annotated corpora and sentences of our own, varied, asked in cascade's two roles.
+"""The starter's training file: annotated corpora and grammar sentences, varied, asked in cascade's two roles.
 
-What varies a sentence: mentions are swapped for others of their type, the blanks that tokenised corpora put around
-punctuation are taken out, some sentences are in capitals, some lose their full stop, some stand together. Label lists
-for the classifier are shuffled and drawn anew for every question, with now and then another name for a type. A share
-of the lines is practice in keeping one's place: words in no order, few of them distinct, and phrases and mentions that
-come again and again, so that only what stands further back tells what comes next.
+How sentences are varied: mentions are swapped for others of their type, the spaces that tokenised corpora put around
+punctuation are removed, some sentences are in capitals, some lose their full stop, some are joined. Label lists for the
+classifier are drawn and shuffled anew for every question, sometimes with another name for a type. A share of the lines
+is practice in copying without losing one's place: words in random order, few of them distinct, and phrases and mentions
+that keep recurring, so that only the words further back tell what comes next.
 """
 
 from __future__ import annotations
@@ -17,18 +17,16 @@ from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 
-from pydantic import Field
-
-from ner_ray.config import Section, operational
+from ner_ray.data.training import TrainingRow, json_line
 from ner_ray.families.base import Step
-from ner_ray.train.examples import to_line
 from ner_ray.train.judge import annotated, steps_of
 from ner_ray.train.prepare import Prepared
+from ner_ray.train.starter.config import MixtureConfig, SourceConfig
 from ner_ray.train.starter.sentences import Sentence, load_grammar, sentences
-from ner_ray.types import Entity, Exchange, Label, StepInput
+from ner_ray.types import Entity, Label, StepInput
 
 VAGUE = "vague"
-"""The label of mentions of which a corpus says only that they are none of its other types."""
+"""The label of mentions that a corpus only says belong to none of its other types."""
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "person": ("people", "per", "human", "person name"),
@@ -46,43 +44,6 @@ _GRAMMAR_TYPES = {
     "WRK": "work of art", "MISC": "miscellaneous",
 }  # fmt: skip
 _BEFORE_PUNCTUATION = re.compile(r" (?=[,.;:!?%)\]]|'(?:s|re|ve|m|ll|d)\b|n't\b)|(?<=[(\[]) ")
-
-
-class SourceConfig(Section):
-    """Some annotated files and what their labels mean."""
-
-    files: list[str] = operational(description="Parquet files, below the mixture's `folder`.")
-    weight: float = Field(gt=0, description="How often a sentence is drawn from here, against the others.")
-    labels: dict[str, str | None] = Field(
-        description="The corpus' label -> a type of the starter, `vague`, or null for none."
-    )
-    style: str = Field(description="Mentions are swapped between sources of the same style.")
-    capitals_only: bool = Field(default=False, description="Leave out mentions without a capital letter.")
-
-
-class MixtureConfig(Section):
-    """The configuration of the starter's training file."""
-
-    folder: str = operational(description="Where the sources' files are.")
-    sources: dict[str, SourceConfig]
-    grammar_weight: float = Field(default=6.0, ge=0, description="Of our own sentences, against the sources.")
-    grammar_sentences: int = Field(default=150_000, ge=1, description="Of them, distinct.")
-    held_out: dict[str, int] = Field(
-        default_factory=dict, description="Of a source, every n-th row is left out, to judge by."
-    )
-    examples: int = Field(default=400_000, ge=1, description="Lines to write.")
-    classifier_share: float = Field(default=0.28, ge=0, le=1)
-    classifier_weight: float = Field(
-        default=3.0,
-        gt=0,
-        description="Of a classifier's line in the loss: its answer is but a word.",
-    )
-    copying_share: float = Field(default=0.12, ge=0, le=1, description="Practice in keeping one's place.")
-    swap: float = Field(default=0.2, ge=0, le=1, description="The chance of a mention to be swapped.")
-    join: float = Field(default=0.12, ge=0, lt=1, description="The chance of a further sentence behind one.")
-    max_characters: int = Field(default=420, ge=20)
-    output: str = operational(description="The JSON Lines file to write.")
-    seed: int = 0
 
 
 def prepare_mixture(config: MixtureConfig) -> Prepared:
@@ -108,7 +69,7 @@ def prepare_mixture(config: MixtureConfig) -> Prepared:
 
 
 class _Mixture:
-    """The sentences of all sources, and a way to draw from them."""
+    """The sentences of all sources, to draw lines from."""
 
     def __init__(self, config: MixtureConfig) -> None:
         self.config = config
@@ -119,35 +80,40 @@ class _Mixture:
         self.weights = {name: source.weight for name, source in config.sources.items()}
         if config.grammar_weight:
             drawn = sentences(load_grammar(), config.seed)
-            distinct = {one.text: one for one in islice(drawn, config.grammar_sentences)}
-            self.pools["grammar"] = [_renamed(one) for one in distinct.values()]
+            distinct = {sentence.text: sentence for sentence in islice(drawn, config.grammar_sentences)}
+            self.pools["grammar"] = [_renamed(sentence) for sentence in distinct.values()]
             self.weights["grammar"] = config.grammar_weight
         self.mentions = self._mentions()
-        self.words = sorted({word for pool in self.pools.values() for one in pool for word in one.text.split()})
+        self.words = sorted(
+            {word for pool in self.pools.values() for sentence in pool for word in sentence.text.split()}
+        )
         self.plain = [word for word in self.words if word == word.lower() and "#" not in word] or ["and"]
 
     def draw(self, extractor: Step, classifier: Step) -> Iterator[tuple[str, str]]:
-        """One line with its kind, or none where the sentence has nothing to ask about."""
+        """One line with its kind; none where the sentence has nothing to ask about."""
         chance = self.rng.random()
         if chance < self.config.copying_share:
             practice = self._scrambled() if self.rng.random() < 0.5 else self._refrain()
             passage = StepInput(practice.text, ())
-            yield from (("copying", to_line(one)) for one in self._targets(extractor, passage, practice.entities))
+            yield from (("copying", line) for line in self._lines(extractor, passage, practice.entities))
         elif chance < self.config.copying_share + self.config.classifier_share:
             sentence = self._sentence()
             if sentence.entities:
                 passage, entity = self._question(sentence)
-                for exchange in self._targets(classifier, passage, (entity,)):
-                    yield "classifier", to_line(exchange, weight=self.config.classifier_weight)
+                lines = self._lines(classifier, passage, (entity,), self.config.classifier_weight)
+                yield from (("classifier", line) for line in lines)
         else:
             sentence = self._joined()
             passage = StepInput(sentence.text, ())
-            yield from (("extractor", to_line(one)) for one in self._targets(extractor, passage, sentence.entities))
+            yield from (("extractor", line) for line in self._lines(extractor, passage, sentence.entities))
 
-    def _targets(self, step: Step, passage: StepInput, entities: Sequence[Entity]) -> tuple[Exchange, ...]:
+    def _lines(self, step: Step, passage: StepInput, entities: Sequence[Entity], weight: float = 1.0) -> Iterator[str]:
+        """The lines that teach a step's answers; what the answers cannot say is counted."""
         targets = step.targets(passage, entities)
         self.unsaid.update(left_out.reason for left_out in targets.left_out)
-        return targets.exchanges
+        for exchange in targets.exchanges:
+            answer = exchange.completions[0].text
+            yield json_line(TrainingRow.question(exchange.prompt.content, answer, weight=weight))
 
     def _read(self, name: str, source: SourceConfig) -> Iterator[Sentence]:
         paths = [str(Path(self.config.folder) / file) for file in source.files]
@@ -158,14 +124,14 @@ class _Mixture:
             if "##" in passage.text or len(passage.text) > self.config.max_characters or flat is None:
                 self.left_out += 1
             elif not (every and at % every == 0):
-                kept = (one for one in flat if not source.capitals_only or one.text != one.text.lower())
+                kept = (entity for entity in flat if not source.capitals_only or entity.text != entity.text.lower())
                 yield Sentence(passage.text, tuple(kept))
 
     def _mentions(self) -> dict[tuple[str, str], list[str]]:
         """Mentions by style and type."""
         found: dict[tuple[str, str], list[str]] = defaultdict(list)
         for name, pool in self.pools.items():
-            for entity in (entity for one in pool for entity in one.entities):
+            for entity in (entity for sentence in pool for entity in sentence.entities):
                 if entity.label != VAGUE:
                     found[self._style(name), entity.label].append(entity.text)
         return found
@@ -194,12 +160,12 @@ class _Mixture:
         chance, text = self.rng.random(), sentence.text
         if chance < 0.03:
             changed = text.upper() if chance < 0.02 else text.lower()
-            # Some letters are two when they are large (ß): then offsets would not hold.
+            # Some letters become two in capitals (ß): offsets would no longer fit.
             text = changed if len(changed) == len(text) else text
         elif chance < 0.06 and text.endswith((" .", " !", " ?")):
             text = text[:-2]
-        entities = (replace(one, text=text[one.start : one.end]) for one in sentence.entities)
-        return Sentence(text, tuple(one for one in entities if one.end <= len(text)))
+        entities = (replace(entity, text=text[entity.start : entity.end]) for entity in sentence.entities)
+        return Sentence(text, tuple(entity for entity in entities if entity.end <= len(text)))
 
     def _joined(self) -> Sentence:
         sentence = self._sentence()
@@ -208,18 +174,18 @@ class _Mixture:
             start = len(sentence.text) + 1
             if start + len(more.text) > self.config.max_characters:
                 break
-            moved = (replace(one, start=one.start + start, end=one.end + start) for one in more.entities)
+            moved = (replace(entity, start=entity.start + start, end=entity.end + start) for entity in more.entities)
             sentence = Sentence(f"{sentence.text} {more.text}", (*sentence.entities, *moved))
         return sentence
 
     def _scrambled(self) -> Sentence:
-        """Between 2 and 40 words, mostly short lists, of which a quarter to all are distinct."""
+        """Between 2 and 40 words, mostly few, of which between a quarter and all are distinct."""
         length = round(2 * 20 ** self.rng.random())
         known = self.rng.choices(self.words, k=max(2, round(length * self.rng.uniform(0.25, 1))))
         return Sentence(" ".join(self.rng.choices(known, k=length)).replace("#", ""), ())
 
     def _refrain(self) -> Sentence:
-        """Between 2 and 14 pieces out of a few that come again: some words without capitals, or a mention."""
+        """Between 2 and 14 pieces drawn from a few that recur: some words without capitals, or a mention."""
         rng = self.rng
         pieces = [self._piece() for _ in range(rng.randint(2, 5))]
         text, entities = "", []
@@ -245,15 +211,15 @@ class _Mixture:
         return StepInput(sentence.text, labels), replace(entity, label=answer)
 
     def _labels(self, label: str) -> tuple[list[str], str]:
-        """A label list in which one is right for an entity, and that one."""
+        """A label list in which one label is right for an entity, and that label."""
         rng = self.rng
-        shown = {one: one if rng.random() < 0.8 else rng.choice(names) for one, names in _NAMES.items()}
-        used = [one for one in _CORE if one == label or rng.random() < 0.93]
+        shown = {name: name if rng.random() < 0.8 else rng.choice(others) for name, others in _NAMES.items()}
+        used = [name for name in _CORE if name == label or rng.random() < 0.93]
         right = label
         if label == VAGUE:
             right = "miscellaneous"
         else:
-            used += [one for one in _FINE if rng.random() < 0.45]
+            used += [name for name in _FINE if rng.random() < 0.45]
             if label in _FINE and label not in used:
                 right = label if rng.random() < 0.6 else "miscellaneous"
         if right not in used:
@@ -263,11 +229,11 @@ class _Mixture:
         if len(used) < 2:
             used.append("person" if right != "person" else "location")
         rng.shuffle(used)
-        return [shown[one] for one in used], shown[right]
+        return [shown[name] for name in used], shown[right]
 
 
 def natural(sentence: Sentence) -> Sentence:
-    """The sentence without the blanks that tokenised corpora put around punctuation and within quotation marks."""
+    """The sentence without the spaces that tokenised corpora put around punctuation and inside quotation marks."""
     gone = {match.start() for match in _BEFORE_PUNCTUATION.finditer(sentence.text)}
     quotes = [at for at, char in enumerate(sentence.text) if char == '"']
     for opening, closing in zip(quotes[::2], quotes[1::2], strict=False):
@@ -276,12 +242,12 @@ def natural(sentence: Sentence) -> Sentence:
     for at in range(len(sentence.text)):
         moved.append(moved[-1] + (at not in gone))
     text = "".join(char for at, char in enumerate(sentence.text) if at not in gone)
-    entities = ((moved[one.start], moved[one.end], one.label) for one in sentence.entities)
+    entities = ((moved[entity.start], moved[entity.end], entity.label) for entity in sentence.entities)
     return Sentence(text, tuple(Entity(start, end, text[start:end], label) for start, end, label in entities))
 
 
 def _rewritten(sentence: Sentence, surfaces: Sequence[str]) -> Sentence:
-    """The sentence with other surfaces for its entities."""
+    """The sentence with other surfaces in place of its entities."""
     text, last, entities = "", 0, []
     for entity, surface in zip(sentence.entities, surfaces, strict=True):
         text += sentence.text[last : entity.start]
@@ -292,11 +258,11 @@ def _rewritten(sentence: Sentence, surfaces: Sequence[str]) -> Sentence:
 
 
 def _renamed(sentence: Sentence, names: Mapping[str, str] = _GRAMMAR_TYPES) -> Sentence:
-    return Sentence(sentence.text, tuple(replace(one, label=names[one.label]) for one in sentence.entities))
+    return Sentence(sentence.text, tuple(replace(entity, label=names[entity.label]) for entity in sentence.entities))
 
 
 def _flat(entities: Sequence[Entity]) -> list[Entity] | None:
-    """The entities in order; None where some overlap, or where one is a mere `@`, as in some tweets."""
-    ordered = sorted(entities, key=lambda one: one.start)
-    overlap = any(one.end > other.start for one, other in pairwise(ordered))
-    return None if overlap or any(one.text == "@" for one in ordered) else ordered
+    """The entities in order; None if any overlap, or if one is a mere `@`, as in some tweets."""
+    ordered = sorted(entities, key=lambda entity: entity.start)
+    overlap = any(left.end > right.start for left, right in pairwise(ordered))
+    return None if overlap or any(entity.text == "@" for entity in ordered) else ordered

@@ -1,8 +1,8 @@
-r"""Sentences with typed names, from a grammar of our own: data that no licence binds.
+r"""Sentences with typed names, from a grammar: data without any licence attached.
 
-The grammar is text (`grammar/*.txt`): `= name` opens a list of words, separated by blanks (`\\ ` is a blank inside a
-word); `: name` opens alternatives, one a line. In an alternative `{name}` expands, `<a|b|>` chooses one in place,
-`[TYPE ...]` is an entity, `_` is nothing and `~` a blank. Punctuation stands apart from words, as in tokenised corpora.
+The grammar is text (`grammar/*.txt`): `= name` starts a list of words, separated by spaces (`\\ ` is a space inside a
+word); `: name` starts alternatives, one per line. In an alternative, `{name}` expands, `<a|b|>` chooses one in place,
+`[TYPE ...]` is an entity, `_` is nothing and `~` a space. Punctuation is separate from words, as in tokenised corpora.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Sentence:
 
 
 def load_grammar() -> Grammar:
-    """The English grammar that comes with the package."""
+    """The English grammar that ships with the package."""
     folder = resources.files("ner_ray.train.starter") / "grammar"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".txt")), key=lambda f: f.name)
     return parse_grammar("\n".join(f.read_text(encoding="utf-8") for f in files))
@@ -42,7 +42,7 @@ def parse_grammar(source: str) -> Grammar:
     """The rules of a grammar by name.
 
     Raises:
-        InputError: a line before the first rule, or a rule that is used and not there.
+        InputError: a line comes before the first rule, or a rule is used and not defined.
     """
     rules: dict[str, list[str]] = {}
     name, words = "", False
@@ -53,7 +53,7 @@ def parse_grammar(source: str) -> Grammar:
             rules.setdefault(name, [])
         elif line.strip() and not line.startswith("#"):
             if not name:
-                raise InputError(f"grammar: {line!r} stands before the first rule")
+                raise InputError(f"grammar: {line!r} comes before the first rule")
             rules[name] += _words(line) if words else [line]
     _check(rules)
     return {name: tuple(alternatives) for name, alternatives in rules.items()}
@@ -71,7 +71,7 @@ def _check(rules: Mapping[str, list[str]]) -> None:
 
 
 def sentences(grammar: Grammar, seed: int, rule: str = "sentence") -> Iterator[Sentence]:
-    """Sentences without end; the same seed gives the same ones."""
+    """Endless sentences; the same seed gives the same ones."""
     rng = random.Random(seed)  # noqa: S311 - text, not secrets
     while True:
         yield _read_marks(_tidy(_expand(grammar, f"{{{rule}}}", rng)))
@@ -79,7 +79,7 @@ def sentences(grammar: Grammar, seed: int, rule: str = "sentence") -> Iterator[S
 
 def _expand(grammar: Grammar, text: str, rng: random.Random, depth: int = 0) -> str:
     if depth > _DEEPEST:
-        raise InputError(f"grammar: the rules of {text!r} lead back to themselves")
+        raise InputError(f"grammar: the rules of {text!r} refer back to themselves")
 
     def replace(match: re.Match[str]) -> str:
         if match[1]:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.train.starter.mixture import MixtureConfig, natural, prepare_mixture
+from ner_ray.train.starter.config import MixtureConfig
+from ner_ray.train.starter.mixture import natural, prepare_mixture
 from ner_ray.train.starter.sentences import Sentence
 from ner_ray.types import Entity
 

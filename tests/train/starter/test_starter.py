@@ -12,7 +12,7 @@ from ner_ray.evaluate import spans
 from ner_ray.train.config import JudgeConfig
 from ner_ray.train.generation import answer_with
 from ner_ray.train.judge import judge
-from ner_ray.train.starter.vocabulary import CHAT_TEMPLATE
+from ner_ray.train.vocabulary import CHAT_TEMPLATE
 from ner_ray.types import Entity, Label, Message, Prompt, StepInput
 
 LABELS = ("person", "organization", "location", "event", "product", "miscellaneous")

@@ -1,10 +1,10 @@
-"""A small byte-level BPE tokenizer in which a word has the same tokens wherever it stands.
+"""A small byte-level BPE tokenizer that gives a word the same tokens wherever it occurs.
 
-A model that marks entities copies its input. With a usual byte-level BPE `Paris` after a blank is one token and `Paris`
-after a mark (`in ##Paris##`) another, so that a copy is a translation. Here words are learnt without the blank before
-them; the blank joins a word's first token by a merge that comes after all others, and never before a capital letter:
-`in Paris` is `in`, blank, `Paris`, and `in ##Paris##` is `in`, blank, `##`, `Paris`, `##`.
-Tabs, line ends and no-break spaces are read as blanks.
+A model that marks entities copies its input. In an ordinary byte-level BPE, `Paris` after a space is one token and
+`Paris` after a mark (`in ##Paris##`) another, so copying becomes translating. Here words are learnt without the space
+before them. The space joins a word's first token in a merge that comes after all others, and never before a capital
+letter: `in Paris` is `in`, space, `Paris`, and `in ##Paris##` is `in`, space, `##`, `Paris`, `##`.
+Tabs, line breaks and no-break spaces are read as spaces.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHAT_TEMPLATE = (
     "{%- endif -%}{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<|start|>' -}}{%- endif -%}"
 )
-"""Question and answer look alike, so that even the end of a copy is copied. System turns are not read."""
+"""Question and answer have the same markup, so that even the end of a copy is copied. System turns are dropped."""
 
 _WORDS = r"##| ?'(?:s|t|re|ve|m|ll|d)(?!\p{L})| ?\p{L}+| ?\p{N}{1,4}| ?[^\s\p{L}\p{N}]|\s"
 _BLANKS = "[\t\n\r\u00a0]"
@@ -38,10 +38,10 @@ def build_tokenizer(texts: Iterable[str], size: int, spaced: int, positions: int
 
     Args:
         texts: to learn it from.
-        size: tokens at most.
-        spaced: tokens among them that hold the blank before a word, at most.
-        positions: the longest sequence that its model takes.
-        phrases: texts that are one token each wherever they stand.
+        size: maximum number of tokens.
+        spaced: how many of them, at most, include the space before a word.
+        positions: the longest sequence that its model takes, in tokens.
+        phrases: texts to make one token each, wherever they occur.
     """
     from tokenizers import AddedToken
     from transformers import PreTrainedTokenizerFast
@@ -62,7 +62,7 @@ def build_tokenizer(texts: Iterable[str], size: int, spaced: int, positions: int
 
 
 def _learn(words: Counter[str], size: int) -> tuple[list[tuple[str, str]], list[str]]:
-    """The merges and tokens of words without the blank before them."""
+    """The merges and tokens of words without the space before them."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     bare: Counter[str] = Counter()
@@ -74,7 +74,7 @@ def _learn(words: Counter[str], size: int) -> tuple[list[tuple[str, str]], list[
     trainer = trainers.BpeTrainer(
         vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
-    # A word is one pre-token; of the most frequent ones so many suffice to be learnt whole.
+    # A word is one pre-token; this many occurrences are enough for it to be learnt whole.
     learner.train_from_iterator((word for word in sorted(bare) for _ in range(min(bare[word], _MOST_OFTEN))), trainer)
     model = json.loads(learner.to_str())["model"]
     merges = [(left, right) for left, right in model["merges"] if left + right != MARK]
@@ -107,7 +107,7 @@ def _assemble(words: Counter[str], merges: list[tuple[str, str]], tokens: list[s
 
 
 def _joined_to_a_blank(core: Any, words: Counter[str], spaced: int) -> list[str]:
-    """The tokens that most often begin a word after a blank, those with a capital letter excepted."""
+    """The tokens that most often begin a word after a space, except those that start with a capital letter."""
     first: Counter[str] = Counter()
     for word, times in words.items():
         if word.startswith(" ") and word.strip():

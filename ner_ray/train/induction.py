@@ -1,19 +1,20 @@
-"""First weights that copy: a decoder whose first two layers are an induction head before any training.
+"""Initial weights that copy: a decoder whose first two layers are an induction head before any training.
 
-A model that has to repeat its input learns, late and suddenly, a circuit of two layers: one head looks a token back,
-another finds where the last tokens stood before, and copies what came next (Elhage et al. 2021, "A Mathematical
-Framework for Transformer Circuits"; Olsson et al. 2022, "In-context Learning and Induction Heads"). Until then nothing
-else is learnt. To begin with weights that have the structure that training would find is the idea of mimetic
-initialisation (Trockman and Kolter 2023); here the circuit is written down outright:
+A model that has to repeat its input learns, late and suddenly, a circuit of two layers: one head looks one token back,
+another one finds where the last tokens occurred before and copies what came next (Elhage et al. 2021, "A Mathematical
+Framework for Transformer Circuits"; Olsson et al. 2022, "In-context Learning and Induction Heads"). Until then it
+learns nothing else. Starting from weights with the structure that training would find is the idea of mimetic
+initialisation (Trockman and Kolter 2023); here the circuit is written down directly:
 
-- The residual stream is cut into regions: A holds the token's embedding; B and C what the tokens one and two back hold.
+- The residual stream is divided into regions: A holds the token's embedding, B and C those of the tokens one and two
+  back.
 - Layer 0, heads 0 and 1, attend by position alone. Query and key are biases, so that their product after the rotation
-  is a sum of cosines, greatest at a distance of one (two). They write a projection of A into B (C).
-- Layer 1, heads 0 and 1, ask for places where B is like their own A and C like their own B, and add A of what they
-  find, so that the tied output layer names that token. Head 2 asks for B like B and C like C: the place that the copy
-  has reached. They use only dimensions that rotate slowly, since two likes must match at any distance.
+  is a sum of cosines with its maximum at a distance of one (two). They write a projection of A into B (C).
+- Layer 1, heads 0 and 1, look for places where B is like their own A and C like their own B, and add A of what they
+  find, so that the tied output layer predicts that token. Head 2 looks for B like B and C like C: the place that the
+  copy has reached. They use only dimensions that rotate slowly, since equal tokens must match at any distance.
 
-The rest is random as usual, and training is free to change everything.
+Everything else is random as usual, and training is free to change it all.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from typing import Any
 
 from ner_ray.errors import ConfigError
 
-_LOGIT = 13.0  # about what the output layer gives a token that is all there is in the residual stream
-_SHARP = 7.0  # of the positional heads: exp(-0.7 * sharp^2 / sqrt(head width)) is what a neighbour gets
-_MATCH = 8.0  # what one like token adds to an attention logit
-_LOUD = 3.0  # how much louder the copied token is than the present one
-_SLOW = 0.006  # radians a position: half a turn at 500 tokens' distance
+_LOGIT = 13.0  # roughly the output logit of a token that is alone in the residual stream
+_SHARP = 7.0  # of the positional heads: a neighbour gets exp(-0.7 * sharp^2 / sqrt(head width))
+_MATCH = 8.0  # what one equal token adds to an attention logit
+_LOUD = 3.0  # how much louder the copied token is than the current one
+_SLOW = 0.006  # radians per position: half a turn over 500 tokens
 _FAST_PAIRS = 4
 
 
@@ -34,7 +35,7 @@ def install_induction(model: Any, seed: int) -> None:
     """Writes the circuit into a new Qwen2 model, in place.
 
     Args:
-        model: a `Qwen2ForCausalLM` with tied embeddings, two layers, and as many key heads as heads.
+        model: a `Qwen2ForCausalLM` with tied embeddings, at least two layers, and as many key heads as query heads.
         seed: of the random projections.
 
     Raises:
@@ -45,7 +46,7 @@ def install_induction(model: Any, seed: int) -> None:
     config = model.config
     if config.num_hidden_layers < 2 or config.num_attention_heads not in (3, 4) or _head_width(config) < 32:
         raise ConfigError(
-            "induction needs 2 layers or more, and 3 or 4 heads of at least 32 dimensions",
+            "induction needs at least 2 layers, and 3 or 4 heads of at least 32 dimensions",
             hint="set model.scratch.induction to false, or make the model larger",
         )
     random = torch.Generator().manual_seed(seed)
@@ -73,7 +74,10 @@ def _orthogonal(rows: int, columns: int, random: Any) -> Any:
 
 
 def _embed(model: Any, random: Any) -> int:
-    """Embeddings in region A, half of the width; what is in the others is nearly nothing."""
+    """Puts the embeddings into region A, half of the width, and almost nothing into the rest; returns A's width.
+
+    Shape of the weights: (vocabulary, hidden).
+    """
     import torch
 
     weight = model.model.embed_tokens.weight
@@ -107,7 +111,7 @@ def _look_back(model: Any, kept: Any) -> None:
         attention.v_proj.weight[rows] = values
         place = content + head * region
         outputs = torch.zeros(hidden, width)
-        # A normalised input has the norm sqrt(hidden), of which A's share is all and `kept` takes a half.
+        # A normalised input has norm sqrt(hidden), all of it in A, and `kept` takes half of A.
         gain = _loudness(config) / (hidden**0.5 * (len(kept) / content) ** 0.5)
         outputs[place : place + len(kept), : len(kept)] = torch.eye(len(kept)) * gain
         attention.o_proj.weight[:, rows] = outputs
@@ -142,7 +146,7 @@ def _find_and_copy(model: Any, kept: Any, random: Any) -> None:
             (dimensions[:split], asked[0], one_back),
             (dimensions[split:], asked[1], two_back),
         ):
-            # Each region has a third of the normalised input's square norm `hidden`, and `kept` half of that.
+            # Each region has a third of the normalised input's squared norm `hidden`, and `kept` half of that.
             gain = (_MATCH * width**0.5 * 6 * size / (hidden * len(part))) ** 0.5
             mix = gain * _orthogonal(min(len(part), size), size, random)
             query[part[: len(mix)]], key[part[: len(mix)]] = mix @ ask, mix @ offer

@@ -1,4 +1,4 @@
-"""Training files: their forms, what is masked, packing."""
+"""Training rows as tokens: what is masked, what is learnt, packing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner_ray.data.training import TrainingRow, json_line, read_rows
 from ner_ray.errors import InputError
 from ner_ray.models.tokenizers import render
-from ner_ray.train.examples import IGNORED, Encoded, encode, encode_pair, pack, read_examples, to_line
-from ner_ray.types import Completion, Exchange, Message, Prompt
+from ner_ray.train.encoding import IGNORED, Encoded, encode, encode_pair, pack
+from ner_ray.types import Message, Prompt
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def tokenizer(base):
 def _read(tmp_path, *lines: str):
     file = tmp_path / "train.jsonl"
     file.write_text("\n".join(lines), encoding="utf-8")
-    return list(read_examples([file]))
+    return list(read_rows([file]))
 
 
 def _answers(tokenizer, encoded: Encoded) -> list[str]:
@@ -52,8 +53,7 @@ def test_a_text_prompt_is_masked_and_its_answer_with_the_end_is_learnt(tmp_path,
 
 def test_chat_turns_get_the_very_tokens_that_the_engine_sends(tmp_path, tokenizer):
     turns = (Message("system", "Be brief."), Message("user", "Bob came."))
-    exchange = Exchange(Prompt(turns), (Completion("##Bob## came."),))
-    [line] = _read(tmp_path, to_line(exchange, role="extractor"))
+    [line] = _read(tmp_path, json_line(TrainingRow.question(turns, "##Bob## came.", role="extractor")))
     [encoded] = encode(line, tokenizer)
     served = render(tokenizer, Prompt(turns))
 
@@ -72,7 +72,7 @@ def test_a_line_may_weigh_more(tmp_path, tokenizer):
 
 @pytest.mark.parametrize("weight", ["0", "-1", "NaN", '"much"'])
 def test_a_weight_that_is_none_is_refused(tmp_path, weight):
-    with pytest.raises(InputError, match=":1: no training example"):
+    with pytest.raises(InputError, match=":1: not a training row: `weight`"):
         _read(tmp_path, f'{{"prompt": "a", "answer": "b", "weight": {weight}}}')
 
 
@@ -125,7 +125,7 @@ def test_a_line_of_no_known_form_is_refused_with_its_place(tmp_path, line):
 
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="no such training file"):
-        list(read_examples([tmp_path / "none.jsonl"]))
+        list(read_rows([tmp_path / "none.jsonl"]))
 
 
 @given(st.lists(st.integers(1, 30), max_size=60))

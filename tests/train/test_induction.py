@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ner_ray.errors import ConfigError
-from ner_ray.train.starter.induction import install_induction
+from ner_ray.train.induction import install_induction
 
 
 def _model(hidden: int, heads: int, layers: int = 2):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.train.starter.vocabulary import build_tokenizer
+from ner_ray.train.vocabulary import build_tokenizer
 
 TEXTS = [
     "Ada Lovelace met Charles Babbage in London , and they spoke of the engine .",
