@@ -1,1 +1,1 @@
-"""Engines: what turns prompts into completions."""
+"""Engines turn prompts into completions: vLLM, Hugging Face transformers, or a server that speaks OpenAI's API."""

@@ -1,9 +1,10 @@
-"""Decoding a batch row by row, within Hugging Face's `generate`: each row has its own limit, stops and sampling.
+"""Per-row decoding inside Hugging Face's `generate`: each row has its own length limit, stop strings and sampling.
 
-`generate` asks `Decoder.choose` for the next tokens' scores and then `Decoder.finished` which rows are done. It
-always takes the highest score, so a row that is to be sampled gets scores of which the highest is the sample: a race
-of exponential clocks, each as fast as its token is likely, has every token win with just its probability. A row's
-draws come from a generator of its own, so what a seed gives does not depend on the batch around it.
+At each step, `generate` asks `Decoder.choose` for the scores of the next tokens, and then `Decoder.finished` which
+rows are done. It always takes the token with the highest score. For a row that samples, `choose` therefore returns
+scores whose maximum is the sample: probabilities divided by independent Exp(1) variables (the exponential race, a
+form of the Gumbel-max trick). Each row draws from its own random generator, so the result of a seed does not depend on
+the rest of the batch.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-_TOKENS_A_CHARACTER = 4  # at most: a token is at least one byte
+_MAX_TOKENS_PER_CHARACTER = 4  # a token is at least one byte, a character at most four
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one row is decoded; `limit` is in tokens, a temperature of 0 takes the likeliest token."""
+    """How one row is decoded: `limit` is in tokens; a temperature of 0 means greedy decoding."""
 
     limit: int
     temperature: float = 0.0
@@ -28,7 +29,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A row's answer: its tokens with the one that ended it, and their log-probabilities before any temperature."""
+    """A row's answer: its tokens, including the end token, and their log-probabilities at temperature 1."""
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
@@ -36,12 +37,12 @@ class Decoded:
 
 
 class Decoder:
-    """Follows one batch from its first token to its last.
+    """Decodes one batch, from the first token to the last.
 
     Args:
-        rules: one a row.
-        ends: the tokens that end an answer.
-        decode: the text of some tokens, for stop strings.
+        rules: one per row.
+        ends: the ids of tokens that end an answer.
+        decode: turns token ids into text, to look for stop strings.
     """
 
     def __init__(self, rules: Sequence[Rule], ends: frozenset[int], decode: Callable[[list[int]], str]) -> None:
@@ -50,12 +51,12 @@ class Decoder:
         self._decode = decode
         self._tokens: list[list[int]] = [[] for _ in rules]
         self._reasons: list[Literal["stop", "length"] | None] = [None for _ in rules]
-        self._logprobs: list[Any] = []  # a tensor a step, a number a row
+        self._logprobs: list[Any] = []  # one tensor [row] per step
         self._scores: Any = None
         self._generators: list[Any] | None = None
 
-    def choose(self, tokens: Any, scores: Any) -> Any:  # noqa: ARG002  # what a logits processor is given
-        """A logits processor; both are tensors, `scores` [row, token of the vocabulary]."""
+    def choose(self, tokens: Any, scores: Any) -> Any:  # noqa: ARG002  # a logits processor's signature
+        """A logits processor: the scores [row, vocabulary] whose maximum is each row's next token."""
         self._scores = scores
         sampled = [row for row, rule in enumerate(self._rules) if rule.temperature > 0 and not self._reasons[row]]
         if not sampled:
@@ -64,8 +65,8 @@ class Decoder:
         races[sampled] = self._race(scores[sampled], sampled)
         return races
 
-    def finished(self, tokens: Any, scores: Any) -> Any:  # noqa: ARG002  # what a stopping criterion is given
-        """A stopping criterion; which rows are done, as a tensor of truth values."""
+    def finished(self, tokens: Any, scores: Any) -> Any:  # noqa: ARG002  # a stopping criterion's signature
+        """A stopping criterion: which rows are done, as a tensor of booleans [row]."""
         import torch
 
         new = tokens[:, -1]
@@ -77,7 +78,7 @@ class Decoder:
         return torch.tensor([reason is not None for reason in self._reasons], device=tokens.device)
 
     def decoded(self) -> list[Decoded]:
-        """Every row's answer, when all is done."""
+        """Every row's answer, once all rows are done."""
         import torch
 
         steps = torch.stack(self._logprobs, dim=1).tolist()
@@ -91,7 +92,7 @@ class Decoder:
         if tokens[-1] in self._ends:
             return "stop"
         if rule.stop:
-            tail = self._decode(tokens[-_TOKENS_A_CHARACTER * (max(map(len, rule.stop)) + 1) :])
+            tail = self._decode(tokens[-_MAX_TOKENS_PER_CHARACTER * (max(map(len, rule.stop)) + 1) :])
             if any(stop in tail for stop in rule.stop):
                 return "stop"
         return "length" if len(tokens) >= rule.limit else None
@@ -100,12 +101,12 @@ class Decoder:
         import torch
 
         temperatures = torch.tensor([self._rules[row].temperature for row in rows], device=scores.device)
-        chances = (scores / temperatures[:, None]).softmax(-1)
-        least = torch.tensor([self._rules[row].top_p for row in rows], device=scores.device)
-        clocks = torch.stack([self._clocks(row, scores[0]) for row in rows])
-        return nucleus(chances, least) / clocks
+        probabilities = (scores / temperatures[:, None]).softmax(-1)  # [row, vocabulary]
+        top_p = torch.tensor([self._rules[row].top_p for row in rows], device=scores.device)
+        exponentials = torch.stack([self._exponentials(row, scores[0]) for row in rows])
+        return nucleus(probabilities, top_p) / exponentials
 
-    def _clocks(self, row: int, like: Any) -> Any:
+    def _exponentials(self, row: int, like: Any) -> Any:
         import torch
 
         if self._generators is None:
@@ -113,19 +114,19 @@ class Decoder:
         return torch.empty_like(like).exponential_(generator=self._generators[row])
 
 
-def nucleus(chances: Any, least: Any) -> Any:
-    """Keeps the fewest likeliest tokens that have the probability `least` together; the others' becomes 0.
+def nucleus(probabilities: Any, top_p: Any) -> Any:
+    """Keeps the smallest set of most likely tokens whose total probability reaches `top_p`; the others become 0.
 
     Args:
-        chances: a tensor of probabilities [row, token].
-        least: a tensor of one number a row.
+        probabilities: a tensor [row, token].
+        top_p: a tensor [row]; 1 or more keeps all tokens.
     """
     import torch
 
-    ordered, order = chances.sort(-1, descending=True)
-    before = ordered.cumsum(-1) - ordered
-    kept = torch.zeros_like(chances).scatter(-1, order, ordered.where(before < least[:, None], 0))
-    return torch.where(least[:, None] < 1, kept, chances)
+    ordered, order = probabilities.sort(-1, descending=True)
+    before = ordered.cumsum(-1) - ordered  # total probability of all tokens that are more likely
+    kept = torch.zeros_like(probabilities).scatter(-1, order, ordered.where(before < top_p[:, None], 0))
+    return torch.where(top_p[:, None] < 1, kept, probabilities)
 
 
 def _generator(seed: int | None, device: Any) -> Any:

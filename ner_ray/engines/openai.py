@@ -1,10 +1,9 @@
-"""Any server that speaks OpenAI's protocol: a teacher on the web, or a vLLM server on another machine.
+"""Any server with an OpenAI-compatible API: a commercial model, or a vLLM server on another machine.
 
     engine: {name: openai, url: "https://host/v1", model: its-name-there, api_key_env: TEACHER_KEY}
 
-The API key comes from the environment and goes nowhere but to the server. What is refused for being too much or too
-early (429), and what goes wrong on the server's side, is asked again with exponential back-off and jitter, or when
-the server says so (`Retry-After`).
+The API key is read from the environment and is sent only to the server. Requests that exceed the rate limit (429) or
+fail on the server's side are retried with exponential back-off and jitter, or when the server says (`Retry-After`).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import time
 from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
@@ -42,7 +42,7 @@ _KEY_REFUSED = (401, 403)
 
 
 class Options(EngineConfig):
-    """The settings of a server and of the requests to it."""
+    """The settings of a server, and of requests to it."""
 
     name: Literal["openai"] = "openai"
     url: str = operational(description="Base URL of the server, such as http://localhost:8000/v1.")
@@ -67,31 +67,27 @@ class Options(EngineConfig):
 
 
 def check(options: Options) -> None:
-    """Raises `ModelError` if the settings are incomplete, nobody listens at the URL, or the model is not served."""
+    """See `EngineModule.check`; asks the server for its models, and takes at most two seconds."""
     require("openai", extra="openai", purpose="the engine openai")
     _served(options)
 
 
-def token_counter(options: Options) -> TokenCounter:  # noqa: ARG001  # the contract of engines
-    """See `EngineModule.token_counter`; an estimate: the tokenizer is the server's."""
+def token_counter(options: Options) -> TokenCounter:  # noqa: ARG001  # the contract's signature
+    """See `EngineModule.token_counter`; an estimate, since the server has the tokenizer."""
     return tokenizers.estimate
 
 
 def prompt_counter(options: Options) -> None:
-    """See `EngineModule.prompt_counter`; only the server can count."""
+    """See `EngineModule.prompt_counter`; only the server knows."""
 
 
 def identity(options: Options) -> dict[str, str | None]:
-    """See `EngineModule.identity`; a server does not tell which revision it serves."""
+    """See `EngineModule.identity`; servers do not say which revision they serve."""
     return {"model": options.model, "revision": None, "adapter": options.adapter}
 
 
-def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> OpenAIEngine:  # noqa: ARG001  # the contract of engines
-    """A running engine; an adapter is, as vLLM serves it, a model of that name on the server.
-
-    Raises:
-        ModelError: see `check`.
-    """
+def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> OpenAIEngine:  # noqa: ARG001  # the contract's signature
+    """See `EngineModule.create`; an adapter is a model of that name on the server, as it is with vLLM's."""
     return OpenAIEngine(options)
 
 
@@ -103,7 +99,7 @@ class OpenAIEngine:
         self._model = options.model
         self._options = options
         self._client = _client(options)
-        self._places = asyncio.Semaphore(options.max_num_seqs)
+        self._slots = asyncio.Semaphore(options.max_num_seqs)
         self._answered = 0.0  # when the server last answered any request
         self._requests = OpenRequests()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -117,7 +113,7 @@ class OpenAIEngine:
         self._loop = asyncio.get_running_loop()
         request = self._request(prompt, sampling, adapter)
         reply = await self._requests.run(self._send(prompt, request))
-        completions = tuple(_completion(choice) for choice in sorted(reply.choices, key=lambda one: one.index))
+        completions = tuple(_completion(choice) for choice in sorted(reply.choices, key=lambda choice: choice.index))
         return _with_usage(completions, reply.usage)
 
     def close(self) -> None:
@@ -129,10 +125,11 @@ class OpenAIEngine:
         if loop.is_running():
             closing = asyncio.run_coroutine_threadsafe(self._client.close(), loop)
             if not _is_current(loop):
-                closing.result(_CLOSE_SECONDS)
-        else:  # in a thread, since another loop may be running in this one
-            with ThreadPoolExecutor(max_workers=1) as thread:
-                thread.submit(loop.run_until_complete, self._client.close()).result(_CLOSE_SECONDS)
+                with suppress(TimeoutError):  # the loop is blocked; it closes them when it continues
+                    closing.result(_CLOSE_SECONDS)
+        else:  # in a thread of its own, since another loop may be running in this one
+            with ThreadPoolExecutor(max_workers=1) as executor:
+                executor.submit(loop.run_until_complete, self._client.close()).result()
 
     def _request(self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None) -> dict[str, Any]:
         chat = not isinstance(prompt.content, str)
@@ -154,8 +151,8 @@ class OpenAIEngine:
             request["extra_body"]["structured_outputs"] = {"choice": list(prompt.choices)}
         return {name: value for name, value in request.items() if value is not None}
 
-    async def _send(self, prompt: Prompt, request: dict[str, Any]) -> Any:  # a reply of either endpoint
-        async with self._places:
+    async def _send(self, prompt: Prompt, request: dict[str, Any]) -> Any:  # the reply of either endpoint
+        async with self._slots:
             return await self._send_now(prompt, request)
 
     async def _send_now(self, prompt: Prompt, request: dict[str, Any]) -> Any:  # as above
@@ -176,42 +173,42 @@ class OpenAIEngine:
         return reply
 
     def _refusal(self, error: Exception, status: int | None, began: float) -> EngineError | RequestError:
-        """Whose fault it is: the request's where the server has answered others meanwhile, else the server's."""
-        said = str(error)
+        """The request is at fault if the server answered others in the meantime; otherwise the server is."""
+        reason = str(error)
         if status in _KEY_REFUSED:
             return EngineError(f"the server refuses the API key (status {status})")
         client_side = status is not None and 400 <= status < 500 and status not in (408, 409, 429)
-        if client_side and any(word in said.lower() for word in _TOO_LONG):
-            return PromptTooLongError(f"the server refuses the prompt: {said}")
+        if client_side and any(word in reason.lower() for word in _TOO_LONG):
+            return PromptTooLongError(f"the server refuses the prompt: {reason}")
         if client_side or self._answered > began:
-            return RequestError(f"the server refuses the request: {said}")
-        return EngineError(f"the server does not answer: {said}")
+            return RequestError(f"the server refuses the request: {reason}")
+        return EngineError(f"the server does not answer: {reason}")
 
 
 def _is_current(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether the caller runs on this event loop."""
     try:
         return asyncio.get_running_loop() is loop
-    except RuntimeError:  # it runs on none
+    except RuntimeError:  # not on any
         return False
 
 
 class _Pace:
-    """Spaces events evenly: so many a minute, and no more."""
+    """Spaces events evenly, for a rate limit per minute."""
 
     def __init__(self, per_minute: float) -> None:
-        self._distance = 60 / per_minute
+        self._interval = 60 / per_minute
         self._next = 0.0
 
     async def wait(self, _: object) -> None:
         now = time.monotonic()
         turn = max(now, self._next)
-        self._next = turn + self._distance
+        self._next = turn + self._interval
         await asyncio.sleep(turn - now)
 
 
 def _served(options: Options) -> dict[str, str]:
-    """The models that the server says it serves, and who owns each; nothing where it does not tell."""
+    """The ids of the models that the server lists, each with its owner; empty if it has no such list."""
     import openai
 
     key = _key(options)
@@ -236,20 +233,23 @@ def _served(options: Options) -> dict[str, str]:
 
 
 def _key(options: Options) -> str:
-    """The API key; settings that cannot work are refused on the way.
+    """The API key.
 
     Raises:
-        ModelError: no URL, no model, a key in the URL, or a named environment variable that is not set.
+        ModelError: the URL or the model is empty, the URL contains a password, or `api_key_env` is not set.
     """
     if not options.url:
         raise ModelError("the engine openai needs a server", hint="engine.url=http://HOST:PORT/v1")
     if "@" in urlsplit(options.url).netloc:
-        raise ModelError("engine.url holds a password", hint="put it into an environment variable: engine.api_key_env")
+        raise ModelError(
+            "engine.url contains a password",
+            hint="put it into an environment variable, and name that in engine.api_key_env",
+        )
     if not options.model:
         raise ModelError("the engine openai needs a model", hint="engine.model=NAME, as the server calls it")
     name = options.api_key_env
     if name and name not in os.environ:
-        raise ModelError(f"the environment variable {name}, which is to hold the API key, is not set")
+        raise ModelError(f"the environment variable {name} (engine.api_key_env) is not set")
     return os.environ.get(name or _DEFAULT_KEY) or "none"
 
 
@@ -267,41 +267,42 @@ def _client(options: Options) -> AsyncOpenAI:
 
 
 def _length(prompt: Prompt) -> int:
-    """The prompt's characters, which stand in for its tokens: only the server can count those."""
+    """The prompt's length in characters, an upper estimate of its tokens: only the server can count those."""
     if isinstance(prompt.content, str):
         return len(prompt.content)
     return sum(len(turn.content) for turn in prompt.content)
 
 
 def _completion(choice: Any) -> Completion:
-    """One sample of a reply of either endpoint."""
+    """One sample of either endpoint's reply."""
     chat = hasattr(choice, "message")
     text: str = (choice.message.content if chat else choice.text) or ""
     logprobs = choice.logprobs
-    pieces, chances = [], []
+    pieces, values = [], []
     if logprobs and chat:
         pieces = _pieces(logprobs.content or [])
-        chances = [token.logprob for token in logprobs.content or []]
+        values = [token.logprob for token in logprobs.content or []]
     elif logprobs:
         pieces = [(token or "").replace("\ufffd", "") for token in logprobs.tokens or []]
-        chances = [chance or 0.0 for chance in logprobs.token_logprobs or []]
+        values = [value or 0.0 for value in logprobs.token_logprobs or []]
     return Completion(
         text=text,
         finish_reason="length" if choice.finish_reason == "length" else "stop",
         token_ends=tuple(min(end, len(text)) for end in accumulate(map(len, pieces))),
-        logprobs=tuple(chances),
+        logprobs=tuple(values),
     )
 
 
 def _pieces(tokens: Sequence[Any]) -> list[str]:
-    """What each token adds to the text; a character of which tokens hold parts comes with the last of them."""
+    """The text that each token adds; a character split over several tokens comes with the last of them."""
     decoder = getincrementaldecoder("utf-8")(errors="replace")
-    pieces = (decoder.decode(bytes(one.bytes if one.bytes is not None else one.token.encode())) for one in tokens)
+    encoded = (bytes(token.bytes if token.bytes is not None else token.token.encode()) for token in tokens)
+    pieces = map(decoder.decode, encoded)
     return [piece.replace("\ufffd", "") for piece in pieces]
 
 
 def _with_usage(completions: tuple[Completion, ...], usage: Any) -> tuple[Completion, ...]:
-    """The samples with the tokens they cost, all booked on the first: the reply has them in one sum."""
+    """The samples with their token counts, all assigned to the first: the server only reports the total."""
     if not completions or usage is None:
         return completions
     details = getattr(usage, "prompt_tokens_details", None)

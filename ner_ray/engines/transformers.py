@@ -1,10 +1,10 @@
-"""Models run by Hugging Face's own code: what vLLM does not serve (T5), and any other decoder.
+"""Models run by Hugging Face transformers: those that vLLM does not serve (T5), and any decoder.
 
-One thread takes all requests that wait, sorts them by length, and answers them batch by batch; a batch lasts as long
-as its longest answer, so where vLLM serves a model, vLLM is faster. On a GPU where there is one, else on the CPU.
+One thread takes all waiting requests, sorts them by length and answers them in batches. A batch takes as long as its
+longest answer, so vLLM is faster for models that it serves. Runs on a GPU if there is one, otherwise on the CPU.
 
-An answer that is held to choices is not generated: the likelihood of each choice, with its end, is computed, and the
-likeliest is the answer. Its one log-probability is that of the choice among the choices.
+An answer that must be one of several choices is not generated: the likelihood of each choice, including its end
+token, is computed, and the most likely choice is the answer. Its single log-probability is relative to the choices.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from ner_ray.types import Completion, Prompt
 _LOG = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 30
-_GATHER_SECONDS = 0.005  # requests that are sent together arrive one by one
-_UNLIMITED = 10**9  # what tokenizers say where they know no longest text is larger still
-# What a model's own settings say that is no matter of taste, unlike its temperature or its penalties.
+_GATHER_SECONDS = 0.005  # requests that are sent together arrive one after another
+_UNLIMITED = 10**9  # tokenizers without a maximum length report an even larger number
+# The fields of a model's generation config without which it cannot decode, unlike temperature or penalties.
 _NEEDED = ("decoder_start_token_id", "bos_token_id", "forced_bos_token_id", "forced_eos_token_id")
 
 
@@ -52,7 +52,7 @@ class Options(CheckpointOptions):
 
 
 def check(options: Options) -> None:
-    """Raises `ModelError` if the model or its adapter is not there, or what runs them is not installed."""
+    """See `EngineModule.check`."""
     needed = ("torch", "transformers", "peft") if options.adapter else ("torch", "transformers")
     require(*needed, extra="transformers", purpose="the engine transformers")
     checkpoints.check(options.checkpoint, options.adapter)
@@ -75,15 +75,15 @@ def identity(options: Options) -> dict[str, str | None]:
 
 
 def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> TransformersEngine:
-    """A running engine with the model, and the adapters beside it.
+    """See `EngineModule.create`.
 
     Raises:
-        ModelError: the model cannot be loaded; or it is to be spread over GPUs, which `extra.device_map` does.
+        ModelError: the model cannot be loaded; or tensor parallelism is asked for.
     """
     if tensor_parallel > 1:
         raise ModelError(
-            "the engine transformers knows no tensor parallelism",
-            hint="engine.tuning.device_map=auto puts a large model's layers on several GPUs",
+            "the engine transformers does not support tensor parallelism",
+            hint="engine.tuning.device_map=auto spreads the layers of a large model over several GPUs",
         )
     return TransformersEngine(options, adapters)
 
@@ -94,7 +94,7 @@ class _Request:
     sampling: SamplingConfig
     adapter: str | None
     tokens: list[int]
-    choices: list[list[int]]  # the tokens of each
+    choices: list[list[int]]  # the token ids of each
     limit: int
     answer: Future[tuple[Completion, ...]] = field(default_factory=Future)
 
@@ -147,11 +147,11 @@ class TransformersEngine:
             torch.cuda.empty_cache()
 
     def _room(self, tokens: Sequence[int], least: int) -> int:
-        """How many tokens an answer can have, at most."""
+        """The maximum length of an answer, in tokens; at least `least`."""
         shared = not self._model.config.is_encoder_decoder
         room = self._answer_room - (len(tokens) if shared else 0)
         if len(tokens) > self._source_room or room < least:
-            what = "with its answer" if shared else "as source"
+            what = "together with its answer" if shared else "as source"
             raise PromptTooLongError(f"the prompt has {len(tokens)} tokens, the model takes {self._source_room} {what}")
         if not tokens:
             raise RequestError("the prompt is empty")
@@ -171,7 +171,7 @@ class TransformersEngine:
         self._refuse_all(waiting, reason)
 
     def _take(self) -> list[_Request]:
-        """All requests that wait, as soon as there is one; none when closed."""
+        """All waiting requests, once there is one; empty when the engine is closed."""
         live: list[_Request] = []
         while not live:
             taken = [self._inbox.get()]
@@ -185,12 +185,12 @@ class TransformersEngine:
         return live
 
     def _batches(self, requests: Sequence[_Request]) -> Iterator[list[_Request]]:
-        """Requests of like length together, apart by adapter; a batch has `_rows` rows, or a single request."""
-        ordered = sorted(requests, key=lambda one: (one.adapter or "", len(one.tokens)))
-        for _, group in groupby(ordered, key=lambda one: one.adapter):
+        """Groups requests by adapter and similar length, into batches of at most `_rows` rows or a single request."""
+        ordered = sorted(requests, key=lambda request: (request.adapter or "", len(request.tokens)))
+        for _, group in groupby(ordered, key=lambda request: request.adapter):
             batch: list[_Request] = []
             for request in group:
-                if batch and sum(one.sampling.n for one in batch) + request.sampling.n > self._rows:
+                if batch and _row_count(batch) + request.sampling.n > self._rows:
                     yield batch
                     batch = []
                 batch.append(request)
@@ -202,7 +202,7 @@ class TransformersEngine:
         if self._closed.is_set():
             return
         answers = None
-        # The error is let go before the next try: it holds on to the tensors there was no room for.
+        # The error must be released before retrying: its traceback keeps the tensors that did not fit.
         with contextlib.suppress(torch.OutOfMemoryError), torch.inference_mode(), self._adapted(batch[0].adapter):
             answers = self._answers(batch)
         if answers is None:
@@ -214,14 +214,16 @@ class TransformersEngine:
             request.answer.set_result(answer)
 
     def _answer_by_halves(self, batch: Sequence[_Request]) -> None:
-        """For a batch that memory did not suffice for; later ones have no more rows than what fits."""
+        """Splits a batch that does not fit into memory; later batches have no more rows than fit."""
         import torch
 
         torch.cuda.empty_cache()
         if len(batch) == 1:
-            batch[0].answer.set_exception(RequestError(f"no memory for a prompt of {len(batch[0].tokens)} tokens"))
+            batch[0].answer.set_exception(
+                RequestError(f"not enough memory for a prompt of {len(batch[0].tokens)} tokens")
+            )
             return
-        self._rows = max(1, sum(one.sampling.n for one in batch) // 2)
+        self._rows = max(1, _row_count(batch) // 2)
         _LOG.warning("engine.out_of_memory rows=%d", self._rows)
         middle = len(batch) // 2
         self._answer(batch[:middle])
@@ -246,7 +248,7 @@ class TransformersEngine:
             stopping_criteria=StoppingCriteriaList([decoder.finished, self._is_closed]),
         )
         decoded = iter(decoder.decoded())
-        return [self._completions(one, [next(decoded) for _ in range(one.sampling.n)]) for one in batch]
+        return [self._completions(request, [next(decoded) for _ in range(request.sampling.n)]) for request in batch]
 
     def _is_closed(self, tokens: Any, scores: Any) -> Any:  # noqa: ARG002  # called as a stopping criterion
         """All rows are done when the engine is closed: a tensor of booleans [row]."""
@@ -255,7 +257,7 @@ class TransformersEngine:
         return torch.full((len(tokens),), self._closed.is_set(), device=tokens.device)
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
-        """Token ids and attention mask; a decoder's rows end together, an encoder's begin together."""
+        """Token ids and attention mask, both [row, position]; padded on the left for decoders, right for encoders."""
         import torch
 
         width = max(map(len, rows))
@@ -268,22 +270,22 @@ class TransformersEngine:
         return ids.to(self._model.device), mask.to(self._model.device)
 
     def _completions(self, request: _Request, samples: Sequence[Decoded]) -> tuple[Completion, ...]:
-        """What the prompt cost is booked on the first sample."""
+        """One completion per sample; the prompt's tokens are counted on the first."""
         return tuple(
             self._completion(request, sample, 0 if number else len(request.tokens))
             for number, sample in enumerate(samples)
         )
 
     def _completion(self, request: _Request, sample: Decoded, prompt_tokens: int) -> Completion:
-        text = self._text(sample.tokens).rstrip("\ufffd")  # the end cut through a character
-        places = [at for at in (text.find(stop) for stop in request.sampling.stop) if at >= 0]
-        text = text[: min(places, default=len(text))]
-        known = request.sampling.logprobs
+        text = self._text(sample.tokens).rstrip("\ufffd")  # a character that was cut off at the end
+        stops = [start for start in (text.find(stop) for stop in request.sampling.stop) if start >= 0]
+        text = text[: min(stops, default=len(text))]
+        with_logprobs = request.sampling.logprobs
         return Completion(
             text=text,
             finish_reason=sample.finish_reason,
-            token_ends=self._token_ends(sample.tokens, len(text)) if known else (),
-            logprobs=sample.logprobs if known else (),
+            token_ends=self._token_ends(sample.tokens, len(text)) if with_logprobs else (),
+            logprobs=sample.logprobs if with_logprobs else (),
             prompt_tokens=prompt_tokens,
             output_tokens=len(sample.tokens),
         )
@@ -293,14 +295,14 @@ class TransformersEngine:
         return text
 
     def _token_ends(self, tokens: Sequence[int], length: int) -> tuple[int, ...]:
-        """Where each token ends in the text; one within a split character ends where the character begins."""
+        """Each token's end offset in the text; a token inside a split character ends where the character begins."""
         ends, end, start, settled = [], 0, 0, 0
         for stop in range(1, len(tokens) + 1):
             before = self._text(tokens[start:settled])
             piece = self._text(tokens[start:stop])[len(before) :]
             if not piece.endswith("\ufffd"):
                 end += len(piece)
-                # The next pieces are read after this one's tokens: what a token says may depend on its neighbour.
+                # The next piece is decoded after this one's tokens: a token's text may depend on its neighbour.
                 start, settled = settled, stop
             ends.append(min(end, length))
         return tuple(ends)
@@ -308,20 +310,21 @@ class TransformersEngine:
     def _choose(self, request: _Request) -> tuple[Completion, ...]:
         import torch
 
-        chances = likelihoods(self._model, request.tokens, request.choices, self._rows).log_softmax(0)
+        # The log-probability of each choice among the choices.
+        scores = likelihoods(self._model, request.tokens, request.choices, self._rows).log_softmax(0)
         sampling = request.sampling
         if sampling.temperature > 0:
             generator = torch.Generator()
             _ = generator.seed() if sampling.seed is None else generator.manual_seed(sampling.seed)
-            odds = (chances / sampling.temperature).softmax(0)
-            drawn = torch.multinomial(odds, sampling.n, replacement=True, generator=generator).tolist()
+            weights = (scores / sampling.temperature).softmax(0)
+            drawn = torch.multinomial(weights, sampling.n, replacement=True, generator=generator).tolist()
         else:
-            drawn = [int(chances.argmax())] * sampling.n
+            drawn = [int(scores.argmax())] * sampling.n
         return tuple(
             Completion(
                 text=request.prompt.choices[choice],
                 token_ends=(len(request.prompt.choices[choice]),) if sampling.logprobs else (),
-                logprobs=(float(chances[choice]),) if sampling.logprobs else (),
+                logprobs=(float(scores[choice]),) if sampling.logprobs else (),
                 prompt_tokens=0 if number else len(request.tokens),
                 output_tokens=len(request.choices[choice]) + 1,
             )
@@ -342,7 +345,7 @@ class TransformersEngine:
             self._refuse_all([], self._end)
 
     def _refuse_all(self, requests: Sequence[_Request], reason: str) -> None:
-        """Fails those requests and all in the inbox, where they have no answer yet."""
+        """Fails these requests, and all in the inbox, unless they are answered."""
         left = list(requests)
         with contextlib.suppress(queue.Empty):
             while True:
@@ -353,8 +356,13 @@ class TransformersEngine:
                 request.answer.set_exception(EngineError(reason))
 
 
+def _row_count(batch: Sequence[_Request]) -> int:
+    """One row per sample."""
+    return sum(request.sampling.n for request in batch)
+
+
 def _rules(request: _Request) -> list[Rule]:
-    """One a sample; the samples of a seeded request have seeds of their own."""
+    """One per sample; each sample of a request with a seed gets a different one."""
     sampling = request.sampling
     return [
         Rule(
@@ -369,7 +377,7 @@ def _rules(request: _Request) -> list[Rule]:
 
 
 def _load(options: Options) -> Any:
-    """The model, ready to answer; float32 on a CPU, where smaller types are slower."""
+    """The model, ready to answer; by default in float32 on a CPU, where smaller types are slower."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
@@ -394,20 +402,20 @@ def _with_adapters(model: Any, names: dict[str, str]) -> Any:
         for adapter, other in others:
             adapted.load_adapter(adapter, adapter_name=other)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"an adapter cannot be put onto the model: {error}") from error
+        raise ModelError(f"an adapter does not fit the model: {error}") from error
     return adapted.eval()
 
 
 def _set_decoding(model: Any, tokenizer: Any) -> None:
-    """Replaces the model's own decoding settings by greedy ones; they say with which tokens an answer may end."""
+    """Replaces the model's own generation config with greedy decoding and all known end tokens."""
     from transformers import GenerationConfig
 
     own = model.generation_config
-    said = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
-    ends = sorted({one for one in (*said, tokenizer.eos_token_id) if one is not None})
+    stated = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
+    ends = sorted({token for token in (*stated, tokenizer.eos_token_id) if token is not None})
     if not ends:
-        raise ModelError("neither the model nor its tokenizer says which token ends an answer")
-    pad = next(one for one in (tokenizer.pad_token_id, own.pad_token_id, ends[0]) if one is not None)
+        raise ModelError("neither the model nor its tokenizer defines a token that ends an answer")
+    pad = next(token for token in (tokenizer.pad_token_id, own.pad_token_id, ends[0]) if token is not None)
     kept = {name: getattr(own, name) for name in _NEEDED}
     if model.config.is_encoder_decoder and kept["decoder_start_token_id"] is None:
         kept["decoder_start_token_id"] = pad
@@ -415,9 +423,9 @@ def _set_decoding(model: Any, tokenizer: Any) -> None:
 
 
 def _rooms(model: Any, tokenizer: Any, longest: int | None) -> tuple[int, int]:
-    """How many tokens the prompt, and how many the answer can have (a decoder's share the same room).
+    """The maximum lengths of prompt and answer, in tokens; those of a decoder share the same context.
 
-    A T5 has relative positions and so no limit of its own; what its tokenizer says stands in for one.
+    T5 has relative positions and so no limit of its own: its tokenizer's maximum length is used instead.
     """
     positions = getattr(model.config, "max_position_embeddings", None) or _UNLIMITED
     stated = min(_UNLIMITED, tokenizer.model_max_length)

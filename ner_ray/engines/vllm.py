@@ -1,22 +1,21 @@
-"""vLLM, in this process: its GPU build and its CPU build alike. Every name of vLLM's stands in this file.
+"""vLLM inside the process that uses it, as its GPU build or its CPU build. Only this file uses names of vLLM.
 
-The engine's core runs in one of two places, behind the same few lines:
+The engine's core runs in one of two places:
 
-- *in this process*, on a thread of its own that steps it and takes in new requests between steps. On a CPU this is
-  1.2 times as fast as a core in another process, and starts in a third of the time: two cores are not enough for the
-  core, its messages and Ray.
-- *in its own process*, behind `AsyncLLM`: on GPUs, where tokenisation and detokenisation would keep the GPU waiting.
+- *in this process*, on a thread of its own, which steps the engine and accepts new requests between steps. On a CPU
+  this is 1.2 times as fast as a core in another process and starts in a third of the time: two cores are too few for
+  the core, its messages and Ray.
+- *in its own process*, behind `AsyncLLM`: on GPUs, where tokenization and detokenization would keep the GPU waiting.
 
-Either way requests come and go one by one, the running batch is never drained, and a step takes in as many tokens as
-vLLM's own offline `LLM` would (`UsageContext.LLM_CLASS`: twice what a server takes, which minds each answer's wait),
-but on a CPU.
+Either way, requests come and go individually and the running batch is never drained. On a GPU, a step processes as
+many tokens as in vLLM's offline `LLM` class (`UsageContext.LLM_CLASS`): twice as many as in its server, which is tuned
+for latency.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import math
 import os
 import queue
@@ -41,15 +40,13 @@ from ner_ray.models.options import CheckpointOptions
 from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 from ner_ray.types import Completion, Prompt
 
-_LOG = logging.getLogger(__name__)
-
 _CLOSE_SECONDS = 30
 _LOCK = threading.Lock()
-_RUNNING: set[int] = set()  # the engines whose core is in this process
+_RUNNING: set[int] = set()  # ids of the engines whose core is in this process
 _CPU_KV_CACHE_GIB = 1.0
-_CPU_STEP_TOKENS = 768  # what a step works on stays in a core's cache: the starter is 1.1 times as fast as with 4096
-_LABEL_SETS = 4096  # whose tokens are remembered
-_MOST_SCORED = 128  # tokens whose log-probabilities vLLM gives at most
+_CPU_STEP_TOKENS = 768  # small enough for a core's cache: the starter model is 1.1 times as fast as with 4096
+_LABEL_SETS = 4096  # number of label sets whose tokens are cached
+_MAX_LOGPROB_TOKENS = 128  # vLLM's limit on tokens with log-probabilities
 _MAX_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
@@ -76,7 +73,7 @@ class Options(CheckpointOptions):
 
 
 def check(options: Options) -> None:
-    """Raises `ModelError` if the model or its adapter is not there, or vLLM is not installed."""
+    """See `EngineModule.check`."""
     require("vllm", extra=("gpu", "cpu"), purpose="the engine vllm")
     checkpoints.check(options.checkpoint, options.adapter)
 
@@ -98,16 +95,12 @@ def identity(options: Options) -> dict[str, str | None]:
 
 
 def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> VllmEngine:
-    """A running engine that serves the model, and the adapters beside it.
-
-    Raises:
-        ModelError: vLLM cannot load the model.
-    """
+    """See `EngineModule.create`."""
     return VllmEngine(options, adapters, tensor_parallel)
 
 
 def describe() -> str:
-    """Which vLLM is installed, and what it computes on; takes as long as importing it."""
+    """The installed version of vLLM and the hardware it runs on; takes as long as importing vLLM."""
     import torch
     import vllm
 
@@ -125,12 +118,12 @@ class VllmEngine:
         with _no_collector():
             self._core: _Core = _start(options, adapters, tensor_parallel)
         self._tokenizer = self._core.tokenizer
-        # vLLM decodes at every step, for log-probabilities each token once more: a tenth of a small model's time. So it
-        # is left to the library beneath, once an answer is whole; some tokenizers have none.
+        # vLLM detokenizes at every step, and every token again for log-probabilities: a tenth of a small model's time.
+        # So complete answers are decoded here instead, by the `tokenizers` library, which some tokenizers do not use.
         self._decoder = getattr(self._tokenizer, "backend_tokenizer", None)
         self._room = self._core.max_model_len
         self._adapters = {adapter: _lora(number, adapter) for number, adapter in enumerate(adapters, start=1)}
-        # Speculation samples by other code of vLLM's, which knows nothing of single tokens' log-probabilities.
+        # With speculation, vLLM's sampler does not return the log-probabilities of given tokens.
         self._first_tokens = lru_cache(_LABEL_SETS)(partial(_first_tokens, self._tokenizer, options.ngram_speculation))
         self._served = 0
 
@@ -142,24 +135,24 @@ class VllmEngine:
         room = self._room - len(tokens)
         if room < 1:
             raise PromptTooLongError(
-                f"the prompt has {len(tokens)} tokens, the model takes {self._room} with its answer"
+                f"the prompt has {len(tokens)} tokens, the model takes {self._room} together with its answer"
             )
         if not tokens:
             raise RequestError("the prompt is empty")
-        told = self._first_tokens(prompt.choices)
-        decoder = None if sampling.stop else self._decoder  # vLLM looks for stops in text
+        by_token = self._first_tokens(prompt.choices)
+        decoder = None if sampling.stop else self._decoder  # vLLM needs the text to find stop strings
         max_tokens = sampling.longest_answer(len(tokens), prompt.max_tokens, room)
         try:
-            parameters = _parameters(prompt, sampling, max_tokens, told, detokenize=decoder is None)
+            parameters = _parameters(prompt, sampling, max_tokens, by_token, detokenize=decoder is None)
         except _refusals() as error:
             raise RequestError(f"vLLM refuses the request: {error}") from error
         self._served += 1
         lora = self._adapters[adapter] if adapter else None
         output = await self._core.generate(str(self._served), tokens, parameters, lora)
-        return _completions(output, told, decoder)
+        return _completions(output, by_token, decoder)
 
     def encode(self, prompt: Prompt) -> list[int]:
-        """The prompt's tokens: chat turns by the model's own template, text as it is, with one BOS where due."""
+        """The token ids of the prompt; see `tokenizers.render`."""
         return tokenizers.render(self._tokenizer, prompt)
 
     def close(self) -> None:
@@ -180,7 +173,7 @@ def _start(options: Options, adapters: Sequence[str], tensor_parallel: int) -> _
 
 @contextmanager
 def _no_collector() -> Iterator[None]:
-    """Nothing that is imported for an engine is garbage; to look for some in it is a third of the time of a start."""
+    """Without garbage collection: looking for garbage among what is imported takes a third of an engine's start."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -200,7 +193,7 @@ class _Core(Protocol):
 
 
 class _InProcess:
-    """An `LLMEngine` that one thread builds and steps (its OpenMP threads are bound to the one that built it)."""
+    """An `LLMEngine` created and stepped by one thread, since its OpenMP threads are bound to their creator."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
@@ -233,10 +226,10 @@ class _InProcess:
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        gc.freeze()  # vLLM does so when it has started, and before that collects several times
+        gc.freeze()  # as vLLM does once it has started; until then it collects several times
         try:
             engine = LLMEngine.from_engine_args(EngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS)
-        except BaseException as error:  # noqa: BLE001  # handed over to the thread that waits
+        except BaseException as error:  # noqa: BLE001  # raised in the thread that waits
             started.put(error)
             return
         self.tokenizer = engine.get_tokenizer()
@@ -263,7 +256,7 @@ class _InProcess:
             request.fail(EngineError(reason))
 
     def _take_in(self, engine: Any, waiting: dict[str, _Request]) -> bool:
-        """Moves new requests into the engine, waiting for one where it has nothing to do; False when closed."""
+        """Moves new requests into the engine; waits for one if the engine is idle. False once it is closed."""
         idle = not waiting
         while True:
             try:
@@ -305,7 +298,7 @@ def _release(engine: Any) -> None:
 
 
 class _Request:
-    """A request on its way into the engine's thread, and the future that its answer comes back by."""
+    """A request to the engine's thread, with the future that receives its answer."""
 
     def __init__(
         self,
@@ -326,7 +319,7 @@ class _Request:
         self._hand_over(self.answer.set_exception, error)
 
     def _hand_over(self, settle: Callable[[Any], None], value: Any) -> None:
-        with suppress(RuntimeError):  # the caller's event loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the caller's event loop is closed, so nobody waits for the answer
             self._loop.call_soon_threadsafe(self._settle, settle, value)
 
     def _settle(self, settle: Callable[[Any], None], value: Any) -> None:
@@ -335,7 +328,7 @@ class _Request:
 
 
 class _OwnProcess:
-    """An `AsyncLLM`, whose core is a process of its own."""
+    """An `AsyncLLM`, whose core runs in a separate process."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         from vllm import AsyncEngineArgs
@@ -367,7 +360,7 @@ class _OwnProcess:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """What vLLM raises for one request that it will not take; its own error is a ValueError in some versions only."""
+    """What vLLM raises for a request it rejects; its own exception is a ValueError in some versions only."""
     from vllm.exceptions import VLLMValidationError
 
     return (ValueError, VLLMValidationError)
@@ -388,7 +381,7 @@ def _set_environment(options: Options, *, on_cpu: bool) -> None:
 
 
 def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, *, on_cpu: bool) -> dict[str, Any]:
-    """VLLM's engine arguments."""
+    """The arguments of `vllm.EngineArgs`."""
     arguments: dict[str, Any] = {
         "model": options.checkpoint.location,
         "revision": options.revision,
@@ -421,9 +414,9 @@ def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, 
 
 
 def _dtype_on_cpu(options: Options) -> str:
-    """A checkpoint's bfloat16 where the CPU has instructions for it, else float32.
+    """The fastest type on this CPU: bfloat16, if the checkpoint has it and the CPU computes in it; else float32.
 
-    The starter takes 0.7 times as long in bfloat16 as in float32 with them; without, 6 to 9 times as long.
+    With such instructions, the starter model takes 0.7 times as long in bfloat16 as in float32; without, 6 to 9 times.
     """
     import torch
     from transformers import AutoConfig
@@ -437,7 +430,7 @@ def _dtype_on_cpu(options: Options) -> str:
 
 
 def _has_bfloat16() -> bool:
-    """Whether the CPU computes in it, and does not just convert."""
+    """Whether the CPU computes in bfloat16, rather than converting to float32."""
     import torch
 
     native = {"avx512_bf16", "amx_bf16"}
@@ -445,29 +438,29 @@ def _has_bfloat16() -> bool:
 
 
 def _first_tokens(tokenizer: Any, speculation: int, choices: tuple[str, ...]) -> dict[int, str]:
-    """Each choice by its first token, where that tells it from all others; else nothing.
+    """Maps the first token of each choice to the choice, if these tokens are all different; otherwise empty.
 
-    What follows such a token is forced, so that one token of output is the whole answer. A grammar gives the same
-    answer after several tokens, and has to be compiled and turned into a mask for every request.
+    The first token then decides the answer, so a single output token is enough. A grammar would give the same answer
+    after several tokens, and would have to be compiled and turned into a token mask for every request.
     """
-    if speculation or not 0 < len(choices) <= _MOST_SCORED:
+    if speculation or not 0 < len(choices) <= _MAX_LOGPROB_TOKENS:
         return {}
     encoded = [tokenizer.encode(choice, add_special_tokens=False)[:1] for choice in choices]
-    told = {token: choice for tokens, choice in zip(encoded, choices, strict=True) for token in tokens}
-    # A tokenizer of SentencePiece's puts a blank before a text; whether the model does so here nobody can say.
-    blank = any(piece.startswith("\u2581") for piece in tokenizer.convert_ids_to_tokens(list(told)))
-    return told if len(told) == len(choices) and not blank else {}
+    by_token = {token: choice for tokens, choice in zip(encoded, choices, strict=True) for token in tokens}
+    # SentencePiece tokenizers prepend a space to a text; whether the model would generate one here is unknown.
+    has_space = any(piece.startswith("\u2581") for piece in tokenizer.convert_ids_to_tokens(list(by_token)))
+    return by_token if len(by_token) == len(choices) and not has_space else {}
 
 
 def _parameters(
-    prompt: Prompt, sampling: SamplingConfig, max_tokens: int, told: Mapping[int, str], *, detokenize: bool
+    prompt: Prompt, sampling: SamplingConfig, max_tokens: int, by_token: Mapping[int, str], *, detokenize: bool
 ) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-    if told:
-        held: dict[str, Any] = {"allowed_token_ids": list(told), "max_tokens": 1, "detokenize": False}
-        held |= {"logprobs": len(told), "logprob_token_ids": list(told)} if sampling.logprobs else {}
+    if by_token:
+        held: dict[str, Any] = {"allowed_token_ids": list(by_token), "max_tokens": 1, "detokenize": False}
+        held |= {"logprobs": len(by_token), "logprob_token_ids": list(by_token)} if sampling.logprobs else {}
     else:
         held = {
             "structured_outputs": StructuredOutputsParams(choice=list(prompt.choices)) if prompt.choices else None,
@@ -488,11 +481,11 @@ def _parameters(
     )
 
 
-def _completions(output: Any, told: Mapping[int, str], decoder: Any) -> tuple[Completion, ...]:
-    """VLLM's request output; what the prompt cost is booked on the first sample."""
+def _completions(output: Any, by_token: Mapping[int, str], decoder: Any) -> tuple[Completion, ...]:
+    """One completion per sample; the prompt's tokens are counted on the first."""
     return tuple(
         replace(
-            _chosen(sample, told) if told else _written(sample, output.prompt_token_ids, decoder),
+            _chosen(sample, by_token) if by_token else _written(sample, output.prompt_token_ids, decoder),
             prompt_tokens=0 if number else len(output.prompt_token_ids),
             cached_tokens=0 if number else output.num_cached_tokens or 0,
             output_tokens=len(sample.token_ids),
@@ -502,7 +495,7 @@ def _completions(output: Any, told: Mapping[int, str], decoder: Any) -> tuple[Co
 
 
 def _written(sample: Any, prompt: Sequence[int], decoder: Any) -> Completion:
-    """The answer, decoded by `decoder`, or where there is none by vLLM."""
+    """A free answer, decoded by `decoder`, or by vLLM if that is None."""
     text, ends = _decoded(sample, prompt, decoder) if decoder else (sample.text, _token_ends(sample))
     return Completion(
         text=text,
@@ -513,28 +506,29 @@ def _written(sample: Any, prompt: Sequence[int], decoder: Any) -> Completion:
 
 
 def _decoded(sample: Any, prompt: Sequence[int], decoder: Any) -> tuple[str, tuple[int, ...]]:
-    """Text and token ends; the token that ended the answer is one of its tokens, and has no text."""
+    """The text and each token's end offset; the end token counts as a token without text."""
     stopped = sample.finish_reason == "stop"
     text, ends = tokenizers.unrender(decoder, prompt, sample.token_ids[: len(sample.token_ids) - stopped])
     return text, ends + stopped * (len(text),)
 
 
-def _chosen(sample: Any, told: Mapping[int, str]) -> Completion:
-    """The choice that the only token tells; its one log-probability is that among the choices."""
+def _chosen(sample: Any, by_token: Mapping[int, str]) -> Completion:
+    """The choice that the single output token stands for; its log-probability is relative to the choices."""
     token = sample.token_ids[0]
     if not sample.logprobs:
-        return Completion(told[token])
-    known = dict.fromkeys(told, -math.inf)
-    for one, chance in zip(sample.logprobs.token_ids, sample.logprobs.logprobs, strict=True):
-        if one in known:
-            known[one] = max(known[one], chance)
-    best = max(known.values())
-    together = best + math.log(sum(math.exp(chance - best) for chance in known.values()))
-    return Completion(told[token], token_ends=(len(told[token]),), logprobs=(known[token] - together,))
+        return Completion(by_token[token])
+    scores = dict.fromkeys(by_token, -math.inf)
+    for known, logprob in zip(sample.logprobs.token_ids, sample.logprobs.logprobs, strict=True):
+        if known in scores:
+            scores[known] = max(scores[known], logprob)
+    # Log-sum-exp, shifted by the maximum so that it cannot underflow.
+    best = max(scores.values())
+    total = best + math.log(sum(math.exp(score - best) for score in scores.values()))
+    return Completion(by_token[token], token_ends=(len(by_token[token]),), logprobs=(scores[token] - total,))
 
 
 def _token_ends(sample: Any) -> tuple[int, ...]:
-    """Where each token ends in the text, as far as its own decoding tells: exact but inside split characters."""
+    """Each token's end offset, from the tokens' own texts: exact except inside split characters."""
     if not sample.logprobs:
         return ()
     lengths = (len((piece or "").replace("\ufffd", "")) for piece in sample.logprobs.decoded_tokens)

@@ -12,7 +12,7 @@ from ner_ray import plugins
 from ner_ray.config import AnnotateConfig, EngineConfig, SamplingConfig, fingerprint, semantic
 from ner_ray.config import engine as engine_module
 from ner_ray.config.engine import options_of, resolve
-from ner_ray.config.load import validate
+from ner_ray.config.load import load, validate
 from ner_ray.errors import ConfigError
 
 REQUIRED = {"openai": {"url": "http://127.0.0.1:9/v1"}}
@@ -154,3 +154,14 @@ def test_an_engine_from_outside_brings_settings_of_its_own(monkeypatch: pytest.M
     assert "words" in AnnotateConfig.model_json_schema()["$defs"]["Options"]["properties"]
     with pytest.raises(ValidationError, match="do you mean 'words'"):
         AnnotateConfig.model_validate(settings({"name": "echo", "word": 5}))
+
+
+def test_a_preset_of_a_local_model_is_asked_on_a_server_once_its_local_settings_are_null() -> None:
+    places = ["input.path=in", "output.path=out", "labels=[a]"]
+    server = ["engine.name=openai", "engine.url=http://127.0.0.1:9/v1"]
+
+    with pytest.raises(ConfigError, match=r"engine\.dtype: no such setting of the engine openai, .*null removes it"):
+        load(AnnotateConfig, "families/gner-llama-7b", [*places, *server])
+    config = load(AnnotateConfig, "families/gner-llama-7b", [*places, *server, "engine.dtype=null"])
+
+    assert (config.engine.name, config.engine.model) == ("openai", "dyyyyyyyy/GNER-LLaMA-7B")
