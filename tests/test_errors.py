@@ -48,11 +48,17 @@ def test_a_code_is_a_plain_word_with_a_meaning_and_a_remedy(code: ErrorCode) -> 
     assert pickle.loads(pickle.dumps(code)) is code
 
 
-def test_every_code_that_the_package_writes_is_in_the_enumeration() -> None:
+def test_every_code_that_the_package_writes_is_in_the_enumeration_and_each_of_these_is_written() -> None:
     trees = [ast.parse(source.read_text("utf-8")) for source in SOURCES]
-    written = {code for tree in trees for code in codes_in(tree)}
+    used = {
+        node.attr
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ErrorCode"
+    }
 
-    assert written <= set(ErrorCode)
+    assert {code for tree in trees for code in codes_in(tree)} <= set(ErrorCode)
+    assert {code.name for code in ErrorCode} <= used
 
 
 def codes_in(tree: ast.Module) -> Iterator[str]:

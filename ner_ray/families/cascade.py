@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from ner_ray.errors import ErrorCode
 from ner_ray.families.base import FamilyOptions, Step
 from ner_ray.families.toolkit.labels import fold, leaves, nearest, same_name
 from ner_ray.families.toolkit.marks import delimitable, mark, trim, unmark
@@ -203,7 +204,7 @@ class _Classifier:
     def _descend(self, walk: _Walk, exchange: Exchange, names: Mapping[tuple[str, ...], str]) -> _Walk:
         """One level further down, by the answer that most samples gave (the first of equals)."""
         if not exchange.completions:
-            return replace(walk, options=(), code="unanswered")
+            return replace(walk, options=(), code=ErrorCode.UNANSWERED)
         nearest_wins = self.options.outside_labels == "nearest"
         found = [_match(completion, walk.options, nearest_wins=nearest_wins) for completion in exchange.completions]
         votes = Counter(label for label, _ in found)
@@ -233,7 +234,7 @@ class _Classifier:
         if policy == "keep" and answer:
             return replace(walk, options=(), label=answer, verdict=Verdict.RECOVERED, done=True)
         verdict = settle(completion, recovered=True)
-        return replace(walk, options=(), code="unknown_label", raw=completion.text, verdict=verdict)
+        return replace(walk, options=(), code=ErrorCode.UNKNOWN_LABEL, raw=completion.text, verdict=verdict)
 
     def _shown(self, options: LabelSet) -> tuple[str, ...]:
         """The names of a list, in lower case if that is wanted and still tells them apart."""
@@ -255,7 +256,7 @@ class _Walk:
     score: float | None = None
     verdict: Verdict = Verdict.OK
     done: bool = False
-    code: str = "unanswered"
+    code: str = ErrorCode.UNANSWERED
     raw: str = ""
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ner_ray.errors import ErrorCode
 from ner_ray.types import Completion, ErrorRecord, Prompt, Reading, Transcript, Verdict
 
 _SEVERITY = (Verdict.OK, Verdict.RECOVERED, Verdict.TRUNCATED, Verdict.UNPARSABLE)
@@ -36,7 +37,7 @@ def read_samples(transcript: Transcript, read_one: Callable[[Prompt, Completion]
 
 def unparsable(role: str, completion: Completion) -> Reading:
     """The reading of an answer that says nothing we understand; its text is kept."""
-    problem = ErrorRecord(code="unparsable", stage=role, message=completion.text)
+    problem = ErrorRecord(code=ErrorCode.UNPARSABLE, stage=role, message=completion.text)
     return Reading(mentions=(), verdict=Verdict.UNPARSABLE, errors=(problem,))
 
 
