@@ -34,6 +34,7 @@ Configuration = str | Path | Mapping[str, Any] | AnnotateConfig
 
 _PER_CALL = "column:labels"  # what a configuration without labels says: each text brings its own
 _TEXTS_PER_SEQUENCE = 4  # texts of a stream under way, for each request that an engine can run at once
+_CLOSE_SECONDS = 30.0
 _LABEL_SETS = 64  # whose chunk sizes are remembered
 
 
@@ -240,12 +241,32 @@ class _Worker:
         return so_far
 
     def close(self) -> None:
+        """Cancels what is under way, closes the engines while their loop still runs, and ends the loop."""
+        self._finish(self._cancel())
         for engine in self._engines:
             engine.close()
         for asker in self._askers:
             asker.close()
+        self._finish(self._settle())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=_CLOSE_SECONDS)
+
+    def _finish(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=_CLOSE_SECONDS)
+
+    async def _cancel(self) -> None:
+        for task in _others():
+            task.cancel()
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Waits for what is left on the loop, such as connections that are being closed."""
+        await asyncio.gather(*_others(), return_exceptions=True)
+
+
+def _others() -> list[asyncio.Task[Any]]:
+    """The tasks of the running loop but the current one."""
+    return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
 
 def configure(config: Configuration, overrides: Sequence[str] = (), wanted: Any = None) -> AnnotateConfig:

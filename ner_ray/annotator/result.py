@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from ner_ray import markup, schema
@@ -22,8 +22,8 @@ class AnnotatedText(Annotation):
     """
 
     text: str = ""
-    chunks: tuple[Chunk, ...] = ()
-    conversations: tuple[Conversation, ...] = ()
+    chunks: tuple[Chunk, ...] = field(default=(), repr=False)
+    conversations: tuple[Conversation, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(
@@ -34,8 +34,8 @@ class AnnotatedText(Annotation):
         conversations: Sequence[Conversation] = (),
     ) -> Self:
         """An annotation with its text."""
-        known = {field.name: getattr(annotation, field.name) for field in fields(Annotation)}
-        return cls(**known, text=text, chunks=tuple(chunks), conversations=tuple(conversations))
+        values = {known.name: getattr(annotation, known.name) for known in fields(Annotation)}
+        return cls(**values, text=text, chunks=tuple(chunks), conversations=tuple(conversations))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data: `text`, and the columns that the job's output has."""

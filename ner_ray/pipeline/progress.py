@@ -54,7 +54,10 @@ def start_scoreboard() -> Any:  # Ray's handle of an actor has no type
 
 
 class Counts:
-    """A stage's end of the scoreboard: gathers, and posts twice a second. Travels to workers."""
+    """A stage's end of the scoreboard: gathers, and posts twice a second. Travels to workers.
+
+    Without a scoreboard, nothing is counted.
+    """
 
     def __init__(self, scoreboard: Any) -> None:  # Ray's handle of the actor has no type
         self._scoreboard = scoreboard
@@ -66,7 +69,8 @@ class Counts:
 
     def add(self, **counts: float) -> None:
         """Adds to the totals, now."""
-        self._scoreboard.add.remote(counts)
+        if self._scoreboard is not None:
+            self._scoreboard.add.remote(counts)
 
     def gather(self, **counts: float) -> None:
         """Adds to the totals, within half a second if more is gathered, else at the next `post`."""
@@ -77,13 +81,14 @@ class Counts:
 
     def post(self) -> None:
         if self._pending:
-            self._scoreboard.add.remote(dict(self._pending))
+            self.add(**self._pending)
             self._pending.clear()
         self._posted = time.monotonic()
 
     def say(self, message: str) -> None:
         """Has the driver log a message."""
-        self._scoreboard.say.remote(message)
+        if self._scoreboard is not None:
+            self._scoreboard.say.remote(message)
 
 
 class Progress:

@@ -113,7 +113,7 @@ def _rows(batch: pa.Table, numbered: NumberedShard, place: range, columns: Colum
     if numbered.chosen is not None:
         numbers = numbered.chosen[bisect_left(numbered.chosen, place.start) : bisect_left(numbered.chosen, place.stop)]
         batch = batch.take(pa.array([number - place.start for number in numbers], pa.int64()))
-    texts, errors = _texts(batch[columns.text], columns.max_characters)
+    texts, errors = texts_of(batch[columns.text], columns.max_characters)
     table = {
         ROW_ID: pa.array([numbered.first_row_id() + number for number in numbers], pa.int64()),
         DOC_ID: _doc_ids(batch, numbered, numbers, columns),
@@ -121,11 +121,16 @@ def _rows(batch: pa.Table, numbered: NumberedShard, place: range, columns: Colum
         ERRORS: pa.array(errors, pa.list_(ERROR)),
     }
     if columns.labels:
-        table[LABELS] = batch[columns.labels].cast(pa.list_(pa.string()))
+        table[LABELS] = label_sets(batch[columns.labels])
     for name in columns.keep:
         if name not in table:
             table[name] = batch[name].cast(schema.field(name).type)
     return pa.table(table)
+
+
+def label_sets(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of label sets, one per row, as lists of names."""
+    return column.cast(pa.list_(pa.string()))
 
 
 def _doc_ids(batch: pa.Table, numbered: NumberedShard, numbers: Sequence[int], columns: Columns) -> pa.Array:
@@ -139,7 +144,7 @@ def _numbered_ids(numbered: NumberedShard, numbers: Sequence[int]) -> pa.Array:
     return pa.array([f"{shard}:{number}" for number in numbers], pa.string())
 
 
-def _texts(column: pa.ChunkedArray, longest: int) -> tuple[list[str], list[list[dict[str, str]]]]:
+def texts_of(column: pa.ChunkedArray, longest: int) -> tuple[list[str], list[list[dict[str, str]]]]:
     """Texts, empty where there is none that can be annotated, and the reasons."""
     raw = column.cast(pa.large_binary()).to_pylist()
     pairs = [decoded(value, longest) for value in raw]

@@ -92,6 +92,15 @@ class Wave:
         return np.concatenate([numbered.row_ids() for numbered in self.shards])
 
 
+def open_run(uri: str) -> pads.Dataset:
+    """A run's committed files, exactly, as a pyarrow dataset.
+
+    Raises:
+        RunError: nothing is committed yet.
+    """
+    return RunDirectory(uri).dataset()
+
+
 class RunDirectory:
     """A run on some store; cheap to make, reads when asked."""
 
