@@ -75,7 +75,7 @@ class AnnotatedText:
         labels: the label set that annotators could choose from, or None where the data does not say.
         tokens: the words of the text, where the corpus has them.
         fields: the row that this was made from, for what else it holds.
-        dropped: entities that a label map leaves out.
+        dropped: entities that a label map leaves out, or that are not in the label set that is asked for.
         invalid: why entities of the row are missing here, one reason each.
     """
 

@@ -55,6 +55,14 @@ def relabel_set(labels: LabelSet, label_map: LabelMap) -> LabelSet:
     return tuple(mapped.values())
 
 
+def within(annotated: AnnotatedText, labels: LabelSet) -> AnnotatedText:
+    """The text with this label set; entities with other labels move to `dropped`."""
+    names = set(label_sets.names(labels))
+    kept = tuple(entity for entity in annotated.entities if entity.label in names)
+    outside = (entity for entity in annotated.entities if entity.label not in names)
+    return replace(annotated, entities=kept, labels=labels, dropped=(*annotated.dropped, *outside))
+
+
 def labels_of(annotated: AnnotatedText) -> set[str]:
     """Every label that a text has before it is relabelled, in its entities or its label set."""
     return {entity.label for entity in annotated.entities} | set(label_sets.names(annotated.labels or ()))

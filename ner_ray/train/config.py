@@ -14,18 +14,16 @@ class PrepareConfig(Section):
     """The configuration of `ner-ray train prepare`: annotated text in, a training file out."""
 
     input: str | list[str] = operational(
-        description="Annotated Parquet files, or folders of them, with the columns text and entities (start, end, "
-        "label), and optionally labels."
+        description="Annotated texts: files, folders or run directories, in any format: Parquet, JSON Lines, CoNLL, "
+        "Label Studio, spaCy, Hugging Face."
     )
     family: Family = Field(description="`name`, and the family's own options.")
     roles: list[str] = Field(
         default_factory=list, description="Only the steps with these roles (`tagger`, `extractor`, ...); default: all."
     )
-    labels: list[str] = Field(
-        default_factory=list, description="The label set; default: each row's own `labels` column."
-    )
+    labels: list[str] = Field(default_factory=list, description="The label set; default: that of each text (`labels`).")
     label_map: dict[str, str | None] = Field(
-        default_factory=dict, description="The corpus's label -> the label to teach; null leaves its entities out."
+        default_factory=dict, description="Label of the data -> the label to teach; null leaves its entities out."
     )
     label_set: LabelSetOptions = Field(
         default=LabelSetOptions(max_labels=None, dropout=0.0),
@@ -159,7 +157,9 @@ class OptimizerConfig(Section):
 class JudgeConfig(Section):
     """How the model is judged during training: span F1 on whole passages, by generation."""
 
-    gold: str | None = operational(None, description="Annotated Parquet; default: only the validation loss.")
+    gold: str | None = operational(
+        None, description="Annotated texts, in any format as in prepare; default: only the validation loss."
+    )
     family: dict[str, Any] = Field(default_factory=dict, description="`name` and options of the family that asks.")
     labels: list[str] = Field(default_factory=list, description="The label set; default: each row's `labels`.")
     label_map: dict[str, str | None] = Field(default_factory=dict, description="As in prepare.")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ner_ray.data import AnnotatedText
 from ner_ray.data.training import TrainingRow, read_rows
 from ner_ray.errors import InputError
 from ner_ray.evaluate import spans
@@ -18,7 +20,8 @@ from ner_ray.train import model as models
 from ner_ray.train.config import DataConfig, OptimizerConfig, TrainConfig
 from ner_ray.train.encoding import IGNORED, Encoded, encode, encode_pair, pack
 from ner_ray.train.generation import answer_with
-from ner_ray.train.judge import Gold, annotated, judge
+from ner_ray.train.gold import read_gold, usable_only
+from ner_ray.train.judge import judge
 from ner_ray.train.progress import progress_callback, with_progress
 
 _STATE = "trainer_state.json"
@@ -275,19 +278,22 @@ def _trainer(config: TrainConfig, model: Any, tokenizer: Any, rows: Rows, report
     return trainer
 
 
-def _gold(config: TrainConfig) -> list[Gold]:
+def _gold(config: TrainConfig) -> list[AnnotatedText]:
     """The passages to judge by; none where only the validation loss counts."""
     section = config.judge
     if not section.gold:
         return []
-    return list(islice(annotated([section.gold], section.labels, section.label_map), section.documents))
+    passages = usable_only(read_gold(section.gold, section.labels, section.label_map))
+    gold = list(islice(passages, section.documents))
+    deque(passages, maxlen=0)  # the label map is checked at the end of the data
+    return gold
 
 
 def _trainer_class() -> Any:
     from transformers import Trainer
 
     class AnswerTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
-        judged: tuple[TrainConfig, Any, list[Gold]]
+        judged: tuple[TrainConfig, Any, list[AnnotatedText]]
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -309,7 +315,7 @@ def _trainer_class() -> Any:
     return AnswerTrainer
 
 
-def _judged(config: TrainConfig, tokenizer: Any, gold: Sequence[Gold], model: Any) -> dict[str, float]:
+def _judged(config: TrainConfig, tokenizer: Any, gold: Sequence[AnnotatedText], model: Any) -> dict[str, float]:
     """Strict scores over all workers, each of which judges its share of the documents."""
     import torch
 

@@ -198,6 +198,15 @@ class TestConll:
         assert (found.text_id, found.text) == ("d", "Ann  met Rex")
         assert [(entity.start, entity.end) for entity in found.entities] == [(0, 3), (9, 12)]
 
+    def test_ids_of_documents_may_be_in_a_file_beside_it(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.conll", "Ann\t0\t3\tO\n\nran\t5\t8\tO\n\n-DOCSTART- -X- O O\n\nBo\t0\t2\tB-x\n")
+        write(tmp_path / "a.conll.ids", "first\nsecond\n")
+
+        for path in (tmp_path / "a.conll", tmp_path):
+            assert [(item.text_id, item.text) for item in read_all(str(path))[0]] == [
+                ("first", "Ann  ran"), ("second", "Bo"),
+            ]  # fmt: skip
+
     def test_a_line_that_is_no_token_with_a_tag_costs_its_sentence(self, tmp_path: Path) -> None:
         content = "a B-x\nb ?\n\nc O\n\nd B-\n\ne 1\n"
 
@@ -326,6 +335,11 @@ class TestHuggingFace:
             path = next(path.glob("*.arrow")) if form == "arrow" else path
 
         assert (one(path).text_id, spans(one(path))) == ("a", ENTITIES)
+
+    def test_the_names_of_tags_are_the_label_set(self, dataset: Any, tmp_path: Path) -> None:
+        dataset.save_to_disk(tmp_path / "set")
+
+        assert [label.name for label in one(tmp_path / "set").labels or ()] == ["person", "place"]
 
     def test_of_several_splits_one_must_be_named(self, dataset: Any, tmp_path: Path) -> None:
         import datasets

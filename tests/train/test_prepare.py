@@ -128,7 +128,43 @@ def test_unknown_names_are_refused(gold):
 
 def test_rows_without_the_columns_are_refused(tmp_path):
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "bare.parquet")
-    with pytest.raises(InputError, match="no column entities"):
+    with pytest.raises(InputError, match=r"no row of .*bare\.parquet can be used; .*: no list of entities"):
         prepare(PrepareConfig(input=str(tmp_path / "bare.parquet"), family="gner", output=str(tmp_path / "x")))
-    with pytest.raises(InputError, match="no Parquet files"):
+    with pytest.raises(InputError, match="there is nothing at"):
         prepare(PrepareConfig(input=str(tmp_path / "none"), family="gner", output=str(tmp_path / "x")))
+
+
+def test_rows_that_cannot_be_used_are_counted_and_written_with_the_reason(tmp_path):
+    wrong = {**ROWS[0], "entities": [{"start": 0, "end": 3, "text": "Bob", "label": "PER"}]}
+    pq.write_table(pa.Table.from_pylist([ROWS[1], wrong]), tmp_path / "gold.parquet")
+    made, _ = _prepare(tmp_path / "gold.parquet", "gner")
+
+    (reject,) = map(json.loads, (tmp_path / "train.jsonl.rejects.jsonl").read_text().splitlines())
+    assert (made.rows, made.rejected) == (1, 1)
+    assert (reject["row"], reject["reason"]) == (1, "entity 'Bob' is not at 0:3, where 'Ada' is")
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "gold.parquet")
+    assert _prepare(tmp_path / "gold.parquet", "gner")[0].rejected == 0
+    assert not (tmp_path / "train.jsonl.rejects.jsonl").exists()
+
+
+def test_entities_outside_of_the_label_set_are_counted(gold):
+    config = PrepareConfig(
+        input=str(gold), family="gner", output=str(gold.parent / "x"), labels=["person"], label_map={"PER": "person"}
+    )
+
+    assert prepare(config).dropped == 1
+
+
+def test_a_label_map_with_a_label_that_no_text_has_is_refused(gold):
+    with pytest.raises(ConfigError, match="no label 'PRE'"):
+        prepare(PrepareConfig(input=str(gold), family="gner", output=str(gold.parent / "x"), label_map={"PRE": "x"}))
+    assert not (gold.parent / "x").exists()
+
+
+def test_texts_without_a_label_set_need_one_from_the_configuration(tmp_path):
+    (tmp_path / "a.conll").write_text("Ada B-PER\nran O\n")
+    settings = {"input": str(tmp_path / "a.conll"), "family": "gner", "output": str(tmp_path / "x")}
+
+    with pytest.raises(InputError, match="no label set"):
+        prepare(PrepareConfig(**settings))
+    assert prepare(PrepareConfig(**settings, labels=["PER"])).rows == 1

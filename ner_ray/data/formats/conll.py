@@ -4,7 +4,7 @@ Columns are separated by tabs or blanks; the first is the token. Two columns in 
 token begins and ends in the document, as our own export writes them: then a text is a document, and what lies between
 tokens is blanks. Else a text is a sentence, its tokens joined by blanks.
 
-`-DOCSTART-` begins a document. Comments begin with `#`: `# id = a`, `# sent_id = a` and `# id a` name a sentence,
+`-DOCSTART-` begins a document. A file of the same name with `.ids` behind it has the ids of documents, one per line. Comments begin with `#`: `# id = a`, `# sent_id = a` and `# id a` name a sentence,
 `# doc_id = a` and `# newdoc id = a` a document, whose sentences are then a:0, a:1 and so on.
 """
 
@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from ner_ray.data import tags
 from ner_ray.data.formats.base import Match, Unreadable
 from ner_ray.data.source import HEAD, Source
+from ner_ray.storage import Location
 
 _ENDINGS = (".conll", ".conll03", ".bio", ".iob", ".iob2", ".bioes", ".bilou", ".bmes")
+_IDS = ".ids"
 _SAMPLE = 200  # lines that tell whether a file is in this format
 _DOCUMENT = "-DOCSTART-"
 _ID = re.compile(r"#\s*(?P<kind>id|sent_id|doc_id|newdoc id)\s*[=: ]\s*(?P<id>\S.*?)\s*")
@@ -44,9 +46,21 @@ def rows(source: Source, columns: Collection[str] | None) -> Iterator[object]:  
     """The sentences, or documents where tokens have places; one with a line that cannot be read is `Unreadable`."""
     with source.open() as stream:
         lines = io.TextIOWrapper(io.BufferedReader(stream, _CHUNK), encoding="utf-8-sig", newline="\n")
+        ids = _ids(source)
         for block in _blocks(line.rstrip("\r\n") for line in lines):
             if block.lines:
+                if block.is_placed and not block.document:
+                    block.document = next(ids, "")
                 yield _row(block)
+
+
+def _ids(source: Source) -> Iterator[str]:
+    """The ids of documents that are in a file beside this one; none without it."""
+    location, name = source.location, source.name + _IDS
+    if not source.name:
+        location, name = Location(source.uri + _IDS), ""
+    if location.exists(name):
+        yield from location.read(name).decode().splitlines()
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """A Hugging Face data set: a folder that `save_to_disk` wrote, one of its Arrow files, or Parquet with its features.
 
-Numbers of class labels (`ClassLabel`) become their names, wherever in a row they are. Tags are the column `ner_tags` or
+Numbers of class labels (`ClassLabel`) become their names, wherever in a row they are; the names of tags also give the
+label set. Tags are the column `ner_tags` or
 `tags`, else the only column that is a list of class labels which are tags. `datasets` itself is not needed.
 """
 
@@ -95,6 +96,8 @@ def _row(row: dict[str, Any], features: Mapping[str, Any]) -> object:
     except _NumberError as error:
         return Unreadable(error.args[0], str(row.get("id") or ""))
     tagged = [name for name in row if _are_tags(features.get(name))]
+    if tagged and "labels" not in row:
+        decoded["labels"] = _labels(features[tagged[0]])
     if _TAGS not in row and "tags" not in row and len(tagged) == 1:
         decoded[_TAGS] = decoded.pop(tagged[0])
     return decoded
@@ -134,6 +137,12 @@ def _are_tags(feature: Any) -> bool:  # what JSON says of a feature
     inner = feature[0] if isinstance(feature, list) else (feature or {}).get("feature")
     names: list[str] = (inner.get("names") if isinstance(inner, Mapping) else None) or []
     return tags.OUTSIDE in names and all(map(tags.is_tag, names))
+
+
+def _labels(feature: Any) -> list[str]:  # what JSON says of a feature
+    """The labels of a column of tags: what annotators could choose from."""
+    names = (feature[0] if isinstance(feature, list) else feature["feature"])["names"]
+    return list(dict.fromkeys(name.partition("-")[2] for name in names if name != tags.OUTSIDE))
 
 
 def _features(schema: pa.Schema) -> Mapping[str, Any]:

@@ -17,9 +17,11 @@ from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 
+from ner_ray.annotator.spec import family_steps
+from ner_ray.data import Reject
 from ner_ray.data.training import TrainingRow, json_line
 from ner_ray.families.base import Step
-from ner_ray.train.judge import annotated, steps_of
+from ner_ray.train.gold import read_gold
 from ner_ray.train.prepare import Prepared
 from ner_ray.train.starter.config import MixtureConfig, SourceConfig
 from ner_ray.train.starter.sentences import Sentence, load_grammar, sentences
@@ -53,7 +55,7 @@ def prepare_mixture(config: MixtureConfig) -> Prepared:
         InputError: a source cannot be read.
     """
     mixture = _Mixture(config)
-    extractor, classifier = steps_of({"name": "cascade", "system": ""})
+    extractor, classifier = family_steps({"name": "cascade", "system": ""})
     counts: Counter[str] = Counter()
     target = Path(config.output)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +67,15 @@ def prepare_mixture(config: MixtureConfig) -> Prepared:
                 file.write(line + "\n")
     unfinished.replace(target)
     rows = sum(map(len, mixture.pools.values()))
-    return Prepared(str(target), rows, mixture.left_out, dict(sorted(counts.items())), dict(mixture.unsaid))
+    return Prepared(
+        output=str(target),
+        rows=rows,
+        rejected=mixture.rejected,
+        too_long=mixture.left_out,
+        dropped=mixture.dropped,
+        examples=dict(sorted(counts.items())),
+        left_out=dict(mixture.unsaid),
+    )
 
 
 class _Mixture:
@@ -74,7 +84,7 @@ class _Mixture:
     def __init__(self, config: MixtureConfig) -> None:
         self.config = config
         self.rng = random.Random(config.seed)  # noqa: S311 - data, not secrets
-        self.left_out = 0
+        self.rejected = self.dropped = self.left_out = 0
         self.unsaid: Counter[str] = Counter()
         self.pools = {name: list(self._read(name, source)) for name, source in config.sources.items()}
         self.weights = {name: source.weight for name, source in config.sources.items()}
@@ -119,8 +129,12 @@ class _Mixture:
         paths = [str(Path(self.config.folder) / file) for file in source.files]
         every = self.config.held_out.get(name)
         types = sorted({label for label in source.labels.values() if label})
-        for at, (passage, entities) in enumerate(annotated(paths, types, source.labels)):
-            flat = _flat(entities)
+        for at, passage in enumerate(read_gold(paths, types, source.labels)):
+            if isinstance(passage, Reject):
+                self.rejected += 1
+                continue
+            self.dropped += len(passage.dropped)
+            flat = _flat(passage.entities)
             if "##" in passage.text or len(passage.text) > self.config.max_characters or flat is None:
                 self.left_out += 1
             elif not (every and at % every == 0):

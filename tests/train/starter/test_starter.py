@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ner_ray.data import AnnotatedText
 from ner_ray.evaluate import spans
 from ner_ray.train.config import JudgeConfig
 from ner_ray.train.generation import answer_with
 from ner_ray.train.judge import judge
 from ner_ray.train.vocabulary import CHAT_TEMPLATE
-from ner_ray.types import Entity, Label, Message, Prompt, StepInput
+from ner_ray.types import Entity, Label, Message, Prompt
 
 LABELS = ("person", "organization", "location", "event", "product", "miscellaneous")
 MARKED = (
@@ -28,14 +29,14 @@ MARKED = (
 )
 
 
-def _gold(marked: str) -> tuple[StepInput, tuple[Entity, ...]]:
+def _gold(marked: str) -> AnnotatedText:
     text, entities = "", []
     for piece in marked.replace("]", "[").split("["):
         label, _, surface = piece.partition(":")
         if label in LABELS:
             entities.append(Entity(len(text), len(text) + len(surface), surface, label))
         text += surface if label in LABELS else piece
-    return StepInput(text, tuple(map(Label, LABELS))), tuple(entities)
+    return AnnotatedText("", text, tuple(entities), labels=tuple(map(Label, LABELS)))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_its_card_says_what_it_was_made_of(folder):
 
 
 def test_it_copies_what_it_reads(answer):
-    texts = [_gold(marked)[0].text for marked in MARKED]
+    texts = [_gold(marked).text for marked in MARKED]
     copies = [one.replace("##", "") for one in answer([Prompt((Message("user", text),)) for text in texts])]
 
     assert sum(copy == text for copy, text in zip(copies, texts, strict=True)) >= len(texts) - 2
