@@ -4,8 +4,9 @@ Columns are separated by tabs or blanks; the first is the token. Two columns in 
 token begins and ends in the document, as our own export writes them: then a text is a document, and what lies between
 tokens is blanks. Else a text is a sentence, its tokens joined by blanks.
 
-`-DOCSTART-` begins a document. A file of the same name with `.ids` behind it has the ids of documents, one per line. Comments begin with `#`: `# id = a`, `# sent_id = a` and `# id a` name a sentence,
-`# doc_id = a` and `# newdoc id = a` a document, whose sentences are then a:0, a:1 and so on.
+`-DOCSTART-` begins a document. Comments begin with `#`: `# id = a`, `# sent_id = a` and `# id a` name a sentence,
+`# doc_id = a` and `# newdoc id = a` a document, whose sentences are then a:0, a:1 and so on. If tokens have places, a
+file `NAME.ids` beside the file may hold the ids of its documents, one per line.
 """
 
 from __future__ import annotations
