@@ -1,4 +1,4 @@
-"""The contract of an exporter.
+r"""The contract of an exporter.
 
 An exporter is a module of this package, or one that another distribution registers as an entry point in the group
 `ner_ray.export`. Its name is what `--format` takes. `ExporterModule` lists what the module defines: one function.
@@ -13,7 +13,7 @@ A complete exporter, which writes one entity per line:
         with Path(path).open("w", encoding="utf-8", errors="replace") as file:
             for document, annotation in documents:
                 for entity in annotation.entities:
-                    print(document.doc_id, entity.label, repr(entity.text), file=file)
+                    file.write(f"{document.doc_id} {entity.label} {entity.text!r}\n")
                 count, entities = count + 1, entities + len(annotation.entities)
         return Exported(count, entities)
 """

@@ -1,1 +1,1 @@
-"""Model families: each says how a model wants to be asked and how its answers are read."""
+"""Model families: how each model is prompted and how its answers are read."""

@@ -45,13 +45,14 @@ class Options(FamilyOptions):
 
     language: Literal["en", "zh", "de", "nl", "es"] = "en"
     wrapper: Literal["raw", "chat"] = Field(
-        default="raw", description="raw: no chat template, as released; chat: a turn in the model's template."
+        default="raw",
+        description="raw: no chat template, as released; chat: one turn in the model's own template.",
     )
-    descriptions: bool = Field(default=False, description="Show the labels' descriptions (English and Chinese only).")
+    descriptions: bool = Field(default=False, description="Include label descriptions (English and Chinese only).")
     max_labels: int = Field(
         default=18,
         ge=1,
-        description="Labels in one prompt, as in training; larger sets are split evenly over several.",
+        description="Maximum number of labels per prompt, as in training; larger sets are split evenly over several.",
     )
 
     @model_validator(mode="after")
@@ -72,10 +73,10 @@ class _Tagger:
     role: str = "tagger"
 
     def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
-        """A prompt for every `max_labels` labels; `Prompt.subject` is its number.
+        """One prompt per group of up to `max_labels` labels; `Prompt.subject` is the group's number.
 
-        Demonstrations go in where the language has a template for them (en, zh; they then take the place of
-        descriptions), and are left out elsewhere.
+        Demonstrations are shown where the language has a template for them (en, zh), instead of descriptions; other
+        languages ignore them.
         """
         if transcript or not passage.text.strip():
             return []
@@ -129,7 +130,7 @@ class _Tagger:
         )
 
     def _examples(self, passage: StepInput, group: Sequence[str]) -> str:
-        """The demonstrations, without the mentions whose label stands in another prompt of this passage."""
+        """The demonstrations, without mentions whose label belongs to another prompt about this passage."""
         names = {label: path for path, label in outputs(passage.labels).items()}
         others = set(names.values()) - set(group)
 
@@ -155,7 +156,7 @@ class _Item:
 
 
 def _split(names: Sequence[str], size: int) -> list[Sequence[str]]:
-    """As few groups of at most `size` as there can be, as even as they can be, in order."""
+    """The names in order, in as few groups of at most `size` as possible, as even as possible."""
     count = -(-len(names) // size)
     bounds = [len(names) * number // max(count, 1) for number in range(count + 1)]
     return [names[begin:end] for begin, end in itertools.pairwise(bounds)]

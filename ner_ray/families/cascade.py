@@ -50,7 +50,7 @@ _LEAST_SIMILARITY = 0.5
 class Options(FamilyOptions):
     """CascadeNER's options; the defaults are those of its published inference code."""
 
-    system: str = Field(default=template("cascade", "system"), description="System turn of both roles; empty for none.")
+    system: str = Field(default=template("cascade", "system"), description="System turn of both roles; empty: none.")
     wording: Literal["infer", "infer_lower", "training"] = Field(
         default="infer",
         description="The classifier's question: infer, as published; infer_lower, an older version of it; "
@@ -58,14 +58,14 @@ class Options(FamilyOptions):
     )
     context: Literal["passage", "sentence"] = Field(
         default="passage",
-        description="What stands in the classifier's question: the whole passage, or the sentence where the entity "
-        "first stands, which takes several times fewer tokens where a passage has several.",
+        description="What the classifier's question quotes: the whole passage, or the sentence in which the entity "
+        "first occurs, which takes far fewer tokens where a passage has several sentences.",
     )
     lower_labels: bool = Field(
         default=True, description="Show the classifier its list in lower case, as the published code does."
     )
     constrained: bool = Field(
-        default=True, description="Hold the classifier's answer to its list, where the engine can."
+        default=True, description="Constrain the classifier's answer to its list, if the engine supports it."
     )
 
 
@@ -80,22 +80,22 @@ class _Extractor:
     role: str = "extractor"
 
     def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
-        """The text alone; demonstrations have no place in it, since the model was trained without."""
+        """The text alone. Demonstrations are ignored: the model was trained without them."""
         if transcript or not passage.text.strip():
             return []
         return [Prompt(_turns(self.options, passage.text))]
 
     def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
-        """The answer without its marks as `copy`, and what they enclosed as mentions without label.
+        """The answer without its marks as `copy`, and the marked spans as mentions without a label.
 
-        Where marks are nested the outermost hold. A mention's score is the probability of the marked span.
+        Of nested marks, the outermost count. A mention's score is the probability of the marked span.
         """
         return read_samples(transcript, lambda _, completion: _read_marks(passage.text, completion, self.role))
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
-        """The text with its entities marked, each where it stands, whatever their labels.
+        """The text with all its entities marked, whatever their labels.
 
-        Marks cannot overlap, nor delimit an entity that a `#` of the text touches: these are left out.
+        Marks cannot overlap, and cannot always delimit an entity next to a `#` of the text: such entities are left out.
         """
         kept, left_out = without_overlaps(gold)
         spans = {trim(passage.text, entity.start, entity.end): entity for entity in kept}
@@ -111,9 +111,9 @@ class _Classifier:
     role: str = "classifier"
 
     def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
-        """First one question for each distinct surface, then one for each whose answer has finer labels.
+        """One question per distinct surface, then another for each surface whose answer has finer labels.
 
-        `Prompt.subject` is the surface; its questions stand in the transcript in the order of the levels.
+        `Prompt.subject` is the surface. Its questions are in the transcript in the order of the levels.
         """
         if not passage.labels:
             return []
@@ -126,10 +126,10 @@ class _Classifier:
         ]
 
     def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
-        """One reading: every entity of the passage, where it stands, with the label its surface was given.
+        """One reading: every entity of the passage, in its place, with the label given to its surface.
 
-        The score is the entity's own times the joint probability of the answers of all levels, as far as known. An
-        answer outside the list costs that one entity: it is in `dropped`, the answer in `errors`.
+        The score is the entity's own times the joint probability of the answers at all levels, as far as known. An
+        answer outside the list loses that one entity: the entity is in `dropped`, the answer in `errors`.
         """
         walks = {surface: self._walk(passage, found) for surface, found in _by_surface(passage, transcript).items()}
         mentions: list[Mention] = []
@@ -143,9 +143,9 @@ class _Classifier:
         return [Reading(tuple(mentions), verdict, passage.text, tuple(dropped), errors)]
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
-        """Every level's right answer for each distinct surface of the gold.
+        """The right answer at every level, for each distinct surface of the gold.
 
-        A surface is asked about once: of a surface with several labels all but the first are left out.
+        A surface is asked about once: entities that bear another label than its first occurrence are left out.
         """
         paths = {label: path for path, label in leaves(passage.labels).items()}
         labelled, left_out = in_label_set(gold, paths)
@@ -202,7 +202,7 @@ class _Classifier:
         return walk
 
     def _descend(self, walk: _Walk, exchange: Exchange, names: Mapping[tuple[str, ...], str]) -> _Walk:
-        """One level further down, by the answer that most samples gave (the first of equals)."""
+        """One level further down, by majority of the samples; of tied answers, the first."""
         if not exchange.completions:
             return replace(walk, options=(), code=ErrorCode.UNANSWERED)
         nearest_wins = self.options.outside_labels == "nearest"
@@ -245,9 +245,9 @@ class _Classifier:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """How far a surface has come on its way down the label trees.
+    """How far down the label trees a surface has come.
 
-    `options` are the labels to choose from next; none at a leaf, and none where the way is lost.
+    `options` are the labels to choose from next: none at a leaf, and none after an answer that is not among them.
     """
 
     options: LabelSet
@@ -265,7 +265,7 @@ class _Walk:
 
 
 def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
-    """Where the sentence begins and ends that holds a place of the text; several, if the place is in several."""
+    """The span of the sentence that contains `text[start:end]`, or of the sentences that it touches."""
     touched = [(one, two) for one, two in _sentences(text) if one < end and two > start]
     begin, stop = touched[0][0], touched[-1][1]
     return begin, begin + len(text[begin:stop].rstrip())
@@ -344,7 +344,7 @@ def _match(completion: Completion, options: LabelSet, *, nearest_wins: bool) -> 
 
 
 def _named(answer: str, names: Mapping[str, Label]) -> set[str]:
-    """The names that stand in an answer as whole words, without those that stand within a longer one."""
+    """The names that occur in an answer as whole words, except inside a longer one."""
     longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True) if name)
     return set(re.findall(rf"(?<!\w)(?:{longest_first})(?!\w)", answer)) if longest_first else set()
 

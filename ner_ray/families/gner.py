@@ -50,7 +50,7 @@ class Options(FamilyOptions):
         default="llama",
         description="llama: [INST] ... [/INST]; t5: the bare prompt; chat: a turn in the model's template.",
     )
-    dataset: str = Field(default="", description="A name for the `Dataset:` line; the released scripts have none.")
+    dataset: str = Field(default="", description="The name on the `Dataset:` line; empty: no such line, as released.")
     words: Literal["hybrid", "released"] = Field(
         default="hybrid",
         description="hybrid: each character of Chinese, Japanese, Korean, Thai, ... is a word of its own; "
@@ -89,7 +89,7 @@ class _Tagger:
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """Every word with its tag. Where gold begins or ends inside a word, prompt and answer cut the word there.
 
-        Tags cannot overlap: an entity that overlaps gold that starts earlier is left out.
+        Tags cannot overlap: an entity that overlaps an earlier one is left out.
         """
         asked, unasked = in_label_set(gold, names(passage.labels))
         kept, overlapping = without_overlaps(asked)

@@ -36,15 +36,15 @@ _THOUGHT_ENDS = re.compile(r"</think>(?=[\s\[({`]|$)")
 
 
 class UserTemplate(BaseModel):
-    """A prompt of the user's own."""
+    """A user-defined prompt."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     user: str = Field(
         description="The user turn. {text} is the text, {labels} the labels joined by commas, {descriptions} "
-        "a line `label: description` for each label that has one."
+        "one line `label: description` per label that has one."
     )
-    system: str = Field(default="", description="The system turn; none if empty. It may hold {labels} too.")
+    system: str = Field(default="", description="The system turn; empty: none. {labels} works here too.")
 
     @model_validator(mode="after")
     def _has_known_placeholders(self) -> Self:
@@ -57,11 +57,11 @@ class UserTemplate(BaseModel):
 
 
 class Options(FamilyOptions):
-    """What to ask, and in which form the answer is wanted; any of the forms is read."""
+    """What to ask, and which form of answer to ask for; any form is read."""
 
     prompt: Literal["evaluation", "annotation"] = Field(
         default="evaluation",
-        description="evaluation: with the label set; annotation: open, the model names types of its own.",
+        description="evaluation: with the label set; annotation: open, the model chooses its own types.",
     )
     language: Literal["en", "zh"] = "en"
     returns: Literal["json", "tuples"] = Field(
@@ -70,13 +70,13 @@ class Options(FamilyOptions):
     )
     template: UserTemplate | None = Field(
         default=None,
-        description="A prompt of your own: the path of a YAML file with `user` and `system`, or these two.",
+        description="Your own prompt: a YAML file with `user` and `system`, or a mapping with these keys.",
     )
 
     @field_validator("template", mode="before")
     @classmethod
     def _read_file(cls, value: object) -> object:
-        """The content of the file, so that a run's record holds the prompt and its workers need no file."""
+        """The content of the file, so that a run's record contains the prompt and workers need no file."""
         if not isinstance(value, str | Path):
             return value
         try:

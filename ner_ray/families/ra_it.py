@@ -31,7 +31,7 @@ from ner_ray.types import (
 class Options(FamilyOptions):
     """RA-IT's options; the defaults are those of RA-IT-NER-8B. RA-IT-NER-zh-7B is `zh` and `qwen`.
 
-    `outside_labels` has nothing to decide here: an answer has the type that was asked for.
+    `outside_labels` has no effect: a mention has the label that its prompt asked for.
     """
 
     language: Literal["en", "zh"] = "en"
@@ -41,14 +41,14 @@ class Options(FamilyOptions):
     )
     wording: Literal["training", "generator", "serve"] = Field(
         default="training",
-        description="training: as the checkpoints were tuned and evaluated; generator: as the published code "
-        "that makes data words it (differs in English); serve: as the published demo.",
+        description="training: as the checkpoints were tuned and evaluated; generator: as in the published data "
+        "generator (differs in English); serve: as in the published demo.",
     )
     system: str | None = Field(
         default=None,
-        description="System turn; the released one of wrapper and wording if null, none if empty.",
+        description="System turn; null: the released one for this wrapper and wording; empty: none.",
     )
-    dataset: str = Field(default="", description="A name for the `Dataset:` line; none if empty.")
+    dataset: str = Field(default="", description="The name on the `Dataset:` line; empty: no such line.")
 
 
 def steps(options: Options) -> tuple[Step, ...]:
@@ -62,17 +62,17 @@ class _Tagger:
     role: str = "tagger"
 
     def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
-        """A prompt for each type; they differ only at their ends, so an engine computes the rest once."""
+        """One prompt per label. They differ only at the end, so prefix caching computes the rest once."""
         if transcript or not passage.text.strip():
             return []
         return [Prompt(self._content(passage, name), subject=name) for name in names(passage.labels)]
 
     def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:  # noqa: ARG002 - subjects say it
-        """The listed mentions, in the order of the types."""
+        """The listed mentions, label by label."""
         return read_queries(transcript, self.role)
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
-        """A list for every type, an item for every mention, in the order of the text.
+        """One list per label, one item per mention, in the order of the text.
 
         A list cannot say which of several occurrences is meant. Unlike the published generator this writes JSON:
         quotes within an entity are escaped.

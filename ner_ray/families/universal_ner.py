@@ -1,4 +1,4 @@
-"""UniversalNER: a conversation about the text, one query a type, answered with a JSON list.
+"""UniversalNER: a conversation about the text, one query per label, answered with a JSON list.
 
 Zhou et al., "UniversalNER: Targeted Distillation from Large Language Models for Open Named Entity
 Recognition", 2023.
@@ -23,7 +23,7 @@ from ner_ray.types import Entity, Message, Prompt, Reading, StepInput, Targets, 
 class Options(FamilyOptions):
     """UniversalNER's options; the defaults are those of its published inference code.
 
-    `outside_labels` has nothing to decide here: an answer has the type that was asked for.
+    `outside_labels` has no effect: a mention has the label that its prompt asked for.
     """
 
     wrapper: Literal["vicuna", "chat"] = Field(
@@ -32,14 +32,14 @@ class Options(FamilyOptions):
     )
     system: Literal["text", "paragraph"] = Field(
         default="text",
-        description="The last word of the system turn: text at inference, paragraph in the training code.",
+        description="The last word of the system turn: `text` as at inference, `paragraph` as in training.",
     )
     dataset: str = Field(
-        default="", description="A name for the `Dataset:` line of the supervised checkpoints; none if empty."
+        default="", description="The name on the `Dataset:` line, for the supervised checkpoints; empty: no such line."
     )
     definitions: bool = Field(
         default=False,
-        description="Ask with a label's description where it has one, as UniNER-7B-definition wants it.",
+        description="Ask with a label's description, if it has one, as UniNER-7B-definition expects.",
     )
 
 
@@ -54,9 +54,9 @@ class _Tagger:
     role: str = "tagger"
 
     def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
-        """A prompt for each type, which differ only at their ends, so that an engine computes the text once.
+        """One prompt per label. They differ only at the end, so prefix caching computes the text once.
 
-        Demonstrations have no place in them, since the model was trained without.
+        Demonstrations are ignored: the model was trained without them.
         """
         if transcript or not passage.text.strip():
             return []
@@ -64,11 +64,11 @@ class _Tagger:
         return [Prompt(self._content(passage, defined.get(name, name)), subject=name) for name in names(passage.labels)]
 
     def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:  # noqa: ARG002 - subjects say it
-        """The listed mentions, in the order of the types."""
+        """The listed mentions, label by label."""
         return read_queries(transcript, self.role)
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
-        """A list for every type, an item for every mention, in the order of the text.
+        """One list per label, one item per mention, in the order of the text.
 
         A list cannot say which of several occurrences is meant.
         """

@@ -4,34 +4,38 @@ A retriever finds the examples nearest to a text. It is a module of `ner_ray.ret
 distribution registers as an entry point in the group `ner_ray.retrieval.retrievers`. `RetrieverModule` lists what the
 module defines, `EncoderModule` what it defines in addition where it embeds texts with a model.
 
-A complete retriever, to which examples are near if their length is:
+A complete retriever, to which texts are near that consist of the same characters:
 
     PARTS = ()
 
     class BuildOptions(Options):
-        '''No options.'''
+        '''It has no options.'''
 
     class SearchOptions(Options):
-        '''No options.'''
+        '''It has no options.'''
 
     def build(texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity:
-        np.save(folder / "lengths.npy", np.array([len(text) for text in texts], np.int64))
+        np.save(folder / "vectors.npy", np.array([vector(text) for text in texts]))
         return {"examples": len(texts)}
 
     def load(folder: Path, identity: Identity, options: SearchOptions, parts: Mapping[str, Retriever]) -> Retriever:
-        return Lengths(np.load(folder / "lengths.npy", mmap_mode="r"))
+        return Characters(np.load(folder / "vectors.npy", mmap_mode="r"))
 
     @dataclass(frozen=True, slots=True)
-    class Lengths:
-        lengths: Integers
+    class Characters:
+        vectors: Floats
 
         def neighbours(self, texts: Sequence[str], k: int) -> list[Neighbours]:
             return [self._nearest(text, k if text.strip() else 0) for text in texts]
 
         def _nearest(self, text: str, k: int) -> Neighbours:
-            distances = np.abs(self.lengths - len(text))
-            order = np.argsort(distances, kind="stable")[:k]
-            return Neighbours(order, -distances[order].astype(np.float64))
+            cosines = self.vectors @ vector(text)
+            order = np.argsort(-cosines, kind="stable")[:k]
+            return Neighbours(order, cosines[order])
+
+    def vector(text: str) -> Floats:
+        counts = np.bincount([ord(character) % 256 for character in text], minlength=256)
+        return counts / max(1, np.linalg.norm(counts))
 """
 
 from __future__ import annotations

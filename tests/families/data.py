@@ -83,18 +83,31 @@ texts = st.lists(
 
 
 @st.composite
+def distorted(draw: st.DrawFn, whole: Sequence[str]) -> str:
+    """One of some answers with something left out, put in, and cut off."""
+    answer = draw(st.sampled_from(list(whole)))
+    start, end = sorted(draw(st.tuples(*[st.integers(0, len(answer))] * 2)))
+    stop = draw(st.integers(0, len(answer)) | st.none())
+    return (answer[:start] + draw(st.sampled_from(["", *PIECES])) + answer[end:])[:stop]
+
+
+@st.composite
 def annotated(
     draw: st.DrawFn, labels: Sequence[str] = ("person", "place", "work of art"), *, nested: bool = False
 ) -> tuple[str, list[Entity]]:
-    """A text and gold in it; flat and in order with no blank ends, or `nested`: of any shape but empty or twice."""
+    """A text and gold in it: flat, in order, without white space at its ends; or, `nested`, of any shape.
+
+    Nothing is empty, or gold twice, white space aside.
+    """
     text = draw(texts)
     cuts = draw(st.lists(st.integers(0, len(text)), max_size=8))
     cuts = cuts if nested else sorted(cuts)
     gold = {}
     for start, end in map(sorted, zip(cuts[::2], cuts[1::2], strict=False)):
         surface = text[start:end]
+        trimmed = start + len(surface) - len(surface.lstrip()), surface.strip()
         if surface and (nested or surface == surface.strip()):
-            gold[start, end] = Entity(start, end, surface, draw(st.sampled_from(list(labels))))
+            gold[trimmed] = Entity(start, end, surface, draw(st.sampled_from(list(labels))))
     return text, list(gold.values())
 
 

@@ -27,7 +27,18 @@ from ner_ray.types import (
     Targets,
     Verdict,
 )
-from tests.families.data import DEMONSTRATIONS, LABELS, TREE, annotated, answers, family_steps, plain, shown, texts
+from tests.families.data import (
+    DEMONSTRATIONS,
+    LABELS,
+    TREE,
+    annotated,
+    answers,
+    distorted,
+    family_steps,
+    plain,
+    shown,
+    texts,
+)
 
 FAMILIES = plugins.names("families")
 POLICIES = ["drop", "keep", "nearest"]
@@ -39,13 +50,17 @@ every_label_set = pytest.mark.parametrize("labels", [LABELS, TREE], ids=["flat",
 
 def _passage(text: str, role: str) -> StepInput:
     """A classifier sees entities, here every blank-separated word."""
+    return StepInput(text, LABELS, entities=tuple(_words(text, "")) if role == "classifier" else ())
+
+
+def _words(text: str, label: str) -> list[Entity]:
     entities = []
     start = 0
-    for word in text.split() if role == "classifier" else []:
+    for word in text.split():
         start = text.index(word, start)
-        entities.append(Entity(start, start + len(word), word, ""))
+        entities.append(Entity(start, start + len(word), word, label))
         start += len(word)
-    return StepInput(text, LABELS, entities=tuple(entities))
+    return entities
 
 
 @every_family
@@ -116,7 +131,9 @@ def test_any_answer_gives_a_reading(family: str, data: st.DataObject) -> None:
     for step in family_steps(family, outside_labels=policy):
         passage = _passage(text, step.role)
         prompts = step.ask(passage, ())
-        drawn = data.draw(st.lists(answers, min_size=len(prompts), max_size=len(prompts)), label="answers")
+        own = [exchange.completions[0].text for exchange in step.targets(passage, _words(text, "person")).exchanges]
+        likely = answers | distorted(own or [""])
+        drawn = data.draw(st.lists(likely, min_size=len(prompts), max_size=len(prompts)), label="answers")
         reason = data.draw(st.sampled_from(["stop", "length"]), label="finish_reason")
         transcript = [
             Exchange(prompt, (_scored(answer, reason),)) for prompt, answer in zip(prompts, drawn, strict=True)

@@ -1,7 +1,7 @@
 """Entities marked in a copy of their text: `in ##New York## now`.
 
-A text may hold `#` of its own (`C#`, headings). What in an answer is a mark and what belongs to the text
-is found out by comparison with the source: of a run of `#`, so many are the text's as the source has there.
+A text may contain `#` itself (`C#`, headings). Comparison with the source tells marks from text: of a run of `#`, as
+many belong to the text as the source has in that place.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def mark(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def delimitable(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Those of some spans that come back from their marks, without blanks at their ends.
+    """The spans that are recovered from their marks, without white space at their ends.
 
-    Most do. Where a `#` of the text touches a span, marks cannot always say on which side of them it stands.
+    Most are. Where a `#` of the text touches a span, its marks may not tell on which side of them that `#` belongs.
     """
     kept = [(start, end) for start, end in (trim(text, *span) for span in spans) if start < end]
     while kept:
@@ -48,9 +48,9 @@ def delimitable(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, 
 
 
 def unmark(answer: str, source: str) -> tuple[str, list[Marked], bool]:
-    """The copy of the source that the answer is, the marked spans, and whether the marks were well-formed.
+    """The answer without its marks, the marked spans, and whether the marks were well-formed.
 
-    Spans are the outermost of nested ones, without blanks at their ends, in order, never empty.
+    The spans are in order, without white space at their ends, not empty, and the outermost where marks are nested.
     """
     runs = list(_runs(answer, source))
     copy, events = _strip(answer, runs)
@@ -60,7 +60,7 @@ def unmark(answer: str, source: str) -> tuple[str, list[Marked], bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A run of `#` in an answer: so many of the text's own, so many marks, perhaps one that is neither."""
+    """A run of `#` in an answer: how many belong to the text, how many are marks, and 1 if one is left over."""
 
     start: int
     end: int
@@ -71,7 +71,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """Marks at one place: in the copy before so many of the text's own `#`, which may stand on either side."""
+    """Marks in one place of the copy, before `own` of the text's `#`, which may belong on either side of them."""
 
     copy: int
     own: int
@@ -93,8 +93,7 @@ def _runs(answer: str, source: str) -> Iterator[_Run]:
 def _own_hashes(answer: str, source: str) -> dict[int, int]:
     """Number of a run of `#` in the answer -> length of the source's run at the same place.
 
-    Places are gaps between the characters that are no `#`; the answer's are carried over to the source's by
-    the edit operations between the two.
+    A place is a gap between characters other than `#`. Edit operations map the answer's places onto the source's.
     """
     from rapidfuzz.distance import Indel
 
@@ -110,7 +109,7 @@ def _own_hashes(answer: str, source: str) -> dict[int, int]:
 
 
 def _gaps(text: str) -> Iterator[tuple[int, int]]:
-    """For each run of `#`: how many other characters stand before it, and its length."""
+    """For each run of `#`: the number of other characters before it, and its length."""
     hashes = 0
     for match in _HASHES.finditer(text):
         yield match.start() - hashes, match.end() - match.start()
@@ -133,10 +132,10 @@ def _strip(answer: str, runs: Sequence[_Run]) -> tuple[str, list[_Event]]:
 def _pair(copy: str, events: Sequence[_Event]) -> tuple[list[Marked], bool]:
     """Spans between marks, nested ones too, and whether all marks opened and closed in turn.
 
-    A mark closes what is open, unless white space before it and none behind it say that it opens. Several
-    marks at one place close all that is open and open the rest: `##A####B##`. The text's own `#` at the
-    place of a mark are part of the span where they touch an ASCII letter or digit, as corpora have it for
-    `#Ghent` and `C#`; else they stand outside, as in `#话题#`.
+    A mark closes the open span, unless it has white space before it and none after it: then it opens another. Several
+    marks in one place close all open spans and open the rest: `##A####B##`. The text's own `#` in the place of a mark
+    belong to the span if they touch an ASCII letter or digit, as in corpora with `#Ghent` and `C#`; otherwise they are
+    outside, as in `#话题#`.
     """
     opened: list[tuple[int, int]] = []
     spans: list[Marked] = []

@@ -1,7 +1,7 @@
-"""Prompt templates: data beside the code, rendered by one function.
+"""Prompt templates: data next to the code, rendered by one function.
 
-A template file is YAML with `checkpoint`, `source` and `licence`, and under `texts` the template texts, byte
-for byte as published, but for the placeholders: `{labels}` where the original has `%s` or `{labels_str}`.
+A template file is YAML with `checkpoint`, `source` and `licence`, and under `texts` the templates, byte for byte as
+published except for the placeholders: `{labels}` where the original has `%s` or `{labels_str}`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ import yaml
 
 from ner_ray.types import Message
 
+PACKAGE = "ner_ray.families"
+"""The package whose folder `templates` has our own families' files; a family of another distribution gives its own."""
+
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 @functools.cache
-def template(family: str, *path: str) -> str:
-    """The text at `path` under `texts` of a family's template file."""
-    node = _load(family)["texts"]
+def template(family: str, *path: str, package: str = PACKAGE) -> str:
+    """The text at `path` under `texts` of a family's template file, `templates/<family>.yaml` in its package."""
+    node = _load(family, package)["texts"]
     for key in path:
         node = node[key]
     return str(node)
@@ -31,19 +34,22 @@ def template(family: str, *path: str) -> str:
 def render(text: str, /, **values: str) -> str:
     """`text` with every `{name}` of `values` replaced, in one pass.
 
-    What is put in is never looked at again, so braces and placeholders in a user's text are just text; a
-    `{name}` that is not among `values` stays as it is.
+    Inserted text is never scanned again, so braces and placeholders in a user's text are just text. A `{name}` that is
+    not among `values` stays as it is.
+
+    >>> render("{labels}: {text}", labels="person", text="a {labels} b")
+    'person: a {labels} b'
     """
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
 
 
-def wrap(family: str, name: str, turns: Sequence[Message]) -> str:
-    """Turns in one of a family's own wrappers, ready for the answer.
+def wrap(family: str, name: str, turns: Sequence[Message], *, package: str = PACKAGE) -> str:
+    """Turns in one of a family's own wrappers, up to where the answer begins.
 
-    A wrapper is a template for each role, what stands before all turns (`begin`), what the answer follows
-    (`answer`), and whether the wrapper strips the white space around each turn (`strip`).
+    A wrapper has a template for each role, the text before all turns (`begin`), the text before the answer (`answer`),
+    and whether white space around each turn is stripped (`strip`).
     """
-    wrapper = _load(family)["texts"]["wrapper"][name]
+    wrapper = _load(family, package)["texts"]["wrapper"][name]
     parts = [wrapper.get("begin", "")]
     for turn in turns:
         content = turn.content.strip() if wrapper.get("strip") else turn.content
@@ -52,12 +58,12 @@ def wrap(family: str, name: str, turns: Sequence[Message]) -> str:
 
 
 def placeholders(text: str) -> frozenset[str]:
-    """The names of all `{name}` in `text`."""
+    """The names of all placeholders in `text`."""
     return frozenset(_PLACEHOLDER.findall(text))
 
 
 @functools.cache
-def _load(family: str) -> Mapping[str, Any]:  # YAML: what a template file holds is checked by its tests
-    file = resources.files("ner_ray.families") / "templates" / f"{family}.yaml"
+def _load(family: str, package: str) -> Mapping[str, Any]:  # YAML: what a template file holds is checked by its tests
+    file = resources.files(package) / "templates" / f"{family}.yaml"
     content: Mapping[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return content
