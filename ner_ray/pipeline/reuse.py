@@ -20,6 +20,7 @@ import ray
 
 from ner_ray import schema
 from ner_ray.pipeline.progress import Counts
+from ner_ray.pipeline.tasks import map_tasks
 from ner_ray.schema import LABELS, REUSED, TEXT, TEXT_HASH
 from ner_ray.store.documents import Columns, read_rows
 from ner_ray.store.run import NumberedShard, RunDirectory, Wave
@@ -71,9 +72,8 @@ def known_annotations(run: RunDirectory, wave: Wave, columns: Columns, kept: pa.
     again = {shard.ordinal for shard in wave.shards if shard.chosen is not None}
     if again:  # documents that are to be tried again
         return None
-    task = ray.remote(num_cpus=1)(_wave_hashes)
-    mine = ray.get([task.remote(shard, columns, kept) for shard in wave.shards])
-    wanted = pa.array(np.unique(np.concatenate(mine)).tolist(), _HASH_TYPE)
+    hashes = list(map_tasks(_wave_hashes, wave.shards, columns, kept))
+    wanted = pa.array(np.unique(np.concatenate(hashes)).tolist(), _HASH_TYPE)
     names = [TEXT_HASH, *(field.name for field in _CARRIED)]
     found = committed.to_table(
         columns=names, filter=(pads.field("status") == "ok") & pads.field(TEXT_HASH).isin(wanted)

@@ -23,7 +23,7 @@ import pytest
 
 from ner_ray.config.load import load, validate
 from ner_ray.data.training import from_table, read_rows
-from ner_ray.errors import ConfigError, InputError, ModelError, RunError
+from ner_ray.errors import ConfigError, InputError, MissingExtraError, ModelError, RunError
 from ner_ray.pipeline.synth import Result, synthesize
 from ner_ray.synth.config import PUBLISHED_TYPES, SynthConfig
 from tests.answering import AnsweringServer, answering
@@ -413,6 +413,19 @@ def test_what_is_wrong_is_said_before_the_teacher_is_asked(tmp_path: Path, teach
         synthesize(settings(tmp_path, teacher, input={"path": str(tmp_path / "in"), "text": "words"}))
     with pytest.raises(InputError, match=r"no passage at .* is suitable: .*too_short 4"):
         synthesize(settings(tmp_path, teacher, passages={"min_characters": 10_000}))
+    assert teacher.asked == []
+
+
+@pytest.mark.parametrize(("module", "setting"), [("datasketch", "duplicates=near"), ("lingua", "languages")])
+def test_a_missing_package_is_told_before_anything_is_written(
+    tmp_path: Path, teacher: AnsweringServer, monkeypatch: pytest.MonkeyPatch, module: str, setting: str
+) -> None:
+    write_corpus(tmp_path, documents(4))
+    monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(MissingExtraError, match=rf"passages\.{setting} needs {module}"):
+        synthesize(settings(tmp_path, teacher, passages={"duplicates": "near", "languages": ["en"]}))
+    assert not (tmp_path / "out").exists()
     assert teacher.asked == []
 
 

@@ -103,6 +103,18 @@ def test_a_label_mapped_to_nothing_is_not_taught(gold):
     assert "Ada met Bob in ##Turin## ." in output.read_text(encoding="utf-8")
 
 
+def test_all_questions_about_a_text_can_be_one_conversation(gold):
+    family = {"name": "universal_ner", "wrapper": "chat"}
+    made, lines = _prepare(gold, family, rows="conversation")
+    asked = [turn["content"] for turn in lines[0]["messages"] if turn["role"] == "user"]
+    answers = [turn["content"] for turn in lines[0]["messages"] if turn["role"] == "assistant"]
+
+    assert made.examples == {"tagger": 2}
+    assert sorted(lines[0]["labels"]) == ["location", "organization", "person"]
+    assert len(asked) == len(answers) == 4
+    assert '["Ada", "Bob"]' in answers
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(gold):
     texts = []
     for seed in (1, 1, 2):
