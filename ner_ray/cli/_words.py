@@ -64,12 +64,12 @@ def _source(command: Command, name: str, rest: Sequence[str]) -> str | None:
     if rest and rest[0].endswith(_DATA):
         raise ConfigError(
             f"{rest[0]!r} is data, not a configuration file",
-            hint=f"say which setting it is, as key=value; `ner-ray {name} --help` has examples",
+            hint=f"say which setting it is, as key=value; `ner-ray {commands.words(name)} --help` has examples",
         )
     if len(rest) > 1:
         raise ConfigError(
             f"{rest[1]!r} is not of the form key=value; the configuration is {rest[0]!r}",
-            hint=f"ner-ray {name} [CONFIG] [KEY=VALUE]...",
+            hint=f"usage: ner-ray {commands.words(name)} [CONFIG] [KEY=VALUE]...",
         )
     return rest[0] if rest else getattr(command, "SOURCE", None)
 
@@ -94,5 +94,6 @@ def _refuse_missing(config: type[Section], name: str, arguments: Sequence[str], 
         if field.is_required() and argument not in plain:
             usage = " ".join(argument.upper() for argument in arguments)
             raise ConfigError(
-                f"{argument.upper()} is missing: {field.description}", hint=f"usage: ner-ray {name} {usage}"
+                f"{argument.upper()} is missing: {field.description}",
+                hint=f"usage: ner-ray {commands.words(name)} {usage}",
             )

@@ -58,6 +58,15 @@ def load(name: str) -> Command:
     return cast("Command", importlib.import_module(known[name]))
 
 
+def words(name: str) -> str:
+    """What a command is called by: `status`, and `train prepare`.
+
+    >>> words("prepare")
+    'train prepare'
+    """
+    return names()[name].removeprefix(f"{_ROOT}.").replace(".", " ")
+
+
 def described(module: str) -> str:
     """A command's help text, its module's docstring, read without importing the module."""
     return ast.get_docstring(ast.parse(_file(module).read_text(encoding="utf-8"))) or ""

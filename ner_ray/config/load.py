@@ -192,6 +192,8 @@ def _explain(model: type[BaseModel], problem: dict[str, Any]) -> str:
         return f"{place}: {problem['msg']}"
     if problem["type"] == "missing":
         return f"{place}: must be given"
+    if problem["type"] in ("list_type", "tuple_type") and isinstance(problem["input"], str):
+        return f"{place}: must be a list, such as '{place}=[{problem['input']}]'"
     return f"{place}: {problem['msg']}, found {problem['input']!r}"
 
 

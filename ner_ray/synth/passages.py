@@ -36,7 +36,7 @@ def split(
     `budget` tokens together. Tokens are counted piece by piece, as published, so a passage's own count may differ
     from the sum by a few. A piece without any separator stays as it is, however long.
 
-    >>> split("One. Two. Three.", lambda texts: [len(text.split()) for text in texts], 2, [". "])
+    >>> split("One. Two. Three.", lambda texts: [len(text.split()) for text in texts], 3, [". "])
     [(0, 8), (8, 16)]
     """
     trimmed = (_trim(text, *span) for span in _split(text, 0, len(text), count_tokens, budget, separators))
