@@ -67,3 +67,19 @@ def test_what_it_cannot_do_is_said_before_anything_runs(server: AnsweringServer)
 def test_a_column_that_would_be_replaced_stops_the_execution(server: AnsweringServer) -> None:
     with pytest.raises(ray.exceptions.RayTaskError, match="the dataset already has chunks"):
         annotated(server, [{"text": "Ann", "chunks": 5}]).take_all()
+
+
+def test_an_annotator_works_in_a_ray_actor(server: AnsweringServer) -> None:
+    @ray.remote(num_cpus=0.5)
+    class Tagger:
+        def __init__(self, config: dict) -> None:
+            self.annotator = ner_ray.Annotator(config, labels=["person", "place"])
+
+        async def tag(self, text: str) -> ner_ray.AnnotatedText:
+            return await self.annotator.annotate_async(text)
+
+    tagger = Tagger.remote(gner(server))
+    first, second = ray.get([tagger.tag.remote("Ann met Rex in Ghent."), tagger.tag.remote("Rex ran.")], timeout=120)
+
+    assert [(entity.start, entity.text, entity.label) for entity in first.entities] == EXPECTED
+    assert [entity.text for entity in second.entities] == ["Rex"]
