@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ner_ray.annotator.annotator import Annotator
-    from ner_ray.annotator.result import AnnotatedText
+    from ner_ray.annotator.result import AnnotatedDocument
     from ner_ray.config import AnnotateConfig
     from ner_ray.errors import (
         ConfigError,
@@ -50,7 +50,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ner_ray.annotator.annotator": ("Annotator",),
-    "ner_ray.annotator.result": ("AnnotatedText",),
+    "ner_ray.annotator.result": ("AnnotatedDocument",),
     "ner_ray.config": ("AnnotateConfig",),
     "ner_ray.errors": (
         "ConfigError",
@@ -82,7 +82,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AnnotateConfig",
-    "AnnotatedText",
+    "AnnotatedDocument",
     "Annotation",
     "Annotator",
     "Chunk",

@@ -15,7 +15,7 @@ from ner_ray.types import Annotation
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ner_ray.annotator.result import AnnotatedText
+    from ner_ray.annotator.result import AnnotatedDocument
 
 Data = TypeVar("Data")
 Column = list[Any]  # one value per row
@@ -26,7 +26,7 @@ _KINDS = "a list of strings, a pandas DataFrame, a pyarrow Table, a Hugging Face
 @overload
 def annotate(
     data: list[str], config: Configuration = ..., overrides: Sequence[str] = ..., *, labels: Any = ...
-) -> list[AnnotatedText]: ...
+) -> list[AnnotatedDocument]: ...
 
 
 @overload
@@ -53,7 +53,7 @@ def annotate(
         labels: as of `Annotator`. With `column:NAME`, each row of a table brings its own.
 
     Returns:
-        For a list, an `AnnotatedText` for each string. For a table, a new table of the same kind with the columns of
+        For a list, an `AnnotatedDocument` for each string. For a table, a new table of the same kind with the columns of
         the job's output: `entities`, `unaligned`, `dropped`, `status`, `errors`, `verdicts`, `usage`.
 
     Raises:
@@ -88,7 +88,7 @@ def _kind_of(data: Any) -> str:
     raise TypeError(f"cannot annotate {type(data).__name__}: expected {_KINDS}{hint}")
 
 
-def _list(data: Sequence[str], annotator: Annotator) -> list[AnnotatedText]:
+def _list(data: Sequence[str], annotator: Annotator) -> list[AnnotatedDocument]:
     return list(annotator.stream(_checked(data)))
 
 

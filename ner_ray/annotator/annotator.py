@@ -19,7 +19,7 @@ from ner_ray.annotator import pools
 from ner_ray.annotator.asking import Answer, Asker
 from ner_ray.annotator.budget import fit, measure, token_counter
 from ner_ray.annotator.document import Conversation, merge, step_input
-from ner_ray.annotator.result import AnnotatedText
+from ner_ray.annotator.result import AnnotatedDocument
 from ner_ray.annotator.spec import Role, Spec, resolve
 from ner_ray.config import AnnotateConfig, labels
 from ner_ray.config.load import compose, label_source, validate
@@ -87,7 +87,7 @@ class Annotator:
 
     def __call__(
         self, text: str, *, labels: Any = None, demonstrations: Sequence[Demonstration] | None = None
-    ) -> AnnotatedText:
+    ) -> AnnotatedDocument:
         """The annotation of one text.
 
         Args:
@@ -102,13 +102,13 @@ class Annotator:
 
     async def annotate_async(
         self, text: str, *, labels: Any = None, demonstrations: Sequence[Demonstration] | None = None
-    ) -> AnnotatedText:
+    ) -> AnnotatedDocument:
         """The same as calling the annotator, for use in a coroutine."""
         return await asyncio.wrap_future(self.submit(text, labels=labels, demonstrations=demonstrations))
 
     def submit(
         self, text: str | None, *, labels: Any = None, demonstrations: Sequence[Demonstration] | None = None
-    ) -> Future[AnnotatedText]:
+    ) -> Future[AnnotatedDocument]:
         """The annotation of one text, on its way; as of a `concurrent.futures` executor."""
         if text is not None and not isinstance(text, str):
             raise TypeError(f"a text must be a string, not {type(text).__name__}; Annotator.stream takes many texts")
@@ -122,14 +122,14 @@ class Annotator:
         *,
         labels: Any = None,
         demonstrations: Sequence[Demonstration] | None = None,
-    ) -> Iterator[AnnotatedText]:
+    ) -> Iterator[AnnotatedDocument]:
         """The annotations of many texts, in their order; many requests are in flight at the same time.
 
         Texts are taken from the iterable only as far ahead as keeps the engine busy, so it may be endless. A None
         among them gives a failed annotation with the error `null_text`.
         """
         texts_ahead = iter(texts)
-        waiting: deque[Future[AnnotatedText]] = deque()
+        waiting: deque[Future[AnnotatedDocument]] = deque()
         try:
             while True:
                 for text in itertools.islice(texts_ahead, self._ahead - len(waiting)):
@@ -147,9 +147,9 @@ class Annotator:
         *,
         labels: Any = None,
         demonstrations: Sequence[Demonstration] | None = None,
-    ) -> AsyncIterator[AnnotatedText]:
+    ) -> AsyncIterator[AnnotatedDocument]:
         """The same as `stream`, for use in a coroutine; the texts may come from an asynchronous iterable."""
-        waiting: deque[Future[AnnotatedText]] = deque()
+        waiting: deque[Future[AnnotatedDocument]] = deque()
         try:
             async for text in _asynchronous(texts):
                 waiting.append(self.submit(text, labels=labels, demonstrations=demonstrations))
@@ -179,9 +179,9 @@ class Annotator:
 
     async def _annotate(
         self, text: str | None, wanted: LabelSet | None, demonstrations: Sequence[Demonstration] | None
-    ) -> AnnotatedText:
+    ) -> AnnotatedDocument:
         if error := unusable(text, self._spec.config.input.max_characters):
-            return AnnotatedText.of(text or "", Annotation((), status=DocumentStatus.FAILED, errors=(error,)))
+            return AnnotatedDocument.of(text or "", Annotation((), status=DocumentStatus.FAILED, errors=(error,)))
         assert text is not None
         prepare = partial(self._prepare, text, wanted, demonstrations)
         labels_asked, chunks, shown = await self._worker.in_thread(prepare)
@@ -192,7 +192,7 @@ class Annotator:
             )
         )
         annotation = merge(text, chunks, [conversation.findings for conversation in conversations])
-        return AnnotatedText.of(text, annotation, chunks, conversations)
+        return AnnotatedDocument.of(text, annotation, chunks, conversations)
 
     def _prepare(
         self, text: str, wanted: LabelSet | None, demonstrations: Sequence[Demonstration] | None
@@ -223,7 +223,7 @@ class _Worker:
         self._thread = threading.Thread(target=self._loop.run_forever, name="annotator", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Coroutine[Any, Any, AnnotatedText]) -> Future[AnnotatedText]:
+    def submit(self, work: Coroutine[Any, Any, AnnotatedDocument]) -> Future[AnnotatedDocument]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def in_thread(self, work: Any) -> Awaitable[Any]:

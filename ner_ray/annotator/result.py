@@ -12,7 +12,7 @@ from ner_ray.types import Annotation, Chunk
 
 
 @dataclass(frozen=True, slots=True)
-class AnnotatedText(Annotation):
+class AnnotatedDocument(Annotation):
     """A text with its entities; draws itself in a notebook.
 
     Attributes:

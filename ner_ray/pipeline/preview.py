@@ -7,7 +7,7 @@ from typing import Any
 
 from ner_ray import schema
 from ner_ray.annotator.annotator import Annotator
-from ner_ray.annotator.result import AnnotatedText
+from ner_ray.annotator.result import AnnotatedDocument
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.pipeline.preflight import prepare
@@ -45,7 +45,7 @@ def preview(config: AnnotateConfig, documents: int = 3, seed: int = 0, character
         return [_output(row, annotation.result()) for row, annotation in zip(rows, asked, strict=True)]
 
 
-def _output(row: Row, annotated: AnnotatedText) -> Row:
+def _output(row: Row, annotated: AnnotatedDocument) -> Row:
     return {
         ROW_ID: row[ROW_ID],
         DOC_ID: row[DOC_ID],

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ner_ray import schema
 from ner_ray.annotator.annotator import Annotator
-from ner_ray.annotator.result import AnnotatedText
+from ner_ray.annotator.result import AnnotatedDocument
 from ner_ray.annotator.rows import columns_of
 from ner_ray.pipeline.preflight import Job
 from ner_ray.schema import ERRORS, LABELS, TEXT, Row
@@ -43,11 +43,11 @@ def draw(job: Job, waves: Sequence[Wave], size: int, seed: int) -> pa.Table:
     return pa.concat_tables(tables).slice(0, size) if tables else pa.table({TEXT: pa.array([], pa.large_string())})
 
 
-def ask(annotator: Annotator, row: Row, characters: int | None = None) -> Future[AnnotatedText]:
+def ask(annotator: Annotator, row: Row, characters: int | None = None) -> Future[AnnotatedDocument]:
     """The annotation of a row that was drawn, on its way; of the text's first characters, where so many are given."""
     if row[ERRORS]:
         errors = tuple(schema.error_from_row(error) for error in row[ERRORS])
-        failed: Future[AnnotatedText] = Future()
-        failed.set_result(AnnotatedText.of("", Annotation((), status=DocumentStatus.FAILED, errors=errors)))
+        failed: Future[AnnotatedDocument] = Future()
+        failed.set_result(AnnotatedDocument.of("", Annotation((), status=DocumentStatus.FAILED, errors=errors)))
         return failed
     return annotator.submit(row[TEXT][:characters], labels=row.get(LABELS))

@@ -52,7 +52,7 @@ def gner(server: AnsweringServer, **changes: object) -> dict[str, object]:
     return {"family": "gner", "engine": server.engine(), **changes}
 
 
-def found(annotated: ner_ray.AnnotatedText) -> list[tuple[int, str, str]]:
+def found(annotated: ner_ray.AnnotatedDocument) -> list[tuple[int, str, str]]:
     assert all(annotated.text[entity.start : entity.end] == entity.text for entity in annotated.entities)
     return [(entity.start, entity.text, entity.label) for entity in annotated.entities]
 
@@ -137,13 +137,13 @@ def test_what_cannot_be_annotated_is_an_annotation_that_says_so(annotator: Annot
 
 
 def test_an_annotator_serves_coroutines_threads_and_a_loop_that_runs_already(annotator: Annotator) -> None:
-    async def both() -> tuple[ner_ray.AnnotatedText, list[ner_ray.AnnotatedText]]:
+    async def both() -> tuple[ner_ray.AnnotatedDocument, list[ner_ray.AnnotatedDocument]]:
         inside = annotator("Ann ran.")  # as a notebook's cell does: a loop is running, and the call is synchronous
         streamed = [annotated async for annotated in annotator.stream_async(["Rex ran.", "Ann sat."])]
         return await annotator.annotate_async(inside.text), streamed
 
     one, many = asyncio.run(both())
-    results: list[ner_ray.AnnotatedText] = []
+    results: list[ner_ray.AnnotatedDocument] = []
     threads = [threading.Thread(target=lambda: results.append(annotator("Rex met Ann."))) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -189,7 +189,7 @@ def estimate(texts: list[str]) -> list[int]:
 class _Lazy:
     """An annotator with tiny chunks, started with the first text and kept to the end of the tests."""
 
-    def __call__(self, text: str) -> ner_ray.AnnotatedText:
+    def __call__(self, text: str) -> ner_ray.AnnotatedDocument:
         if not hasattr(self, "annotator"):
             self.context = answering(tagged)
             server = self.context.__enter__()

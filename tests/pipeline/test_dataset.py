@@ -75,7 +75,7 @@ def test_an_annotator_works_in_a_ray_actor(server: AnsweringServer) -> None:
         def __init__(self, config: dict) -> None:
             self.annotator = ner_ray.Annotator(config, labels=["person", "place"])
 
-        async def tag(self, text: str) -> ner_ray.AnnotatedText:
+        async def tag(self, text: str) -> ner_ray.AnnotatedDocument:
             return await self.annotator.annotate_async(text)
 
     tagger = Tagger.remote(gner(server))
