@@ -1,4 +1,4 @@
-"""The configuration of `ner-ray annotate`: every field with its unit, its default and its reason."""
+"""The configuration of `ner-ray annotate`. Its field descriptions are the reference that `ner-ray schema` prints."""
 
 from __future__ import annotations
 
@@ -12,35 +12,51 @@ from ner_ray.config.section import Section, operational
 
 
 class InputConfig(Section):
-    """Where the documents are."""
+    """The documents to annotate."""
 
     path: str | list[str] = operational(
-        description="File, folder, glob or list of them, on any store pyarrow or fsspec opens (s3://, gs://, ...)."
+        description="Parquet files, folders, globs or earlier runs, or a list of these, on any store that pyarrow or "
+        "fsspec opens (s3://, gs://, ...)."
     )
-    text: str = Field(default="text", description="The column with the text.")
-    id: str | None = Field(default=None, description="The column with the document's id; else shard and row number.")
-    keep: list[str] = Field(default_factory=list, description="Columns to carry along into the output.")
+    text: str = Field(default="text", description="The column that holds the text.")
+    id: str | None = Field(
+        default=None,
+        description="The column that holds the document id. Default: ids of the form FILE:ROW, made of file "
+        "name and row number.",
+    )
+    keep: list[str] = Field(default_factory=list, description="Input columns to copy to the output.")
     max_characters: int = Field(
-        default=20_000_000, gt=0, description="Longer texts are not annotated: their row says `too_long`."
+        default=20_000_000,
+        gt=0,
+        description="Maximum length of a text, in characters. Longer texts are not annotated; their rows get the error "
+        "`too_long`.",
     )
     on_change: Literal["error", "reprocess"] = operational(
         "error",
-        description="What to do about a file that has changed since it was annotated: end with status 2, or annotate "
-        "it anew and take its former rows out.",
+        description="What to do when an input file has changed since it was annotated. error: stop with exit status 2. "
+        "reprocess: annotate the file again and replace its rows.",
     )
 
 
 class ChunkConfig(Section):
-    """How long documents are cut."""
+    """How long documents are cut into chunks that fit into a prompt."""
 
-    tokens: int = Field(default=512, ge=8, description="The longest chunk, in tokens of the model.")
+    tokens: int = Field(
+        default=512,
+        ge=8,
+        description="Maximum length of a chunk, in tokens of the model that is asked first. Lowered as needed where "
+        "`engine.max_model_len` is set and all documents share one label set.",
+    )
     overlap: int | None = Field(
-        default=None, ge=0, description="What neighbouring chunks share, in tokens; default: an eighth of `tokens`."
+        default=None,
+        ge=0,
+        description="Overlap of neighbouring chunks, in tokens, so that an entity at a boundary is seen whole. At most "
+        "half of `tokens`; default: an eighth of `tokens`.",
     )
 
     @property
     def shared(self) -> int:
-        """The overlap, settled."""
+        """The overlap in tokens, with the default filled in."""
         return self.tokens // 8 if self.overlap is None else self.overlap
 
     @model_validator(mode="after")
@@ -51,87 +67,113 @@ class ChunkConfig(Section):
 
 
 class AlignConfig(Section):
-    """How mentions are put onto the text."""
+    """How the mentions in an answer are aligned with the text."""
 
     normalize: bool = Field(
-        default=True, description="Match over differences of case, width, white space, quotes and dashes."
+        default=True,
+        description="Also align mentions that differ from the text in case, character width, white space, quotes or "
+        "dashes.",
     )
     fuzzy: bool = Field(
-        default=True, description="Match misspelt mentions, and mentions of which only some words are found."
+        default=True,
+        description="Also align misspelt mentions, and mentions of which only some words occur in the text.",
     )
     threshold: float = Field(
-        default=0.8, ge=0, le=1, description="The least similarity (normalised indel) of a fuzzy match."
+        default=0.8,
+        ge=0,
+        le=1,
+        description="Minimum similarity of a fuzzy match (normalised indel similarity, 0 to 1).",
     )
     inside_words: bool = Field(
         default=True,
-        description="For answers that list mentions: place a mention that occurs only inside longer words there, as a "
-        "last resort. Such entities have the status `inside_word`.",
+        description="For answers that list mentions: as a last resort, accept a match inside a longer word. Such "
+        "entities have the status `inside_word`.",
     )
     fuzzy_budget: int = Field(
         default=200_000,
         ge=0,
-        description="The most comparisons for fuzzy matches in one text, about 0.5 microseconds each.",
+        description="Maximum number of comparisons for fuzzy matches per text; each takes about 0.5 microseconds.",
     )
     min_matched: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="The least share of a mention's tokens found in the text, for answers that repeat the text.",
+        description="For answers that repeat the text: minimum share of a mention's tokens to be found in the text.",
     )
     occurrences: Literal["listed", "all"] = Field(
         default="listed",
-        description="For answers that list mentions. listed: one place for each time a mention is listed; "
-        "all: every place of a listed mention.",
+        description="For answers that list mentions. listed: align a mention as many times as it is listed. "
+        "all: align it with every occurrence in the text.",
     )
 
 
 class VoteConfig(Section):
-    """How several samples of one answer are joined."""
+    """How several samples per prompt (`engine.sampling.n`) are combined."""
 
     method: Literal["agreement", "longest"] = Field(
         default="agreement",
-        description="agreement: keep spans that enough samples found; longest: CascadeNER's longest-wins union.",
+        description="agreement: keep the spans that at least `min_agreement` of the samples contain. longest: the "
+        "union of all samples, where the longest of overlapping spans wins, as in CascadeNER.",
     )
-    min_agreement: float = Field(default=0.5, ge=0, le=1, description="The least share of samples that found a span.")
+    min_agreement: float = Field(
+        default=0.5, ge=0, le=1, description="Under `agreement`: minimum share of samples that must contain a span."
+    )
 
 
 class OutputConfig(Section):
-    """Where results go."""
+    """Where the results go, and how their files are laid out."""
 
-    path: str = operational(description="The run directory, on any store.")
+    path: str = operational(
+        description="The run directory, on any store. Running the same command again resumes the run there."
+    )
     completions: bool = Field(
         default=False,
-        description="Keep the text and the raw answers, so that `replay` can read them again.",
+        description="Also store the text, its chunks and the raw answers, so that `replay` can parse them again.",
     )
-    prompts: bool = Field(default=False, description="With `completions`: keep the prompts too, as they were sent.")
+    prompts: bool = Field(default=False, description="With `completions`: also store the prompts as they were sent.")
     rows_per_wave: int = operational(
         1_000_000,
         ge=1,
-        description="Shards are committed together up to so many rows: the unit a reader sees appear.",
+        description="Maximum number of rows in a wave, the group of input files whose results become visible together. "
+        "A larger file is a wave of its own.",
     )
     min_rows_per_file: int = operational(
-        10_000, ge=1, description="Output files hold at least so many rows, the last of a wave excepted."
+        10_000, ge=1, description="Minimum rows per output file; the last file of a wave may be smaller."
     )
-    max_rows_per_file: int = operational(1_000_000, ge=1, description="Output files hold at most so many rows.")
-    row_group_rows: int = operational(5_000, ge=1, description="Rows a row group of an output file.")
+    max_rows_per_file: int = operational(1_000_000, ge=1, description="Maximum rows per output file.")
+    row_group_rows: int = operational(5_000, ge=1, description="Rows per Parquet row group.")
 
 
 class ResourceConfig(Section):
-    """What the cluster gives to the job. Nothing in here changes results."""
+    """What the job takes of the cluster. Nothing here changes the results."""
 
-    replicas: int = operational(1, ge=1, description="Engines a pool at the start, and at least.")
-    max_replicas: int | None = operational(None, ge=1, description="Engines a pool at most; default: `replicas`.")
-    gpus: float = operational(0.0, ge=0, description="GPUs a replica (times tensor_parallel).")
+    replicas: int = operational(1, ge=1, description="Minimum (and initial) number of engines per pool.")
+    max_replicas: int | None = operational(
+        None, ge=1, description="Maximum number of engines per pool; default: `replicas`."
+    )
+    gpus: float = operational(0.0, ge=0, description="GPUs per engine, to be multiplied by `tensor_parallel`.")
     cpus: float | None = operational(
         None,
         ge=0,
-        description="CPUs a replica, and so the threads of an engine without a GPU. Default: 1 beside a GPU, else all "
-        "that the machine has, less two for reading and writing.",
+        description="CPUs per engine, which is also the number of threads of an engine without a GPU. Default: 1 for "
+        "an engine with a GPU; otherwise the engines of a machine share all its CPUs but two, which are left for "
+        "reading and writing.",
     )
-    tensor_parallel: int = operational(1, ge=1, description="GPUs that one engine is spread over.")
-    block_kib: int = operational(256, ge=16, description="Size of a block between stages, in KiB: the unit of retry.")
-    blocks_in_flight: int = operational(4, ge=1, description="Blocks whose rows are in an engine at once.")
-    cpu_tasks: int | None = operational(None, ge=1, description="Chunking and reading tasks at once; default: Ray's.")
+    tensor_parallel: int = operational(1, ge=1, description="Number of GPUs that one model is split across.")
+    block_kib: int = operational(
+        256,
+        ge=16,
+        description="Target size of the blocks of rows that pass between stages, in KiB: the unit of retry.",
+    )
+    blocks_in_flight: int = operational(
+        4, ge=1, description="Number of blocks that an engine works on at the same time; more keep its queue fuller."
+    )
+    cpu_tasks: int | None = operational(
+        None,
+        ge=1,
+        description="Maximum number of concurrent tasks for each stage without an engine (chunking, retrieval, reading "
+        "answers, writing); default: as many as Ray finds CPUs for.",
+    )
 
 
 class AnnotateConfig(Section):
@@ -139,20 +181,26 @@ class AnnotateConfig(Section):
 
     input: InputConfig
     labels: str | list[Any] | dict[str, Any] = Field(
-        description="A list, a tree (name -> children), a file with either, or `column:NAME` for a set per row."
+        description="The entity types to find: a list, a tree (name -> children), a file that contains either, or "
+        "`column:NAME` for an input column with a list of labels per row."
     )
-    family: dict[str, Any] = Field(description="`name`, and the family's own options.")
+    family: dict[str, Any] = Field(
+        description="How the model is prompted and its answers are parsed: the family's `name` and its own options. "
+        "The name alone will do."
+    )
     engine: Engines = Field(
-        default_factory=dict, validate_default=True, description="One engine for all roles, or one per role."
+        default_factory=dict,
+        validate_default=True,
+        description="The model that answers: one engine for all roles of the family, or a mapping of role to engine.",
     )
     replay: bool = Field(
         default=False,
-        description="Ask no engine: read again the answers that the input's rows carry, from a run with "
+        description="Ask no engine, but parse again the answers of an earlier run: `input.path` names a run made with "
         "`output.completions=true`. Tries other parsing, alignment or voting settings without a GPU.",
     )
     chunk: ChunkConfig = Field(default_factory=ChunkConfig)
     demonstrations: DemonstrationsConfig | None = Field(
-        default=None, description="Annotated examples to retrieve into each prompt, where the family takes them."
+        default=None, description="Few-shot examples to retrieve for each prompt, if the family supports them."
     )
     align: AlignConfig = Field(default_factory=AlignConfig)
     vote: VoteConfig = Field(default_factory=VoteConfig)
@@ -160,11 +208,12 @@ class AnnotateConfig(Section):
     resources: ResourceConfig = Field(default_factory=ResourceConfig)
     reuse: bool = operational(
         False,
-        description="Take over the annotation of a text that this run has annotated before, by the text's hash; the "
-        "output then has a column `text_hash`.",
+        description="Copy the annotation of a text that this run has annotated before, with the same labels and with "
+        "the status `ok`, instead of asking the engine again. Texts are compared by hash, which the output then holds "
+        "in the column `text_hash`.",
     )
     max_error_rate: float = operational(
-        0.05, ge=0, le=1, description="A run with a larger share of failed documents ends with status 3."
+        0.05, ge=0, le=1, description="Exit status 3 when a larger share of the documents has failed."
     )
 
     @field_validator("family", mode="before")
@@ -173,5 +222,5 @@ class AnnotateConfig(Section):
         return {"name": value} if isinstance(value, str) else value
 
     def engine_for(self, role: str) -> EngineConfig:
-        """The engine that plays a role."""
+        """The engine that answers for a role."""
         return self.engine[role] if isinstance(self.engine, dict) else self.engine

@@ -1,7 +1,7 @@
-"""What every configuration is made of: frozen sections, and which of their fields change results.
+"""The building blocks of every configuration: frozen sections, and which of their fields change results.
 
-A field is *semantic* when another value would give another result, and *operational* when it would only give it
-faster or elsewhere. `fingerprint` covers the semantic ones: a run directory belongs to one fingerprint.
+A field is *semantic* if changing its value can change the results, and *operational* if it only affects where or how
+fast they are made. `fingerprint` covers the semantic fields; a run directory belongs to one fingerprint.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
-    """Frozen; unknown keys are refused."""
+    """A frozen model that rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def operational(default: Any = ..., **field: Any) -> Any:  # what pydantic.Field takes and returns
-    """A field that does not change results, and so stays out of the fingerprint."""
+def operational(default: Any = ..., **field: Any) -> Any:  # as pydantic.Field
+    """A field that does not change results and is therefore left out of the fingerprint; arguments as of `Field`."""
     return Field(default, json_schema_extra={"operational": True}, **field)
 
 
 def fingerprint(settings: BaseModel | dict[str, Any]) -> str:
-    """A short hash of everything that changes results: of a configuration, or of its `semantic` settings and more."""
+    """A 16-digit hash of everything that changes results.
+
+    Args:
+        settings: a configuration, or plain data: its `semantic` fields, perhaps with more.
+    """
     plain = semantic(settings) if isinstance(settings, BaseModel) else settings
     text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -51,7 +55,7 @@ def _semantic_value(value: Any) -> Any:
 
 
 def differences(before: Any, after: Any, place: str = "") -> list[str]:
-    """The keys at which two pieces of plain data differ, with both values.
+    """The keys at which two pieces of plain data differ, one line per key, with both values.
 
     >>> differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
     ['a.b: 1 -> 3']

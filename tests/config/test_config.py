@@ -1,4 +1,4 @@
-"""A configuration composes from files, is checked before anything starts, and has a fingerprint of what matters."""
+"""A configuration is composed from files, checked before anything starts, and fingerprinted by what matters."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def config_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_value_on_the_command_line_stands_above_the_file(config_file: Path) -> None:
+def test_a_value_on_the_command_line_overrides_the_file(config_file: Path) -> None:
     config = compose.load(AnnotateConfig, config_file, ["chunk.tokens=100", "input.path=[a, b]"])
 
     assert (config.chunk.tokens, config.input.path) == (100, ["a", "b"])
 
 
-def test_a_file_stands_above_its_defaults_and_later_defaults_above_earlier(tmp_path: Path) -> None:
+def test_a_file_overrides_its_defaults_and_later_defaults_override_earlier_ones(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("chunk: {tokens: 100, overlap: 10}\nlabels: [a]")
     (tmp_path / "more.yaml").write_text("labels: [b]")
     (tmp_path / "job.yaml").write_text(
