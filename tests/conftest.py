@@ -21,6 +21,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # No deadlines: the time of an example says more about the machine than about the code.
 settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile("brief", settings.get_profile("suite"), max_examples=25)
 settings.load_profile("suite")
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -10,6 +10,25 @@ A complete engine, which repeats each prompt's last words:
         name: Literal["echo"] = "echo"
         words: int = Field(default=3, ge=1, description="How many words to repeat.")
 
+    class Echo:
+        def __init__(self, words: int) -> None:
+            self.words = words
+            self.is_closed = False
+
+        async def generate(
+            self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None
+        ) -> tuple[Completion, ...]:
+            if self.is_closed:
+                raise EngineError("the engine is closed")
+            text = prompt.content if isinstance(prompt.content, str) else prompt.content[-1].content
+            if not text:
+                raise RequestError("the prompt is empty")
+            answer = " ".join(text.split()[-self.words :])
+            return (Completion(answer, prompt_tokens=len(text.split())),) * sampling.n
+
+        def close(self) -> None:
+            self.is_closed = True
+
     def check(options: Options) -> None:
         '''Nothing can be missing.'''
 

@@ -62,8 +62,9 @@ which leaves its exchange without completions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -134,6 +135,30 @@ class FamilyModule(Protocol):
 
     def steps(self, options: Any) -> tuple[Step, ...]:
         """The steps in the order in which they run, with distinct roles. `options` is an instance of `Options`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceQuestions:
+    """A classifier's questions for training that end with the list of choices: `...list: person, place?`.
+
+    Attributes:
+        classifier: the step that asks them.
+        system: the system turn before each question; empty: none.
+        show: a label's name as the list shows it.
+    """
+
+    classifier: Step
+    system: str
+    show: Callable[[str], str]
+
+
+@runtime_checkable
+class ChoiceModule(Protocol):
+    """What a family defines in addition whose classifier's questions end with a list; `ner-ray synth` can vary it."""
+
+    def choice_questions(self, options: Mapping[str, Any]) -> ChoiceQuestions:
+        """The questions under the family's options, where these are silent in the wording of its training data."""
         ...
 
 

@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from ner_ray.errors import ErrorCode
-from ner_ray.families.base import FamilyOptions, Step
+from ner_ray.families.base import ChoiceQuestions, FamilyOptions, Step
 from ner_ray.families.toolkit.labels import fold, leaves, nearest, same_name
 from ner_ray.families.toolkit.marks import delimitable, mark, trim, unmark
 from ner_ray.families.toolkit.targets import in_label_set, play, verified, without_overlaps
@@ -72,6 +72,12 @@ class Options(FamilyOptions):
 def steps(options: Options) -> tuple[Step, ...]:
     """Two steps: `extractor`, `classifier`."""
     return (_Extractor(options), _Classifier(options))
+
+
+def choice_questions(options: Mapping[str, Any]) -> ChoiceQuestions:
+    """The classifier's questions as in the published training data, except for what the options say."""
+    training = Options.model_validate({"wording": "training", **options})
+    return ChoiceQuestions(_Classifier(training), training.system, str.lower if training.lower_labels else str)
 
 
 @dataclass(frozen=True, slots=True)

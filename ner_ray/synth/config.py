@@ -18,6 +18,7 @@ from ner_ray.config import (
     operational,
 )
 from ner_ray.families import instruct
+from ner_ray.families.base import ChoiceModule, load
 from ner_ray.synth.duplicates import THRESHOLD
 from ner_ray.synth.teacher import GROUNDING, prompt_hash
 
@@ -267,7 +268,8 @@ class FormConfig(RowOptions):
         "negative ones.",
     )
     dynamic: DynamicOptions | None = Field(
-        default=None, description="DynamicNER's steps for a classifier's questions (family `cascade`); default: none."
+        default=None,
+        description="DynamicNER's steps for questions that list choices, as `cascade` asks them; default: none.",
     )
     demonstrations: OwnDemosConfig | None = Field(
         default=None, description="Other annotated passages to show in each row (RA-IT); default: none."
@@ -278,8 +280,8 @@ class FormConfig(RowOptions):
         name = self.family.get("name")
         if name not in plugins.names("families"):
             raise ValueError(f"no family {name!r}; known: {', '.join(plugins.names('families'))}")
-        if self.dynamic and name != "cascade":
-            raise ValueError("`dynamic` varies a classifier's questions, which only the family `cascade` has")
+        if self.dynamic and not isinstance(load(name), ChoiceModule):
+            raise ValueError(f"`dynamic` varies lists of choices, with which no question of the family {name!r} ends")
         return self
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ner_ray import schema
 from ner_ray.config.labels import names
 from ner_ray.data.training import Lineage, TrainingRow
-from ner_ray.families import cascade
-from ner_ray.families.base import Step
+from ner_ray.families.base import ChoiceModule, ChoiceQuestions, Step, load
 from ner_ray.schema import Row
 from ner_ray.synth import questions
 from ner_ray.synth.annotated import GROUND
@@ -115,16 +114,17 @@ def make(form: Form, rows: Sequence[Row], pool: TypePool, shown: Shown | None = 
 
 def ask(form: Form, rows: Iterable[Row], pool: TypePool) -> list[Asked]:
     """The classifier's questions about passages, for `make_varied`."""
-    return [_ask(form, row, pool, _cascade_options(form)) for row in rows]
+    asking = _choice_questions(form)
+    return [_ask(form, row, pool, asking.classifier) for row in rows]
 
 
-def _ask(form: Form, row: Row, pool: TypePool, options: cascade.Options) -> Asked:
+def _ask(form: Form, row: Row, pool: TypePool, classifier: Step) -> Asked:
     entities = [schema.entity_from_row(entity) for entity in row["entities"]]
     listable: list[Entity] = [entity for entity in entities if _is_listable(entity.label)]
     rng = random.Random(f"{form.config.seed}:{row['id']}")  # noqa: S311 - to be repeatable, not secret
     asked = labels_to_ask(listable, pool, form.config, form.labels, rng)
     labels = tuple(label for label in asked if _is_listable(label.name))
-    groups, left_out = questions.ask(row["text"], listable, labels, options)
+    groups, left_out = questions.ask(row["text"], listable, labels, classifier)
     left_out[LABEL_NOT_LISTABLE] += len(entities) - len(listable)
     return Asked({name: row[name] for name in _ORIGIN}, tuple(map(tuple, groups)), +left_out)
 
@@ -133,16 +133,15 @@ def make_varied(form: Form, asked: Sequence[Asked], types: Iterable[str]) -> Row
     """The classifier's rows after DynamicNER's steps, whose rates depend on how all answers are spread."""
     dynamic = form.config.dynamic
     assert dynamic is not None
-    options = _cascade_options(form)
-    show: Callable[[str], str] = str.lower if options.lower_labels else str
+    asking = _choice_questions(form)
     labels = form.labels or tuple(Label(name) for name in sorted(set(types)))
-    hierarchy = Hierarchy.of(labels, {name: show(name) for name in names(labels)})
+    hierarchy = Hierarchy.of(labels, {name: asking.show(name) for name in names(labels)})
     varied = iter(vary([group for passage in asked for group in passage.groups], hierarchy, dynamic))
     made: list[TrainingRow] = []
     for passage in asked:
         own = [question for _ in passage.groups for question in next(varied)]
         lineage = _lineage(passage.row, form)
-        made += questions.to_rows(f"{passage.row['id']}.{CLASSIFIER}", own, options.system, lineage)
+        made += questions.to_rows(f"{passage.row['id']}.{CLASSIFIER}", own, asking.system, lineage)
     return Rows(tuple(made), sum((passage.left_out for passage in asked), Counter()))
 
 
@@ -155,9 +154,11 @@ def _lineage(row: Row, form: Form) -> Lineage:
     return replace(form.origin, document=row["document"], start=row["start"], end=row["end"])
 
 
-def _cascade_options(form: Form) -> cascade.Options:
-    given = {key: value for key, value in form.config.family.items() if key != "name"}
-    return cascade.Options.model_validate({"wording": "training", **given})
+def _choice_questions(form: Form) -> ChoiceQuestions:
+    given = dict(form.config.family)
+    module = load(given.pop("name"))
+    assert isinstance(module, ChoiceModule)  # as `FormConfig` has checked
+    return module.choice_questions(given)
 
 
 def _is_listable(name: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ner_ray.data.training import Lineage, TrainingRow
 from ner_ray.errors import InputError
-from ner_ray.families import cascade
+from ner_ray.families.base import Step
 from ner_ray.types import Entity, Exchange, LabelSet, Message, StepInput
 
 _LIST = "list: "
@@ -57,13 +57,12 @@ def read(message: str, answer: str) -> Question:
 
 
 def ask(
-    text: str, entities: Sequence[Entity], labels: LabelSet, options: cascade.Options
+    text: str, entities: Sequence[Entity], labels: LabelSet, classifier: Step
 ) -> tuple[list[list[Question]], Counter[str]]:
     """For each distinct surface the questions of all levels, in order, with their right answers.
 
     Also how many entities the classifier cannot be asked about, by reason.
     """
-    _, classifier = cascade.steps(options)
     levels: dict[str, list[Question]] = {}
     targets = classifier.targets(StepInput(text, labels), entities)
     for exchange in targets.exchanges:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -92,9 +93,13 @@ def test_an_engine_counts_tokens_and_identifies_its_model(name: str, section: di
 def test_a_package_that_is_missing_is_found_by_the_check(
     name: str, section: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An engine of another distribution may need no package."""
     monkeypatch.setattr("ner_ray.extras.is_installed", lambda module: False)
+    refusal = pytest.raises(
+        MissingExtraError, match=rf"the engine {name} needs .* not installed\n.*pip install 'ner-ray\["
+    )
 
-    with pytest.raises(MissingExtraError, match=rf"the engine {name} needs .* not installed\n.*pip install 'ner-ray\["):
+    with refusal if base.load(name).__name__.startswith("ner_ray.") else nullcontext():
         base.load(name).check(resolve(section))
 
 

@@ -122,8 +122,8 @@ def _classifier_rows(case: Case) -> list[dict[str, Any]]:
     sentence, entity = case["input"]["sentence"], case["input"]["entity"]
     start = sentence.index(entity)
     gold = Entity(start, start + len(entity), entity, case["input"]["category"])
-    options = cascade.Options(system="", wording="training")
-    ((levels,), _) = questions.ask(sentence, [gold], CATEGORIES, options)
+    classifier = cascade.choice_questions({"system": ""}).classifier
+    ((levels,), _) = questions.ask(sentence, [gold], CATEGORIES, classifier)
     return [
         {"conversations": [{"from": "user", "value": one.message}, {"from": "assistant", "value": one.answer}]}
         for one in levels

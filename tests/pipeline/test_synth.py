@@ -434,7 +434,7 @@ def test_a_missing_package_is_told_before_anything_is_written(
     [
         ({"filters": {"steps": ["lenght"]}}, "Input should be 'agreement', "),
         ({"forms": {"x": {"family": "gnar"}}}, "no family 'gnar'; known: "),
-        ({"forms": {"x": {"family": "gner", "dynamic": {}}}}, "only the family `cascade` has"),
+        ({"forms": {"x": {"family": "gner", "dynamic": {}}}}, "no question of the family 'gner' ends"),
         ({"layouts": ["axolotl"]}, "layouts.0: "),
         ({"passages": {"token": 9}}, "passages.token: no such setting; do you mean 'tokens'?"),
         ({"forms": {"x": {"family": "ra_it", "demonstrations": {"guard": False}}}}, "guard: "),

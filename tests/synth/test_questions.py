@@ -29,12 +29,12 @@ TREE = parse(
 )
 HIERARCHY = Hierarchy.of(TREE)
 TEXT = "Moby the whale swam up the Elbe: slowly, list: no."
-OPTIONS = cascade.Options(system="", wording="training")
+CLASSIFIER = cascade.choice_questions({"system": ""}).classifier
 MOBY, ELBE = Entity(0, 4, "Moby", "whale"), Entity(27, 31, "Elbe", "river")
 
 
 def _groups() -> list[list[Question]]:
-    return questions.ask(TEXT, [MOBY, ELBE], TREE, OPTIONS)[0]
+    return questions.ask(TEXT, [MOBY, ELBE], TREE, CLASSIFIER)[0]
 
 
 def _many(times: int = 60) -> list[list[Question]]:
@@ -67,12 +67,11 @@ def test_a_text_that_asks_for_no_type_is_refused():
 
 def test_questions_become_rows_like_those_that_the_family_itself_gives():
     """Of the same entities, in the order of the entities instead of that of the levels."""
-    options = cascade.Options(wording="training")
-    groups, _ = questions.ask(TEXT, [MOBY, ELBE], TREE, options)
-    rows = questions.to_rows("p1", [one for group in groups for one in group], options.system)
+    asking = cascade.choice_questions({})
+    groups, _ = questions.ask(TEXT, [MOBY, ELBE], TREE, asking.classifier)
+    rows = questions.to_rows("p1", [one for group in groups for one in group], asking.system)
 
-    _, classifier = cascade.steps(options)
-    asked = make_rows("p1", TEXT, [MOBY, ELBE], classifier, RowOptions(rows="questions"), labels=TREE).rows
+    asked = make_rows("p1", TEXT, [MOBY, ELBE], asking.classifier, RowOptions(rows="questions"), labels=TREE).rows
     assert {row.turns for row in rows} == {row.turns for row in asked}
     assert [row.row_id for row in rows] == [f"p1.{number}" for number in range(6)]
 

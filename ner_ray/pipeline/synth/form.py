@@ -19,6 +19,7 @@ from ner_ray.pipeline.index import index
 from ner_ray.pipeline.retrieve import selector_of
 from ner_ray.pipeline.tasks import map_tasks
 from ner_ray.retrieval import select
+from ner_ray.retrieval.base import load
 from ner_ray.schema import Row
 from ner_ray.storage import clear, join, open_store, put_table
 from ner_ray.synth import forms
@@ -84,11 +85,15 @@ def _index_annotated(config: SynthConfig, form: Form) -> DemonstrationsConfig | 
     if wanted is None:
         return None
     uri = join(config.output, f"index-{wanted.retriever}")
-    retrievers: dict[str, dict[str, Any]] = {"bm25": {}}
-    if wanted.retriever != "bm25":
-        retrievers |= {"dense": wanted.options.get("dense", {})}
+    retrievers = {name: _build_options(name, wanted) for name in load(wanted.retriever).PARTS or (wanted.retriever,)}
     index(IndexConfig(pool=(join(config.output, "annotated"),), output=uri, retrievers=retrievers, overwrite=True))
     return wanted.model_copy(update={"index": uri})
+
+
+def _build_options(retriever: str, wanted: DemonstrationsConfig) -> dict[str, Any]:
+    """The options of a retriever that matter for building its index too, such as an encoder."""
+    known = load(retriever).BuildOptions.model_fields
+    return {name: value for name, value in wanted.options.get(retriever, {}).items() if name in known}
 
 
 def _make_shard(

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from ner_ray.config import EngineConfig, SamplingConfig
+from ner_ray.errors import EngineError, RequestError
 from ner_ray.models import tokenizers
 from ner_ray.types import Completion, Prompt
 
@@ -22,15 +23,20 @@ class Options(EngineConfig):
 
 class Capitals:
     def __init__(self, label: str) -> None:
+        self._closed = False
         self._mark = rf"<{label}>\g<0></{label}>"
 
     async def generate(self, prompt: Prompt, sampling: SamplingConfig, adapter: str | None) -> tuple[Completion, ...]:
+        if self._closed:
+            raise EngineError("the engine is closed")
         asked = prompt.content if isinstance(prompt.content, str) else prompt.content[-1].content
-        _, _, text = asked.partition(": ")
-        return (Completion(re.sub(r"\b[A-Z]\w+", self._mark, text)),) * sampling.n
+        if not asked:
+            raise RequestError("the prompt is empty")
+        answer = re.sub(r"\b[A-Z]\w+", self._mark, asked.rpartition(": ")[2])
+        return (Completion(answer, prompt_tokens=len(asked)),) * sampling.n
 
     def close(self) -> None:
-        """Nothing is held."""
+        self._closed = True
 
 
 def check(options: Options) -> None:
@@ -50,4 +56,4 @@ def prompt_counter(options: Options) -> tokenizers.PromptCounter | None:
 
 
 def identity(options: Options) -> dict[str, str | None]:
-    return {"model": "capitals", "revision": None, "adapter": None}
+    return {"model": options.model, "revision": None, "adapter": options.adapter}
