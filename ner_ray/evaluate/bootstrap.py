@@ -1,4 +1,4 @@
-"""Confidence intervals by a bootstrap over documents that adds across shards.
+"""Confidence intervals by a bootstrap over documents whose sums add up across shards.
 
 Each document is drawn a Poisson(1) number of times into each replicate, which is the bootstrap without a
 need to know how many documents there are (Chamandy et al., "Estimating uncertainty for massive data
@@ -22,13 +22,13 @@ LEVEL = 0.95
 
 _Floats = npt.NDArray[np.float64]
 _Words = npt.NDArray[np.uint64]
-# P(Poisson(1) <= k); beyond 19 lies less than double precision can tell.
+# P(Poisson(1) <= k); the probability of more than 19 is below double precision.
 _CUMULATIVE = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(20)])
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where the middle `LEVEL` of the replicates lies."""
+    """The range of the middle `LEVEL` of the replicates."""
 
     low: float
     high: float
@@ -36,7 +36,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replicates:
-    """For each replicate, how many documents it drew, and the sums of each score's counts; adds.
+    """For each replicate, the number of documents drawn and the sums of each score's counts; replicates add up.
 
     Attributes:
         names: the scores.
@@ -67,7 +67,7 @@ class Replicates:
 
 
 def zero(names: Sequence[str], samples: int) -> Replicates:
-    """Replicates that have drawn nothing."""
+    """Replicates without documents."""
     return Replicates(tuple(names), np.zeros(samples), np.zeros((samples, len(names), len(COUNTS))))
 
 
@@ -106,7 +106,7 @@ def weights(ids: Sequence[str], *, samples: int, seed: int) -> npt.NDArray[np.in
 
 
 def intervals(replicates: Replicates) -> dict[str, dict[str, Interval]]:
-    """By score, the interval of its precision, recall and F1; nothing where no replicate drew a document."""
+    """By score, the intervals of precision, recall and F1; none if no replicate drew a document."""
     sums = replicates.sums[replicates.documents > 0]
     if not len(sums):
         return {}

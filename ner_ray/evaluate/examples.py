@@ -1,4 +1,4 @@
-"""Documents with errors, for people to look at: a sample that adds across shards."""
+"""A sample of documents with errors, for people to look at; samples of shards add up."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ner_ray.evaluate.spans import Pair
 from ner_ray.text import sentences
 from ner_ray.types import Entity
 
-# Of a document with many errors the first sentences with one say enough.
+# Sentences to show of a document with many errors.
 _SENTENCES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An entity in a sentence: offsets into the sentence."""
+    """An entity, with offsets into its sentence."""
 
     start: int
     end: int
@@ -27,7 +27,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A gold entity and what was predicted in its stead; `kind` is missed, spurious, label, span or both."""
+    """A gold entity and what was predicted instead; `kind` is missed, spurious, label, span or both."""
 
     kind: str
     gold: Mark | None
@@ -36,7 +36,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence with its errors, and the entities in it that are right."""
+    """A sentence with its errors and its correct entities."""
 
     text: str
     faults: tuple[Fault, ...]
@@ -45,7 +45,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A document's first sentences with errors."""
+    """The first sentences with errors of a document."""
 
     rank: str
     doc_id: str
@@ -54,7 +54,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """The documents with errors whose ids have the lowest hashes: a random sample; adds.
+    """The documents with errors whose ids have the lowest hashes: a random sample; samples add up.
 
     Attributes:
         limit: how many are kept.
@@ -77,12 +77,12 @@ class Examples:
 
 
 def rank(doc_id: str) -> str:
-    """A document's place in the sample: the lowest are kept."""
+    """The rank of a document in the sample; those with the lowest ranks are kept."""
     return hashlib.blake2b(doc_id.encode(errors="replace"), digest_size=8).hexdigest()
 
 
 def sample(limit: int, documents: Sequence[tuple[str, str, Sequence[Pair]]]) -> Examples:
-    """The sample of some documents, each an id, a text and its pairs; none without errors."""
+    """The sample of some documents, each given as id, text and pairs; documents without errors are left out."""
     faulty = [(rank(doc_id), doc_id, text, pairs) for doc_id, text, pairs in documents if any(map(fault, pairs))]
     chosen = sorted(faulty, key=lambda item: item[:2])[:limit]
     items = (Example(place, doc_id, show(text, pairs)) for place, doc_id, text, pairs in chosen)
@@ -90,7 +90,7 @@ def sample(limit: int, documents: Sequence[tuple[str, str, Sequence[Pair]]]) -> 
 
 
 def show(text: str, pairs: Sequence[Pair]) -> tuple[Sentence, ...]:
-    """The first sentences of a document that have errors; a pair stands where it starts."""
+    """The first sentences of a document that have errors; a pair belongs to the sentence in which it starts."""
     shown = []
     for start, end in sentences.spans(text):
         inside = [pair for pair in pairs if start <= _start(pair) < end]
@@ -105,7 +105,7 @@ def show(text: str, pairs: Sequence[Pair]) -> tuple[Sentence, ...]:
 
 
 def fault(pair: Pair, origin: int = 0) -> Fault | None:
-    """What is wrong with a pair; None if nothing is."""
+    """The error of a pair; None if it is correct."""
     gold, predicted = pair
     if gold is None or predicted is None:
         kind = "missed" if predicted is None else "spurious"

@@ -1,4 +1,4 @@
-"""An evaluation for readers: a table in the terminal, JSON for programs, one HTML file for people."""
+"""Reports of an evaluation: tables for a terminal, JSON for programs, an HTML page for people."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
-# A confusion table is read on a phone: the labels that matter most, the others together.
+# Labels in the confusion table, which must fit a phone; the others are shown as one.
 _CONFUSION_LABELS = 12
 _OTHERS = "(others)"
 MISSED, SPURIOUS = "(missed)", "(spurious)"
 
 
 def to_dict(evaluation: Evaluation) -> dict[str, Any]:
-    """Plain data: every score under the name of its scorer, as a fraction unless it says else."""
+    """Plain data: every score under the name of its scorer, as a fraction unless its unit says otherwise."""
     return {
         "documents": evaluation.documents,
         "scores": {
@@ -101,7 +101,7 @@ def html(evaluation: Evaluation, title: str = "Evaluation") -> str:
 
 
 def score_lines(evaluation: Evaluation) -> Iterator[tuple[str, str, str, str, str]]:
-    """The lines of the table of scores: scorer, score, precision, recall, F1, in percent with intervals."""
+    """The rows of the table of scores: scorer, score, precision, recall, F1; in percent, with intervals."""
     for mode in MODES:
         bounds = evaluation.intervals.get(mode, {})
         yield (OURS, f"{mode}, micro", *_figures(evaluation.micro[mode], bounds))
@@ -117,7 +117,7 @@ def score_lines(evaluation: Evaluation) -> Iterator[tuple[str, str, str, str, st
 
 
 def confusion_table(confusion: Mapping[tuple[str | None, str | None], int]) -> dict[str, Any]:
-    """The confusion of labels as columns and rows of counts; rare labels are put together."""
+    """The confusion matrix as columns and rows of counts; rare labels are combined."""
     sizes: dict[str, int] = {}
     for pair, times in confusion.items():
         for label in {label for label in pair if label is not None}:
@@ -134,7 +134,7 @@ def confusion_table(confusion: Mapping[tuple[str | None, str | None], int]) -> d
 
 
 def pieces(sentence: Sentence) -> list[tuple[str, str, str]]:
-    """A sentence cut where entities begin and end: text, CSS classes, and what stands there in words."""
+    """A sentence, cut where entities begin and end: text, CSS classes and a description of each piece."""
     marks = [(mark, "right", f"{mark.label}: right") for mark in sentence.right]
     for fault in sentence.faults:
         if fault.gold:

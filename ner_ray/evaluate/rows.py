@@ -21,7 +21,7 @@ BESIDE = frozenset({"chunks", "unaligned", "dropped", "errors", "verdicts", "sta
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Raw answers about a chunk of a document: for each prompt, its samples."""
+    """The raw answers about a chunk of a document: for each prompt, its samples."""
 
     chunk: Chunk
     samples: tuple[tuple[Completion, ...], ...]
@@ -32,14 +32,14 @@ class Row:
     """One document with its gold and what was predicted for it.
 
     Attributes:
-        doc_id: the id, or the text where there is none.
+        doc_id: the id, or the text if there is none.
         text: the document.
         labels: the label set.
         gold: annotated entities.
-        predicted: predicted entities; empty where there are raw answers to be read.
-        answers: raw answers, by chunk; None where there are none.
-        words: the document's words, where the corpus has them.
-        counts: what is worth reporting about this row, by name.
+        predicted: predicted entities; empty if there are raw answers to be parsed.
+        answers: raw answers, by chunk; None if there are none.
+        words: the words of the document, if the corpus has them.
+        counts: what to report about this row, by name.
     """
 
     doc_id: str
@@ -149,7 +149,7 @@ def _entity(value: Any, text: str, place: str) -> Entity:
 
 
 def count(annotation: Annotation) -> Counter[str]:
-    """What an annotation says beside its entities, under the names that a row of output is counted under."""
+    """What an annotation says besides its entities, under the names that are used for a row of output."""
     counts = Counter(f"alignment.{entity.status.value}" for entity in annotation.entities)
     counts["alignment.unaligned"] = len(annotation.unaligned)
     counts["dropped"] = len(annotation.dropped)
@@ -195,7 +195,7 @@ def _labels(gold: AnnotatedText, config: ScoringConfig) -> LabelSet:
 
 
 def _answers(value: Any, row: Mapping[str, Any], text: str, place: str) -> tuple[Answers, ...] | None:
-    """Answers by chunk: our own kept exchanges, or plain strings, which are about the whole document."""
+    """Answers by chunk: exchanges that a run has kept, or plain strings about the whole document."""
     if value is None:
         return None
     prompts: list[Any] = [value] if isinstance(value, str) else list(value)
@@ -208,7 +208,7 @@ def _answers(value: Any, row: Mapping[str, Any], text: str, place: str) -> tuple
     except (KeyError, TypeError) as error:
         raise InputError(
             f"column {place!r}: expected raw answers, found {value!r:.200}",
-            hint="a string; a list of strings, one a prompt; or a list of lists, one string a sample",
+            hint="a string; a list with one string per prompt; or a list of lists, with one string per sample",
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""An evaluation from rows to figures: score batches, add the sums, make the figures of the total.
+"""An evaluation, from rows to figures: score batches, add the sums, compute figures from the total.
 
-`score_batch` is pure and its sums add and travel as plain data, so that a cluster can map it over any number
-of batches; `evaluate` does the same in one process over files of any size.
+`score_batch` is pure, and its sums add up and travel as plain data, so that a cluster can map it over any number of
+batches. `evaluate` does the same in one process, over files of any size.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ner_ray.families.base import Step
 from ner_ray.types import Chunk, Entity
 
 OURS = "ner_ray"
-"""The name that our own scores bear; the published scorers bear their module's."""
+"""The name of our own scorer; the published scorers are named after their modules."""
 
 _REJECTS = 20  # rows that a report names; the counts have them all
 
@@ -40,14 +40,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Everything that is counted about some documents; adds.
+    """Everything that is counted about some documents; sums add up.
 
     Attributes:
-        documents: those that were scored.
+        documents: the number of documents scored.
         spans: for our own scores.
         papers: for the published scorers, by name.
         replicates: for confidence intervals.
-        counts: verdicts, alignment statuses and oddities, by name.
+        counts: verdicts, alignment statuses and irregularities, by name.
         examples: documents with errors.
         rejects: some rows of gold that cannot be used, in whole or in part.
         labels: every label of the rows before they are relabelled, where there is a label map.
@@ -102,15 +102,15 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class PaperResult:
-    """A published scorer's figures, with the name of the scorer and of what read the answers.
+    """The figures of a published scorer.
 
     Attributes:
         scorer: the scorer's name.
-        read_by: `own parser`, or `spans` where it was given placed entities.
+        read_by: what parsed the answers: `own parser`, or `spans` if the scorer was given placed entities.
         forgives: what it does not count as an error.
-        score: its figures; None where its code refuses to give any.
-        refusal: why, in its code's words.
-        intervals: of precision, recall and F1, as fractions; empty where the scorer's sums do not allow any.
+        score: its figures; None if its code refuses to give any.
+        refusal: why, in the words of its code.
+        intervals: of precision, recall and F1, as fractions; empty if the scorer's sums do not allow any.
     """
 
     scorer: str
@@ -126,14 +126,14 @@ class Evaluation:
     """The figures of an evaluation; all of `micro`, `macro` and `labels` are by our own scorer.
 
     Attributes:
-        documents: how many were scored.
+        documents: the number of documents scored.
         micro: by mode, over all entities.
         macro: by mode, the mean over labels.
         intervals: by mode, of the micro scores.
-        labels: by label.
-        confusion: gold label (None: nothing there) and predicted label (None: missed), and how often.
+        labels: the scores of each label.
+        confusion: gold label (None: spurious) and predicted label (None: missed) -> how often.
         papers: the published scorers.
-        counts: verdicts, alignment statuses and oddities, by name.
+        counts: verdicts, alignment statuses and irregularities, by name.
         examples: documents with errors.
         rejects: some rows of gold that cannot be used, in whole or in part.
         level: the fraction of replicates inside the intervals.
@@ -155,7 +155,7 @@ class Evaluation:
 
 
 def zero(config: ScoringConfig) -> Sums:
-    """The sums of no document."""
+    """The sums of no documents."""
     return Sums(
         documents=0,
         spans=SpanSums(),
@@ -334,7 +334,7 @@ def _count(name: str, cases: Sequence[Case]) -> PaperSums:
 
 
 def _own_case(row: rows.Row, chunk: Chunk, transcripts: answers.Transcripts) -> Case:
-    """A chunk for a scorer that reads answers itself, with the gold that starts in the chunk's core."""
+    """A chunk for a scorer that parses answers itself, with the gold that starts in the core of the chunk."""
     gold = tuple(
         replace(entity, start=entity.start - chunk.start, end=entity.end - chunk.start)
         for entity in row.gold
@@ -361,7 +361,7 @@ def _draw(scored: Sequence[_Scored], config: ScoringConfig) -> Replicates:
 
 
 def _matched(sums: PaperSums) -> tuple[int, int, int]:
-    """The counts of a scorer that just adds them; zeros for one whose figures depend on more."""
+    """The counts of a scorer that only adds them; zeros if its figures depend on more."""
     return (sums.correct, sums.gold, sums.predicted) if isinstance(sums, MatchSums) else (0, 0, 0)
 
 
@@ -384,7 +384,7 @@ def _paper_result(
 
 
 def _reads_itself(name: str, config: ScoringConfig) -> bool:
-    """Whether the answers are those of the scorer's own model family, so that its own parser reads them."""
+    """Whether the answers come from the scorer's own model family, so that its own parser reads them."""
     return (
         config.columns.answers is not None
         and config.family is not None
@@ -398,7 +398,7 @@ def _paper(name: str) -> ModuleType:
 
 
 def _total(items: Sequence[T], start: T) -> T:
-    """The sum, by halves: sums that hold dictionaries grow, and adding them one by one would be quadratic."""
+    """The sum, computed by halves: adding growing dictionaries one by one would be quadratic."""
     if len(items) <= 1:
         return items[0] if items else start
     half = len(items) // 2

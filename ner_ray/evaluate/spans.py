@@ -30,7 +30,7 @@ MODES: tuple[Mode, ...] = ("strict", "exact", "partial", "type")
 
 
 class Pair(NamedTuple):
-    """A gold entity and the prediction that answers it; one of them is None where nothing does."""
+    """A gold entity and the prediction paired with it; one of them is None if the other has no partner."""
 
     gold: Entity | None
     predicted: Entity | None
@@ -46,7 +46,7 @@ class Pair(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """The labels of a pair (None where a side is missing), and whether its spans are the same."""
+    """The labels of a pair (None for a missing side), and whether its spans are equal."""
 
     gold: str | None
     predicted: str | None
@@ -55,7 +55,7 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SpanSums:
-    """How often each kind of pair occurred, and how many predictions were named twice; adds."""
+    """The number of pairs of each kind, and of repeated predictions; sums add up."""
 
     kinds: Counter[Kind] = field(default_factory=Counter)
     repeated: int = 0
@@ -74,7 +74,7 @@ class SpanSums:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Precision, recall and F1, as fractions; 0 where nothing was there to be right about."""
+    """Precision, recall and F1, as fractions; 0 if the denominator is 0."""
 
     precision: float
     recall: float
@@ -83,7 +83,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class LabelScores:
-    """One label's four scores, and how often it was annotated and predicted."""
+    """The four scores of a label, and how often it was annotated and predicted."""
 
     scores: Mapping[Mode, Score]
     gold: int
@@ -109,7 +109,7 @@ def pair(gold: Iterable[Entity], predicted: Iterable[Entity]) -> list[Pair]:
 
 
 def tally(pairs: Iterable[Pair]) -> Counter[Kind]:
-    """How often each kind occurs among the pairs."""
+    """The number of pairs of each kind."""
     return Counter(
         Kind(
             gold=pair.gold.label if pair.gold else None,
@@ -131,7 +131,7 @@ def sums(pairs: Sequence[Pair], predicted: Sequence[Entity]) -> SpanSums:
 
 
 def counts(sums: SpanSums, mode: Mode) -> tuple[float, int, int]:
-    """How much was right, annotated and predicted: what a score is made of, over all labels."""
+    """The counts of which a score is made, over all labels: correct, gold and predicted."""
     right = sum(credit(kind, mode) * times for kind, times in sums.kinds.items())
     gold = sum(times for kind, times in sums.kinds.items() if kind.gold is not None)
     predicted = sum(times for kind, times in sums.kinds.items() if kind.predicted is not None)
@@ -161,7 +161,7 @@ def macro(sums: SpanSums) -> dict[Mode, Score]:
 
 
 def confusion(sums: SpanSums) -> dict[tuple[str | None, str | None], int]:
-    """How often each gold label was answered by each predicted label; None is missed, or spurious."""
+    """How often each gold label was predicted as each label; None stands for missed or spurious."""
     cells: Counter[tuple[str | None, str | None]] = Counter()
     for kind, times in sums.kinds.items():
         cells[kind.gold, kind.predicted] += times
@@ -169,12 +169,12 @@ def confusion(sums: SpanSums) -> dict[tuple[str | None, str | None], int]:
 
 
 def f1(precision: float, recall: float) -> float:
-    """The harmonic mean; 0 where both are 0."""
+    """The harmonic mean; 0 if both are 0."""
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 def credit(kind: Kind, mode: Mode) -> float:
-    """What a pair counts for in a mode: 1, 1/2 or 0."""
+    """The credit for a pair in a mode: 1, 1/2 or 0."""
     if kind.gold is None or kind.predicted is None:
         return 0.0
     same_label = kind.gold == kind.predicted

@@ -1,4 +1,4 @@
-"""Demonstrations: annotated examples, retrieved for each text, that go into its prompt."""
+"""Demonstrations: annotated examples that are retrieved for each text and shown in its prompt."""
 
 from __future__ import annotations
 

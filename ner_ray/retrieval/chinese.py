@@ -1,9 +1,9 @@
-"""Chinese words, exactly as jieba 0.42.1 cuts them in its accurate mode, at 2.3 times its speed.
+"""Chinese word segmentation, identical to jieba 0.42.1 in accurate mode and 2.3 times as fast.
 
-The same three steps as `jieba.lcut`: blocks of Han, Latin and digits; the most probable path through the
-dictionary; its hidden Markov model for runs of single characters. Here the search for words and the search
-for the best path are one loop over logarithms taken once, and the model's answers are kept, since unknown
-runs repeat. The dictionary and the model are jieba's own.
+The steps are those of `jieba.lcut`: split into blocks of Han, Latin and digits; find the most probable path through
+the dictionary; apply the hidden Markov model to runs of single characters. Here, looking up words and finding the best
+path are one loop over precomputed logarithms, and the answers of the model are cached, since unknown runs repeat. The
+dictionary and the model are jieba's own.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ner_ray.errors import ConfigError
 _BLOCKS = re.compile(r"([一-鿕a-zA-Z0-9+#&._%\-]+)")
 _SPACE = re.compile(r"(\r\n|\s)")
 _UNKNOWN_RUNS = 1 << 16
-"""Runs whose answer is kept: 99 % of the hits on 11,000 sentences of news need 19,000."""
+"""Size of the cache: 19,000 runs give 99 % of the hits on 11,000 news sentences."""
 
 
 def cut(text: str) -> list[str]:
-    """The words of any text, with its punctuation and white space: `jieba.lcut(text)`."""
+    """The words of a text, with punctuation and white space: the same as `jieba.lcut(text)`."""
     words: list[str] = []
     for number, block in enumerate(_BLOCKS.split(text)):
         if number % 2:
@@ -38,13 +38,13 @@ def cut(text: str) -> list[str]:
 
 @cache
 def identity() -> dict[str, str]:
-    """What decides how text is cut: jieba's version and the checksum of its dictionary."""
+    """What determines the segmentation: jieba's version and the checksum of its dictionary."""
     return {"jieba": _jieba().__version__, "dictionary": hashlib.sha256(_dictionary()).hexdigest()[:16]}
 
 
 def _cut_block(block: str) -> Iterator[str]:
     ends = _best_ends(block)
-    start = run = 0  # `run`: where the single characters that have not been given out yet begin
+    start = run = 0  # `run`: the beginning of the single characters that have not been yielded yet
     while start < len(block):
         end = ends[start]
         if end - start > 1:
@@ -56,7 +56,7 @@ def _cut_block(block: str) -> Iterator[str]:
 
 
 def _best_ends(block: str) -> list[int]:
-    """For each character, where the word that starts there on the most probable path ends."""
+    """For each character, the end of the word that begins there on the most probable path."""
     words, unknown = _log_probabilities()
     size = len(block)
     best = [0.0] * (size + 1)
@@ -66,7 +66,7 @@ def _best_ends(block: str) -> list[int]:
         top = -math.inf
         weight = words.get(block[start])
         while weight is not None:
-            # Zero marks a beginning of words that is none itself. Of equals, jieba takes the longest.
+            # Zero marks a prefix that is not a word itself. Of equally probable words, jieba takes the longest.
             if weight and (score := weight + best[end]) >= top:
                 top, chosen = score, end
             end += 1
@@ -89,7 +89,7 @@ def _unknown_words(run: str) -> tuple[str, ...]:
 
 @cache
 def _log_probabilities() -> tuple[dict[str, float], float]:
-    """Logarithms of the words' probabilities, 0 for mere beginnings of words; and that of an unknown word."""
+    """Log-probabilities of words (0 for prefixes that are not words), and the log-probability of an unknown word."""
     frequencies: dict[str, int] = {}
     total = 0
     for line in _dictionary().decode("utf-8").splitlines():

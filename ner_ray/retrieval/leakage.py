@@ -1,15 +1,15 @@
-"""The leakage guard: which examples must not be shown for a text, because they are or repeat it.
+"""The leakage guard: examples that must not be shown with a text because they equal or repeat it.
 
-Texts are compared in units: words, folded, or single characters in scripts without spaces; punctuation and
-white space do not count. An example is held back when
+Texts are compared by units: folded words, or single characters in scripts without spaces. Punctuation and white space
+are ignored. An example is held back if
 
-- it equals or contains the text: its units hold the text's, in order and without a gap; or
-- the two share at least a given part of the n-grams of the shorter one, not counting boilerplate: n-grams
-  of more than one example in a hundred (and of more than 64).
+- it equals or contains the text: its units contain those of the text, in order and without a gap; or
+- the two share at least a given fraction of the n-grams of the shorter one. Boilerplate does not count: n-grams that
+  occur in more than one example in a hundred, and in more than 64.
 
-All n-grams of the pool are kept sorted, so a text's leaks are found by looking its n-grams up: what it
-costs does not depend on how many examples are retrieved, and boilerplate does not make it dear. Texts without
-an n-gram that counts are looked up as a whole, among the places of their rarest unit.
+The n-grams of the pool are sorted, so the leaks of a text are found by looking up its n-grams. The cost does not depend
+on how many examples are retrieved, and boilerplate does not raise it. A text without any n-gram that counts is looked
+up as a whole, at the places of its rarest unit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 Words = NDArray[np.uint32]
 
 VERSION = 1
-"""To be raised with any change of what is written."""
+"""Increase it whenever the files that are written change."""
 
 _BOILERPLATE = 64
 _BOILERPLATE_SHARE = 0.01
@@ -39,16 +39,16 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The pool's units and n-grams; 32 bits of their hashes, as a false match only holds an example back.
+    """The units and n-grams of the pool, as 32 bits of their hashes: a false match only holds an example back.
 
     Attributes:
-        ngram: units of an n-gram.
-        units: all examples' units, one after the other.
-        starts: where each example's units begin, and where the last one's end.
-        places: the places in `units`, sorted by unit.
-        grams: all examples' distinct n-grams but boilerplate, sorted.
-        holders: the example that each of `grams` is in.
-        sizes: how many of `grams` each example has.
+        ngram: n, the number of units in an n-gram.
+        units: shape (units,); the units of all examples, concatenated.
+        starts: shape (examples + 1,); example i has `units[starts[i] : starts[i + 1]]`.
+        places: shape (units,); indices into `units`, sorted by unit.
+        grams: shape (grams,); the distinct n-grams of each example without boilerplate, sorted.
+        holders: shape (grams,); the example of each of `grams`.
+        sizes: shape (examples,); the number of `grams` of each example.
         boilerplate: n-grams that do not count, sorted.
     """
 
@@ -63,11 +63,11 @@ class Guard:
     hasher: Hasher = field(default_factory=Hasher)
 
     def leaks(self, texts: Sequence[str], overlap: float) -> list[Ints]:
-        """For each text, the examples that must not be given, in order.
+        """For each text, the examples that must not be shown, in ascending order.
 
         Args:
-            texts: what will be annotated.
-            overlap: the shared part, of the n-grams of the shorter text, from which an example is held back.
+            texts: the texts to annotate.
+            overlap: the minimum fraction of the shorter text's n-grams that must be shared to hold an example back.
         """
         if not texts:
             return []
@@ -83,12 +83,22 @@ class Guard:
         return found
 
     def _overlapping(self, grams: Words, owners: Ints, sizes: Ints, overlap: float) -> list[Ints]:
+        """For each text, the examples that share enough n-grams with it.
+
+        Args:
+            grams: shape (n,); the distinct n-grams of all texts that count.
+            owners: shape (n,), ascending; the text of each of them.
+            sizes: shape (texts,); the number of n-grams of each text.
+            overlap: as of `leaks`.
+        """
         low = np.searchsorted(self.grams, grams)
         inside = np.flatnonzero(low < self.grams.size)
         found = inside[self.grams[low[inside]] == grams[inside]]  # few, so that the second search is cheap
         low, owners = low[found], owners[found]
         counts = np.searchsorted(self.grams, grams[found], side="right") - low
+        # All pairs (n-gram of a text, place in `self.grams`): `where` runs through low[i] ... low[i] + counts[i] - 1.
         where = np.repeat(low - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+        # A pair (text, example) as one number, text * examples + example, so that `unique` counts what they share.
         pairs = np.repeat(owners, counts) * max(1, self.sizes.size) + self.holders[where]
         pairs, shared = np.unique(pairs, return_counts=True)
         texts, examples = np.divmod(pairs, max(1, self.sizes.size))
@@ -97,7 +107,7 @@ class Guard:
         return np.split(examples[leaking], bounds[1:-1])
 
     def _containing(self, wanted: Words) -> Ints:
-        """The examples in which these units stand, one after the other."""
+        """The examples that contain these units consecutively, in ascending order."""
         spans = [self._places_of(int(unit)) for unit in wanted]
         rarest = min(range(len(spans)), key=lambda number: spans[number].size)
         begins = spans[rarest].astype(np.int64) - rarest
@@ -106,12 +116,12 @@ class Guard:
         inside &= examples == np.searchsorted(self.starts, begins + wanted.size - 1, side="right") - 1
         begins, examples = begins[inside], examples[inside]
         for offset, unit in enumerate(wanted):
-            stands = self.units[begins + offset] == unit
-            begins, examples = begins[stands], examples[stands]
+            matches = self.units[begins + offset] == unit
+            begins, examples = begins[matches], examples[matches]
         return np.unique(examples)
 
     def _places_of(self, unit: int) -> NDArray[np.int32]:
-        """Where a unit stands."""
+        """The places of a unit in `units`."""
         bounds = [
             bisect_left(range(self.places.size), wanted, key=lambda n: int(self.units[self.places[n]]))
             for wanted in (unit, unit + 1)
@@ -120,7 +130,7 @@ class Guard:
 
 
 def build(texts: Sequence[str], ngram: int, folder: Path) -> dict[str, Any]:
-    """Lays out a pool's units and n-grams; returns what they depend on."""
+    """Writes the units and n-grams of a pool; returns what they depend on, for `load`."""
     hashes, starts = hash_texts([units(text) for text in texts], Hasher())
     grams, holders = _distinct_grams(hashes, starts, ngram)
     distinct, places, holding = np.unique(grams, return_inverse=True, return_counts=True)
@@ -142,7 +152,7 @@ def build(texts: Sequence[str], ngram: int, folder: Path) -> dict[str, Any]:
 
 
 def load(folder: Path, identity: dict[str, Any]) -> Guard:
-    """Opens what `build` laid out."""
+    """Opens what `build` has written."""
     return Guard(
         ngram=identity["ngram"],
         units=open_array(folder, "units", np.uint32),
@@ -156,14 +166,20 @@ def load(folder: Path, identity: dict[str, Any]) -> Guard:
 
 
 def _distinct_grams(hashes: Hashes, starts: Ints, ngram: int) -> tuple[Words, Ints]:
-    """The distinct n-grams of each text and the text that each is of, sorted by text."""
+    """The distinct n-grams of each text, and the text that each belongs to; sorted by text.
+
+    Args:
+        hashes: shape (units,); the units of all texts, concatenated.
+        starts: shape (texts + 1,); where the units of each text begin, and where the last ones end.
+        ngram: n.
+    """
     count = max(0, hashes.size - ngram + 1)
     rolled = np.zeros(count, dtype=np.uint64)
     for offset in range(ngram):
         rolled = rolled * _BASE + hashes[offset : offset + count]
     owners = np.repeat(np.arange(starts.size - 1), np.diff(starts))[:count]
     whole = np.arange(count) + ngram <= starts[owners + 1]
-    # The upper bits: multiplication by an odd number carries upwards only.
+    # Keep the upper 32 bits: multiplication only carries upwards, so these depend on all bits below.
     keyed = (owners[whole].astype(np.uint64) << np.uint64(32)) | (rolled[whole] >> np.uint64(32))
     keyed = np.unique(keyed)
     return keyed.astype(np.uint32), (keyed >> np.uint64(32)).astype(np.int64)

@@ -1,6 +1,6 @@
-"""Demonstrations for a batch of texts: retrieve, hold back, choose, order, fit.
+"""Select demonstrations for a batch of texts: retrieve, hold back leaks, choose, order, fit the budget.
 
-`select` is what the stage before generation calls, with a batch of texts.
+The stage before generation calls `select` with each batch of texts.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ner_ray.types import Demonstration
 Measure = Callable[[Demonstration], int]
 
 BM25 = "bm25"
-"""The retriever by whose scores strategies settle."""
+"""The retriever whose scores strategies filter and rank by."""
 
 _SPARE = 16
-"""Neighbours asked for beyond those needed, where some are held back; with more, a text is asked again."""
+"""Extra neighbours to retrieve to make up for those held back. A text with more leaks than this is searched again."""
 
 _NONE: Integers = np.zeros(0, np.int64)
 _NOBODY = Neighbours(_NONE, np.zeros(0))
@@ -37,16 +37,16 @@ _UNSPACED = regex.compile(rf"(?V1)[{UNSPACED}]")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was given and what was not; adds.
+    """How many demonstrations were given and why others were not; counts add up.
 
     Attributes:
-        documents: texts asked for.
-        served: of these, how many got an example.
+        documents: number of texts.
+        served: texts with at least one example.
         demonstrations: examples given.
-        held_back: examples that the strategy would have looked at, if they were not the text or repeated it.
-        rejected: examples dropped for their BM25 score.
-        unrelated: texts that got none, as their best example scored under `min_score`.
-        over_budget: examples dropped for want of tokens.
+        held_back: examples that the strategy would have considered, had they not equalled or repeated the text.
+        rejected: examples dropped because of their BM25 score.
+        unrelated: texts without examples because the best one scored below `min_score`.
+        over_budget: examples dropped because they exceeded the token budget.
     """
 
     documents: int = 0
@@ -63,12 +63,12 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """All that choosing needs, opened once a process.
+    """Everything needed to select demonstrations; opened once per process.
 
     Attributes:
-        retriever: None where nothing near is asked for.
-        bm25: None where the strategy does not ask for it.
-        guard: None where it is switched off.
+        retriever: None if the strategy needs no neighbours.
+        bm25: None if the strategy does not use BM25 scores.
+        guard: None if it is switched off.
     """
 
     config: DemonstrationsConfig
@@ -80,16 +80,16 @@ class Selector:
 
     @property
     def depth(self) -> int:
-        """How many neighbours of a text are looked at."""
+        """The number of neighbours to consider for each text."""
         return max(self.strategy.depth(self.config), int(self.config.min_score is not None))
 
 
 def open_selector(config: DemonstrationsConfig) -> Selector:
-    """Opens the index and what of it the strategy needs.
+    """Opens the index, and those of its parts that the strategy needs.
 
     Raises:
-        ConfigError: the index was built without what the configuration asks for.
-        InputError: no index, a damaged one, or one made with another tokenizer or model.
+        ConfigError: the index was built without something that the configuration asks for.
+        InputError: there is no index, it is damaged, or it was built with another tokenizer or model.
     """
     strategy = STRATEGIES[config.strategy]
     index = open_index(config.index, cache=config.cache)
@@ -111,10 +111,10 @@ def _as_scorer(retriever: Retriever) -> Scorer:
 
 
 def estimate_tokens(demonstration: Demonstration) -> int:
-    """About the tokens an example takes in a prompt, rather too many; for want of a model's tokenizer.
+    """A deliberate overestimate of an example's prompt tokens, used when no tokenizer is available.
 
-    One a character of scripts without spaces, else one every three bytes; its entities with their labels, and
-    four a mention and the example for what stands around them.
+    One token per character in scripts without spaces, otherwise one per three bytes, for the text, its mentions and
+    their labels; plus four tokens of markup for the example and for each mention.
     """
     pieces = [demonstration.text, *(piece for m in demonstration.mentions for piece in (m.text, m.label))]
     return sum(map(_tokens, pieces)) + 4 * (1 + len(demonstration.mentions))
@@ -123,14 +123,14 @@ def estimate_tokens(demonstration: Demonstration) -> int:
 def select(
     selector: Selector, texts: Sequence[str], measure: Measure = estimate_tokens
 ) -> tuple[list[tuple[Demonstration, ...]], Counts]:
-    """What each text is given, and the counts of it all.
+    """The demonstrations of each text, and counts.
 
-    What a text gets depends on the text, the index and the configuration, never on the other texts.
+    The demonstrations of a text depend on the text, the index and the configuration, never on the other texts.
 
     Args:
-        selector: what was opened.
-        texts: of documents or chunks.
-        measure: the tokens that an example takes, for the budget.
+        selector: as `open_selector` returns it.
+        texts: documents or chunks.
+        measure: counts the tokens of an example, for the budget.
     """
     config = selector.config
     held = selector.guard.leaks(texts, config.guard_overlap) if selector.guard else [_NONE] * len(texts)
@@ -151,7 +151,7 @@ def select(
 
 
 def _neighbours(selector: Selector, texts: Sequence[str], held: Sequence[Integers]) -> tuple[list[Neighbours], int]:
-    """The nearest examples that may be given, and how many that may not stood before the last of them."""
+    """The nearest examples that may be shown, and how many nearer ones may not."""
     depth, retriever = selector.depth, selector.retriever
     if retriever is None or not depth:
         return [_NOBODY] * len(texts), sum(leaks.size for leaks in held)
@@ -226,12 +226,12 @@ def _hand_out(
 
 
 def _scored(example: Demonstration, score: float) -> Demonstration:
-    # What `dataclasses.replace` does, at a third of its time: there are eight of them a document.
+    # The same as `dataclasses.replace` in a third of the time: there are eight of these per document.
     return Demonstration(example.text, example.mentions, score, example.example_id)
 
 
 def _fitting(shown: list[Demonstration], budget: int | None, measure: Measure) -> list[Demonstration]:
-    """The examples up to the first that no longer fits."""
+    """The examples before the first that exceeds the budget."""
     if budget is None:
         return shown
     totals = itertools.accumulate(map(measure, shown))
@@ -253,5 +253,5 @@ def _tokens(text: str) -> int:
     if text.isascii():
         return -(-len(text) // 3)
     unspaced = len(_UNSPACED.findall(text))
-    # Such a character is three bytes in UTF-8, or four, which counts it a little more.
+    # Such a character has three bytes in UTF-8; a few have four, which overestimates them slightly.
     return unspaced + max(0, -(-(len(text.encode("utf-8", "surrogatepass")) - 3 * unspaced) // 3))

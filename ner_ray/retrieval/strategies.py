@@ -1,11 +1,11 @@
-"""Which of a text's neighbours become its demonstrations, as RA-IT published it.
+"""The strategies that RA-IT published for choosing demonstrations among a text's neighbours.
 
-Each strategy first proposes examples, then may settle on fewer by their BM25 scores. Rejection never refills,
-so a text may be left with less than k, or none. What is drawn is drawn by `random.sample`, as there, but from
-a generator of the text's own: the same text gets the same examples whatever comes before it.
+Each strategy first proposes examples, then may keep fewer by their BM25 scores. Rejected examples are not replaced,
+so a text may be left with fewer than k examples, or none. Random draws use `random.sample`, as in the original, but
+with a generator per text: the same text gets the same examples whatever comes before it.
 
-Source: `get_adaptive_examples` of github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, where k = 2, 128
-candidates and a threshold of 20 were run. It has no generator for `mixed` (in its data's names `mix_0.8`).
+Source: `get_adaptive_examples` in github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, which was run with k = 2, 128
+candidates and a threshold of 20. It has no code for `mixed` (`mix_0.8` in the names of its data).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ner_ray.config import DemonstrationsConfig
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a strategy sees of the pool for one text; examples are positions in it.
+    """What a strategy sees of the pool for one text; examples are given as positions in the pool.
 
     Attributes:
         neighbours: nearest first, without those held back.
-        size: examples in the pool.
-        held_back: examples that must not be given.
+        size: number of examples in the pool.
+        held_back: examples that must not be shown.
     """
 
     neighbours: Sequence[int]
@@ -43,9 +43,9 @@ class Strategy:
     """How examples are chosen.
 
     Attributes:
-        propose: from the neighbours to examples, in order.
-        depth: how many neighbours it looks at.
-        settle: from the proposed examples and their BM25 scores to those that stay, in order.
+        propose: proposes examples, in order.
+        depth: the number of neighbours that it considers.
+        settle: given the proposed examples and their BM25 scores, returns those to keep, in order.
     """
 
     propose: Propose
@@ -54,10 +54,9 @@ class Strategy:
 
 
 def generator(seed: int, text: str) -> random.Random:
-    """The generator of one text: from the run's seed and the text, so never from the order of documents."""
+    """The random generator of a text, seeded by the run's seed and the text, not by the order of documents."""
     content = f"{seed}\n{text}".encode("utf-8", "surrogatepass")
-    # Examples are drawn, no secrets.
-    return random.Random(int.from_bytes(hashlib.blake2b(content, digest_size=16).digest()))  # noqa: S311
+    return random.Random(int.from_bytes(hashlib.blake2b(content, digest_size=16).digest()))  # noqa: S311 - to be repeatable, not secret
 
 
 def _nearest(view: View, config: DemonstrationsConfig, _: random.Random) -> list[int]:
@@ -74,7 +73,7 @@ def _candidates(view: View, config: DemonstrationsConfig, _: random.Random) -> l
 
 
 def _random(view: View, config: DemonstrationsConfig, chance: random.Random) -> list[int]:
-    """Drawn with so many to spare that those held back can be left out; without any, as published."""
+    """Draws as many extra examples as are held back, so that these can be left out; without any, as published."""
     drawn = chance.sample(range(view.size), min(config.k + len(view.held_back), view.size))
     return [position for position in drawn if position not in view.held_back][: config.k]
 

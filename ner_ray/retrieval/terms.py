@@ -1,12 +1,12 @@
-"""What a search counts: the terms of a text, the same for an index and for what is looked up in it.
+"""Tokenizers for search: the terms of a text, in an index and in a query alike.
 
     hybrid   words, folded; Han by jieba's words; kana, Hangul, Thai and their like by pairs of characters
     bigrams  words, folded; scripts without spaces, Han too, by pairs of characters
-    words    words alone, folded
-    jieba    `jieba.lcut(text)` as it is, as RA-IT takes Chinese
-    spaces   `text.split(" ")` as it is, as RA-IT takes English
+    words    words only, folded
+    jieba    `jieba.lcut(text)`, unchanged, as RA-IT tokenizes Chinese
+    spaces   `text.split(" ")`, unchanged, as RA-IT tokenizes English
 
-*Folded* is NFKC and case folding. `jieba` and `spaces` keep punctuation, which is a stop-word list's affair.
+*Folded* means NFKC and case folding. `jieba` and `spaces` keep punctuation; use stop words to remove it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Name = Literal["hybrid", "bigrams", "words", "jieba", "spaces"]
 Hashes = NDArray[np.uint64]
 
 _PLAIN = ("jieba", "spaces")
-"""Those that do not fold."""
+"""Tokenizers that do not fold."""
 
 _VERSION = 1
-"""To be raised with any change of what a tokenizer here returns: indexes made before are refused then."""
+"""Increase it whenever the terms that a tokenizer returns change; older indexes are then refused."""
 
 _PROBE = "The 2 Müllers’ iPhone１２在北京市长江大桥。東京都に住むハングル 한국어를 ไทย café naïve_x 3.5% don't"
 
@@ -46,11 +46,11 @@ _UNITS = regex.compile(rf"(?V1)[{UNSPACED}&&{_WORD}]|[{_WORD}--[{UNSPACED}]]+")
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """A tokenizer by name, without the stop words of a list.
+    """A named tokenizer with a list of stop words.
 
     Attributes:
         name: one of those above.
-        stop_words: terms that are left out; as the tokenizer gives them, folded or not.
+        stop_words: terms to leave out, in the form in which the tokenizer returns them: folded if it folds.
     """
 
     name: Name = "hybrid"
@@ -58,18 +58,18 @@ class Tokenizer:
 
     @classmethod
     def of(cls, name: Name, stop_words: Iterable[str] = ()) -> Tokenizer:
-        """One whose stop words are folded where its terms are."""
+        """A tokenizer whose stop words are folded if its terms are."""
         return cls(name, frozenset(stop_words if name in _PLAIN else map(_fold, stop_words)))
 
     def __call__(self, text: str) -> list[str]:
-        """The terms of a text, in order, repeated ones repeated."""
+        """The terms of a text, in order, with repetitions."""
         terms = _TOKENIZERS[self.name](text)
         return [term for term in terms if term not in self.stop_words] if self.stop_words else terms
 
     def identity(self) -> dict[str, str]:
-        """All that decides what it returns: equal identities, equal terms.
+        """Everything that determines the terms: equal identities give equal terms.
 
-        The probe's terms stand for what no version number tells: the Unicode tables of this interpreter.
+        The terms of a probe cover what no version number tells: the Unicode tables of this interpreter.
         """
         stop_words = "\n".join(sorted(self.stop_words))
         facts = {
@@ -82,28 +82,28 @@ class Tokenizer:
 
 
 def parse_stop_words(lines: Iterable[str]) -> frozenset[str]:
-    """One word a line, stripped of white space; empty lines say nothing."""
+    """One word per line, stripped of white space; empty lines are skipped."""
     return frozenset(word for line in lines if (word := line.strip()))
 
 
 def units(text: str) -> list[str]:
-    """Words, folded, and single characters of scripts without spaces: what overlap of texts is counted in."""
+    """The units in which overlap of texts is counted: folded words, and single characters of scripts without spaces."""
     folded = _fold(text)
     return _ASCII_WORDS.findall(folded) if folded.isascii() else _UNITS.findall(folded)
 
 
 @dataclass(slots=True)
 class Hasher:
-    """64-bit hashes of terms, the same in every process, remembering the common ones.
+    """64-bit hashes of terms, the same in every process; recent ones are cached.
 
-    At a million terms two share a hash with a probability of 3e-8, so hashes stand for terms on disk.
+    Among a million terms, two share a hash with a probability of 3e-8, so hashes represent terms on disk.
     """
 
     limit: int = 1 << 17
     _known: dict[str, int] = field(default_factory=dict)
 
     def __call__(self, terms: Sequence[str]) -> Hashes:
-        """One hash a term."""
+        """One hash per term."""
         if len(self._known) > self.limit:
             self._known.clear()
         known = self._known
@@ -113,7 +113,7 @@ class Hasher:
 
 
 def hash_texts(texts: Sequence[Sequence[str]], hasher: Hasher) -> tuple[Hashes, NDArray[np.int64]]:
-    """The hashes of many texts' terms, one after the other, and where each text begins, and the last ends."""
+    """The hashes of the terms of all texts, concatenated, and `len(texts) + 1` offsets at which texts begin and end."""
     starts = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum([len(terms) for terms in texts], out=starts[1:])
     return hasher(list(itertools.chain.from_iterable(texts))), starts
@@ -136,7 +136,7 @@ def _hybrid(text: str) -> list[str]:
     folded = _fold(text)
     if folded.isascii():
         return _ASCII_WORDS.findall(folded)
-    # Kanji are no Chinese words: where there is kana, Han is taken in pairs too, as the kana around it.
+    # Kanji do not form Chinese words: in a text with kana, Han characters are paired, too, as the kana are.
     han = _pairs if _KANA.search(folded) else chinese.cut
     return list(_terms(folded, han))
 

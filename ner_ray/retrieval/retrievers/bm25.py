@@ -1,9 +1,9 @@
-"""BM25Okapi over a pool, as one sparse product a block of texts.
+"""BM25Okapi over a pool, as one sparse product per block of texts.
 
-The scores are those of rank-bm25's `BM25Okapi`: idf = ln(N - n + 0.5) - ln(n + 0.5), a negative one replaced
-by epsilon times the mean idf; repeated terms of a text count repeatedly. What a term adds to an example's
-score does not depend on the text looked up, so it is computed once, for all pairs: a sparse matrix of terms
-and examples, kept by term. A block of texts is then a product with the rows of its terms.
+The scores are those of rank-bm25's `BM25Okapi`: idf = ln(N - n + 0.5) - ln(n + 0.5), negative values
+replaced by epsilon times the mean idf; a term that is repeated in a query counts repeatedly. What a term contributes to
+an example's score does not depend on the query, so it is precomputed for all pairs: a sparse matrix of terms by
+examples. Scoring a block of texts is then a product with the rows of its terms.
 """
 
 from __future__ import annotations
@@ -29,34 +29,37 @@ PARTS = ()
 
 _STOP_WORDS = "stop_words.txt"
 _CELLS = 400_000
-"""Examples times texts of a block: its scores, at 8 bytes each, should stay in a core's cache. Measured over
-50,000 sentences: 0.20 ms a text with blocks of 4 to 16 texts, 0.60 ms with 64."""
+"""Examples times texts in a block: its scores, 8 bytes each, should fit the cache of a core. Measured with 50,000
+sentences: 0.20 ms per text in blocks of 4 to 16 texts, 0.60 ms in blocks of 64."""
 
 _TINY = float(np.finfo(np.float64).smallest_subnormal)
 
 
 class BuildOptions(Options):
-    """How the pool is laid out; the defaults of k1, b and epsilon are rank-bm25's."""
+    """How the pool is indexed; k1, b and epsilon default to the values of rank-bm25."""
 
-    tokenizer: Name = Field(default="hybrid", description="hybrid, bigrams, words, jieba, spaces.")
-    stop_words: tuple[str, ...] = Field(default=(), description="Files of words to leave out, one a line.")
-    k1: float = Field(default=1.5, ge=0, description="How slowly repetition in an example saturates.")
-    b: float = Field(default=0.75, ge=0, le=1, description="How much long examples are discounted.")
-    epsilon: float = Field(default=0.25, ge=0, description="The floor of idf, in mean idfs.")
+    tokenizer: Name = Field(
+        default="hybrid", description="How texts become terms: hybrid, bigrams, words, jieba or spaces."
+    )
+    stop_words: tuple[str, ...] = Field(default=(), description="Files of words to leave out, one per line.")
+    k1: float = Field(default=1.5, ge=0, description="The higher, the more repetitions of a term in an example count.")
+    b: float = Field(default=0.75, ge=0, le=1, description="Length normalization: 0 for none, 1 for full.")
+    epsilon: float = Field(default=0.25, ge=0, description="Floor of the idf, as a multiple of the mean idf.")
 
 
 class SearchOptions(Options):
-    """Nothing to say: an index decides all."""
+    """No options: the index determines everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bm25:
-    """What is looked up in.
+    """An index to search.
 
     Attributes:
-        size: how many examples there are.
-        terms: the hashes of all terms, in order.
-        matrix: terms by examples, a scipy matrix over the mapped arrays.
+        tokenizer: the one that read the pool.
+        size: the number of examples.
+        terms: shape (terms,), ascending; the hashes of all terms.
+        matrix: shape (terms, examples); a scipy matrix over the mapped arrays.
     """
 
     tokenizer: Callable[[str], list[str]]
@@ -66,7 +69,7 @@ class Bm25:
     hasher: Hasher = field(default_factory=Hasher)
 
     def neighbours(self, texts: Sequence[str], k: int) -> list[Neighbours]:
-        """The best k examples that share a term with a text; of equals, those that come first in the pool."""
+        """The best k examples that share a term with a text; of equal ones, the first in the pool."""
         found: list[Neighbours] = []
         for product in self._products(texts):
             if product.all_positive:
@@ -76,7 +79,7 @@ class Bm25:
         return found
 
     def scores(self, texts: Sequence[str], positions: Sequence[Integers]) -> list[Floats]:
-        """For each text, the scores of its own list of examples."""
+        """For each text, the scores of the examples listed for it."""
         lists = iter(positions)
         return [
             product.scores[next(lists), column] for product in self._products(texts) for column in range(product.texts)
@@ -111,9 +114,9 @@ class Bm25:
         return owners[known], rows[known]
 
     def _best_matching(self, product: _Product, column: int, k: int) -> Neighbours:
-        """The same where scores may be zero or negative, as in pools of a few examples.
+        """The best k examples where scores may be zero or negative, as in pools of a few examples.
 
-        There a score does not tell whether an example shares a term, so the matrix is asked.
+        Then a score does not tell whether an example shares a term with the text, but the matrix does.
         """
         rows = np.flatnonzero(product.weights[:, column])
         positions = np.unique(product.matches[:, rows].indices).astype(np.int64)
@@ -122,12 +125,12 @@ class Bm25:
 
 @dataclass(frozen=True, slots=True)
 class _Product:
-    """Scores of all examples (rows) for a block of texts (columns), and what they were made of."""
+    """The scores of all examples for a block of texts, shape (examples, texts), and the factors of the product."""
 
     scores: Floats
     all_positive: bool
-    matches: Any  # a scipy matrix of examples and used terms
-    weights: Floats
+    matches: Any  # a scipy matrix, shape (examples, used terms)
+    weights: Floats  # shape (used terms, texts): how often each term occurs in each text
 
     @property
     def texts(self) -> int:
@@ -135,7 +138,7 @@ class _Product:
 
 
 def build(texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity:
-    """Lays out the matrix; returns what decides the scores."""
+    """Writes the matrix; returns what determines the scores."""
     tokenizer = Tokenizer.of(options.tokenizer, _read_stop_words(options.stop_words))
     vocabulary, numbers, lengths = _numbered(texts, tokenizer)
     matrix, averages = _impacts(numbers, lengths, len(vocabulary), options)
@@ -160,7 +163,7 @@ def load(folder: Path, identity: Identity, _options: SearchOptions, _parts: Mapp
     """Opens the arrays with the tokenizer that read the pool.
 
     Raises:
-        InputError: the tokenizer installed here is another one.
+        InputError: the tokenizer that is installed here differs.
     """
     from scipy.sparse import csr_array
 
@@ -176,7 +179,7 @@ def load(folder: Path, identity: Identity, _options: SearchOptions, _parts: Mapp
     terms, size = open_array(folder, "terms", np.uint64), int(identity["examples"])
     offsets, examples = open_array(folder, "offsets", np.int64), open_array(folder, "examples", np.int32)
     if examples.size <= np.iinfo(np.int32).max:
-        offsets = offsets.astype(np.int32)  # of another width than the numbers of examples, scipy would copy those
+        offsets = offsets.astype(np.int32)  # with different integer widths, scipy would copy the indices
     impacts = open_array(folder, "impacts", np.float64)
     return Bm25(tokenizer, size, terms, csr_array((impacts, examples, offsets), shape=(terms.size, size), copy=False))
 
@@ -192,7 +195,7 @@ def _read_stop_words(uris: Sequence[str]) -> frozenset[str]:
 
 
 def _numbered(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[dict[str, int], NDArray[np.uint32], Integers]:
-    """The vocabulary in the order of its appearance, all texts' terms as its numbers, and texts' lengths."""
+    """The vocabulary in order of appearance, the terms of all texts as indices into it, and the lengths of texts."""
     vocabulary: dict[str, int] = {}
     numbers = array("I")
     lengths = np.zeros(len(texts), dtype=np.int64)
@@ -206,7 +209,7 @@ def _numbered(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[dict[str, int
 def _impacts(
     numbers: NDArray[np.uint32], lengths: Integers, terms: int, options: BuildOptions
 ) -> tuple[Any, dict[str, float]]:  # a scipy matrix
-    """What each term adds to each example's score when a text holds it once (terms by examples), and averages."""
+    """The contribution of each term to each example's score, shape (terms, examples), and averages."""
     from scipy.sparse import coo_array
 
     size = lengths.size
@@ -228,8 +231,12 @@ def _impacts(
 def _best_positive(scores: Floats, k: int) -> list[Neighbours]:
     """The k best of each column, among those above zero.
 
-    The greatest scores of k groups of examples are a lower bound of the k-th best, and only the groups that
-    reach it are searched. With groups of sqrt(size / k) this reads each score once and sorts few.
+    The k-th greatest of the groups' maxima is a lower bound of the k-th best score, and only groups that reach it are
+    searched. With groups of sqrt(size / k) examples, each score is read once and few are sorted.
+
+    Args:
+        scores: shape (examples, texts).
+        k: how many to find.
     """
     size, texts = scores.shape
     group = max(1, math.isqrt(size // k))

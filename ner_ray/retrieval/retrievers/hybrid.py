@@ -1,4 +1,4 @@
-"""BM25 and embeddings together: ranks fused, or dense neighbours ranked again by BM25.
+"""BM25 and embeddings combined: ranks fused, or dense neighbours re-ranked by BM25.
 
 Reciprocal rank fusion: an example's score is the sum of 1 / (constant + rank) over the retrievers that found
 it (Cormack, Clarke and Büttcher 2009).
@@ -21,17 +21,17 @@ PARTS = ("bm25", "dense")
 
 
 class BuildOptions(Options):
-    """Nothing to say: its parts are laid out for themselves."""
+    """No options: its parts have their own."""
 
 
 class SearchOptions(Options):
-    """How the two are put together."""
+    """How the two are combined."""
 
     method: Literal["fusion", "rerank"] = Field(
-        default="fusion", description="rerank: dense neighbours, ranked by BM25."
+        default="fusion", description="fusion: reciprocal rank fusion. rerank: dense neighbours, ranked by BM25."
     )
-    constant: float = Field(default=60.0, gt=0, description="Of reciprocal rank fusion; 60 as published.")
-    depth: int = Field(default=128, ge=1, description="Neighbours asked of each part, at least.")
+    constant: float = Field(default=60.0, gt=0, description="The constant of reciprocal rank fusion; 60 as published.")
+    depth: int = Field(default=128, ge=1, description="Minimum number of neighbours to retrieve from each part.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Fusion:
     depth: int
 
     def neighbours(self, texts: Sequence[str], k: int) -> list[Neighbours]:
-        """The k examples of the greatest sum of reciprocal ranks."""
+        """The k examples with the greatest sums of reciprocal ranks."""
         lists = [part.neighbours(texts, max(k, self.depth)) for part in self.parts]
         return [_first(fuse(ranked, self.constant), k) for ranked in zip(*lists, strict=True)]
 
@@ -57,7 +57,7 @@ class Rerank:
     depth: int
 
     def neighbours(self, texts: Sequence[str], k: int) -> list[Neighbours]:
-        """The k dense neighbours of the greatest BM25 scores; of equals, the nearest."""
+        """The k dense neighbours with the greatest BM25 scores; of equal ones, the nearest."""
         near = self.dense.neighbours(texts, max(k, self.depth))
         scores = self.bm25.scores(texts, [neighbours.positions for neighbours in near])
         ranked = []
@@ -68,7 +68,7 @@ class Rerank:
 
 
 def fuse(lists: Sequence[Neighbours], constant: float) -> Neighbours:
-    """All that any of the lists holds, by its sum of reciprocal ranks; of equals, the first in the pool."""
+    """All examples of the lists, by their sums of reciprocal ranks; of equal ones, the first in the pool."""
     held = np.concatenate([ranked.positions for ranked in lists])
     shares = np.concatenate([1.0 / (constant + 1 + np.arange(ranked.positions.size)) for ranked in lists])
     positions, places = np.unique(held, return_inverse=True)
@@ -78,12 +78,12 @@ def fuse(lists: Sequence[Neighbours], constant: float) -> Neighbours:
 
 
 def build(_texts: Sequence[str], _options: BuildOptions, _folder: Path) -> Identity:
-    """Nothing to lay out."""
+    """Nothing to write."""
     return {}
 
 
 def load(_folder: Path, _identity: Identity, options: SearchOptions, parts: Mapping[str, Retriever]) -> Retriever:
-    """The parts, put together."""
+    """The parts, combined."""
     if options.method == "fusion":
         return Fusion(tuple(parts[name] for name in PARTS), options.constant, options.depth)
     bm25 = parts["bm25"]
