@@ -46,7 +46,10 @@ def recognizes(source: Source) -> Match:
 def rows(source: Source, columns: Collection[str] | None) -> Iterator[object]:  # noqa: ARG001 - lines are read whole
     """The sentences, or documents where tokens have places; one with a line that cannot be read is `Unreadable`."""
     with source.open() as stream:
-        lines = io.TextIOWrapper(io.BufferedReader(stream, _CHUNK), encoding="utf-8-sig", newline="\n")
+        # A byte that is not UTF-8 becomes half of a surrogate pair, for which its text alone is rejected.
+        lines = io.TextIOWrapper(
+            io.BufferedReader(stream, _CHUNK), encoding="utf-8-sig", errors="surrogateescape", newline="\n"
+        )
         ids = _ids(source)
         for block in _blocks(line.rstrip("\r\n") for line in lines):
             if block.lines:

@@ -1,6 +1,7 @@
 """JSON: one record per line, or an array of records; compressed or not.
 
-A record is a row, or a pair `[text, {"entities": ...}]`, as spaCy's training data used to be.
+A record is a row, or a pair `[text, {"entities": ...}]`, as spaCy's training data used to be. A record without a text
+that has a list of `annotations` stands for them, as in the files of NER Annotator.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ def recognizes(source: Source) -> Match:
 
 def rows(source: Source, columns: Collection[str] | None) -> Iterator[object]:  # noqa: ARG001 - JSON is read whole
     """The records."""
-    return map(_record, json_rows(source))
+    for value in json_rows(source):
+        if isinstance(value, dict) and "text" not in value and isinstance(value.get("annotations"), list):
+            yield from map(_record, value["annotations"])
+        else:
+            yield _record(value)
 
 
 def _record(value: object) -> object:

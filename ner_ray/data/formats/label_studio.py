@@ -81,18 +81,18 @@ def _is_region(value: object) -> bool:
 
 def _chosen(task: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | str:
     """The regions that count, or why none do."""
-    annotations = [one for name in _ANNOTATIONS for one in task.get(name) or () if isinstance(one, Mapping)]
-    valid = [one for one in annotations if not one.get("was_cancelled")]
+    annotations = [found for name in _ANNOTATIONS for found in task.get(name) or () if isinstance(found, Mapping)]
+    valid = [found for found in annotations if not (found.get("was_cancelled") or found.get("skipped"))]
     if annotations and not valid:
         return "its annotations were all cancelled"
-    true = [one for one in valid if one.get("ground_truth")]
-    predictions = [one for one in task.get("predictions") or () if isinstance(one, Mapping)]
+    true = [annotation for annotation in valid if annotation.get("ground_truth")]
+    predictions = [found for found in task.get("predictions") or () if isinstance(found, Mapping)]
     if not valid and not predictions:
         return "it has neither annotations nor predictions"
     if not valid and (status := task["data"].get("status")) in ("failed", "partial"):
         return f"nobody has annotated it, and the run's own annotation is {status}"
     candidates = true or valid or predictions
-    if any(_spans(one) != _spans(candidates[0]) for one in candidates):
+    if any(_spans(candidate) != _spans(candidates[0]) for candidate in candidates):
         kind = "annotations" if valid else "predictions"
         return f"{len(candidates)} {kind} disagree; mark the right one as ground truth"
     regions: Sequence[Mapping[str, Any]] = candidates[0].get("result") or ()
@@ -117,6 +117,8 @@ def _text(data: Mapping[str, Any], entities: Sequence[Mapping[str, Any]]) -> str
         return str(data["text"])
     strings = [value for value in data.values() if isinstance(value, str)]
     fitting = [
-        value for value in strings if all(value[one["start"] : one["end"]] == one.get("text") for one in entities)
+        value
+        for value in strings
+        if all(value[entity["start"] : entity["end"]] == entity.get("text") for entity in entities)
     ]
     return fitting[0] if entities and len(fitting) == 1 else strings[0] if len(strings) == 1 else None
