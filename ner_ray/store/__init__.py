@@ -1,1 +1,1 @@
-"""What lies on disks and object stores: input shards, and the run directory."""
+"""Everything on disks and object stores: input shards, and the run directory."""

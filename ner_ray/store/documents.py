@@ -1,7 +1,7 @@
 """Reads shards into rows of one shape: row id, document id, text, labels, kept columns.
 
-A row carries its shard's and its own number as one int64 id. Text that is not valid UTF-8, and row groups that cannot
-be decoded, cost their rows and not the job.
+A row id is one int64 that holds the shard's ordinal and the row's number. Text that is not valid UTF-8 and row groups
+that cannot be decoded make their own rows fail, not the job.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ _BATCH_ROWS = 256
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of the input are what."""
+    """The role of each input column that is read.
+
+    Attributes:
+        text: the column with the text.
+        doc_id: the column with the document id; None for ids made of file name and row number.
+        labels: the column with a label set per row, or None.
+        keep: columns to copy to the output.
+        max_characters: texts longer than this are not annotated.
+    """
 
     text: str
     doc_id: str | None
@@ -42,14 +50,14 @@ class Columns:
 def read_rows(
     numbered: NumberedShard, first: int, stop: int, columns: Columns, schema: pa.Schema
 ) -> Iterator[pa.Table]:
-    """The rows `first:stop` of a shard, some hundred at a time; only their row groups are read.
+    """The rows `first:stop` of a shard, in tables of at most 256 rows; only the row groups that hold them are read.
 
     Args:
         numbered: the shard.
         first: number of the first row.
         stop: number of the row after the last.
         columns: what to read.
-        schema: of the kept columns, which all shards are cast to.
+        schema: types of the kept columns, to which every shard is cast.
     """
     store, path = open_store(numbered.shard.uri)
     with store.open_input_file(path) as stream:
@@ -68,7 +76,7 @@ def read_rows(
                     row += batch.num_rows
             except (pa.ArrowException, OSError) as error:
                 if not _bytes_can_be_read(stream, file.metadata.row_group(group)):
-                    raise  # the store's trouble, which may pass: Ray tries again
+                    raise  # an error of the store, which may be temporary: Ray retries the task
                 yield _corrupt_rows(numbered, range(done, last), columns, schema, type(error).__name__)
 
 
@@ -83,7 +91,7 @@ def _row_groups(metadata: pq.FileMetaData, first: int, stop: int) -> Iterator[tu
 
 
 def _bytes_can_be_read(stream: pa.NativeFile, group: pq.RowGroupMetaData) -> bool:
-    """Whether the store gives a row group's bytes, so that what cannot be read is the file's own fault."""
+    """Whether the store delivers a row group's bytes, so that a failure to decode them is the file's own fault."""
     try:
         stream.seek(group.column(0).dictionary_page_offset or group.column(0).data_page_offset)
         stream.read(sum(group.column(number).total_compressed_size for number in range(group.num_columns)))
@@ -95,24 +103,25 @@ def _bytes_can_be_read(stream: pa.NativeFile, group: pq.RowGroupMetaData) -> boo
 def _corrupt_rows(
     numbered: NumberedShard, numbers: range, columns: Columns, schema: pa.Schema, reason: str
 ) -> pa.Table:
-    """Rows that are in a shard by its footer but cannot be decoded: they fail one by one, the others go on."""
+    """Rows that the footer lists but that cannot be decoded: each gets an error, and the other rows go on."""
     count = len(numbers)
-    lost = {name: pa.nulls(count, schema.field(name).type) for name in columns.keep}
+    kept = {name: pa.nulls(count, schema.field(name).type) for name in columns.keep}
     empty = {columns.text: pa.nulls(count, pa.string())}
     if columns.doc_id:
         empty[columns.doc_id] = _numbered_ids(numbered, numbers)
     if columns.labels:
         empty[columns.labels] = pa.nulls(count, pa.list_(pa.string()))
     error = ErrorRecord(ErrorCode.CORRUPT_SHARD, "read", f"the row group cannot be decoded: {reason}")
-    table = _rows(pa.table(lost | empty), numbered, numbers, columns, schema)
+    table = _rows(pa.table(kept | empty), numbered, numbers, columns, schema)
     return with_column(table, ERRORS, pa.list_(ERROR), [[error_to_row(error)]] * table.num_rows)
 
 
-def _rows(batch: pa.Table, numbered: NumberedShard, place: range, columns: Columns, schema: pa.Schema) -> pa.Table:
-    numbers: Sequence[int] = place
-    if numbered.chosen is not None:
-        numbers = numbered.chosen[bisect_left(numbered.chosen, place.start) : bisect_left(numbered.chosen, place.stop)]
-        batch = batch.take(pa.array([number - place.start for number in numbers], pa.int64()))
+def _rows(batch: pa.Table, numbered: NumberedShard, span: range, columns: Columns, schema: pa.Schema) -> pa.Table:
+    """The rows that the shard numbers `span`, without those that are not chosen."""
+    numbers: Sequence[int] = span
+    if numbered.chosen is not None:  # ascending, so those within the span are one slice
+        numbers = numbered.chosen[bisect_left(numbered.chosen, span.start) : bisect_left(numbered.chosen, span.stop)]
+        batch = batch.take(pa.array([number - span.start for number in numbers], pa.int64()))
     texts, errors = texts_of(batch[columns.text], columns.max_characters)
     table = {
         ROW_ID: pa.array([numbered.first_row_id() + number for number in numbers], pa.int64()),
@@ -145,7 +154,7 @@ def _numbered_ids(numbered: NumberedShard, numbers: Sequence[int]) -> pa.Array:
 
 
 def texts_of(column: pa.ChunkedArray, longest: int) -> tuple[list[str], list[list[dict[str, str]]]]:
-    """Texts, empty where there is none that can be annotated, and the reasons."""
+    """Texts, and the errors of each as rows; a text that cannot be annotated is empty and has one error."""
     raw = column.cast(pa.large_binary()).to_pylist()
     pairs = [decoded(value, longest) for value in raw]
     return [text for text, _ in pairs], [[error_to_row(error)] if error else [] for _, error in pairs]

@@ -1,8 +1,8 @@
-"""Which labels the last wave found much more or less often than the waves before it.
+"""Labels that the last wave found much more or much less often than the waves before it.
 
-A nightly run whose input has changed, or whose model has, goes on without an error; what changes first is how often a
-label is found. A label is told where its rate has at least doubled or halved, and where at least a hundred entities
-were found or expected: chance alone does not halve a hundred (Poisson: p < 1e-7).
+A nightly run whose input or model has changed reports no error; the first visible sign is how often a label is found. A
+label is reported if its rate has at least doubled or halved and at least 100 of its entities were found or expected:
+chance alone does not halve a hundred (Poisson: p < 1e-7).
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _ENTITIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Entities of a label in a thousand documents: of all waves before the last one, and of that one."""
+    """Entities of a label per thousand documents: in all waves before the last one, and in the last one."""
 
     before: float
     last: float
 
 
 def drift(waves: Sequence[Wave], manifests: Sequence[Mapping[str, Any]]) -> dict[str, Drift]:
-    """The labels whose rate has changed, those that are found most often first; empty with fewer than two waves.
+    """The labels whose rate has changed, most frequent first; empty with fewer than two waves.
 
-    Waves that tried failed documents again tell nothing about the input and are passed over.
+    Waves that retry failed documents say nothing about the input and are skipped.
     """
     whole = {wave.number for wave in waves if all(shard.chosen is None for shard in wave.shards)}
-    *former, last = [_tally(manifest) for manifest in manifests if manifest["wave"] in whole] or [Tally()]
-    before = sum(former, Tally())
+    *earlier, last = [_tally(manifest) for manifest in manifests if manifest["wave"] in whole] or [Tally()]
+    before = sum(earlier, Tally())
     if not before.documents or not last.documents:
         return {}
     scale = last.documents / before.documents

@@ -1,4 +1,4 @@
-"""What a run directory says about itself: how far it is, and whether all it promises is there. No cluster needed."""
+"""A run's progress, and whether its committed files are complete and intact: from the run directory, without Ray."""
 
 from __future__ import annotations
 
@@ -26,19 +26,21 @@ _READERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
-        waves: planned ones.
-        committed: waves that readers see.
-        rows: of all shards in planned waves.
-        done: those that are committed or written, and not to be tried again.
-        tally: of the committed documents: entities, documents by status and error code, entities by label.
+        run: the run directory.
+        waves: number of planned waves.
+        committed: number of committed waves, which are those that readers see.
+        rows: number of rows in the shards of all planned waves.
+        done: number of these that are committed or written, and not being retried.
+        tally: counts of the committed documents: entities, documents by status and error code, entities by label.
         drift: labels that the last wave found much more or less often than the waves before.
-        quarantined: input files that cannot be read, with the reason, as of the last run.
-        rate: committed rows a second of the time that their waves took; None before the first.
-        eta: seconds that the open rows will take at that rate; None where there is none.
-        driver: who is writing now, or None.
+        quarantined: input files that cannot be read, with the reason, as of the last start.
+        rate: committed rows per second that their waves took; None before the first commit.
+        eta: seconds until all rows are done at that rate; None without a rate.
+        driver: the driver that is writing now, or None.
+        last_commit: time of the last commit (ISO 8601, UTC), or None.
     """
 
     run: str
@@ -60,7 +62,7 @@ class Status:
 
 
 def status(uri: str) -> Status:
-    """How far a run is, from its directory alone.
+    """The progress of a run, from its directory alone.
 
     Raises:
         RunError: there is no run.
@@ -71,8 +73,8 @@ def status(uri: str) -> Status:
     if not record and not waves:
         raise RunError(f"there is no run in {uri}")
     numbers = {manifest["wave"] for manifest in manifests}
-    waiting = [wave for wave in waves if wave.number not in numbers]
-    left = sum(wave.rows - _written(run, wave) for wave in waiting)
+    open_waves = [wave for wave in waves if wave.number not in numbers]
+    left = sum(wave.rows - _written(run, wave) for wave in open_waves)
     rows = sum(shard.rows for shard in _current_shards(waves).values())
     rate = _rate(manifests)
     return Status(
@@ -87,14 +89,15 @@ def status(uri: str) -> Status:
         rate=rate,
         eta=left / rate if rate else None,
         driver=holder_of(run.store, run.path),
-        last_commit=max((one["committed"] for one in manifests if "committed" in one), default=None),
+        last_commit=max((manifest["committed"] for manifest in manifests if "committed" in manifest), default=None),
     )
 
 
 def _current_shards(waves: Sequence[Wave]) -> dict[int, Shard]:
-    """By their ordinals, without those that other waves replace."""
-    gone = {ordinal for wave in waves for ordinal in wave.replaces}
-    return {one.ordinal: one.shard for wave in waves for one in wave.shards if one.ordinal not in gone}
+    """The shards of all waves by ordinal, without those that a later wave replaces."""
+    replaced = {ordinal for wave in waves for ordinal in wave.replaces}
+    numbered_shards = [numbered for wave in waves for numbered in wave.shards]
+    return {numbered.ordinal: numbered.shard for numbered in numbered_shards if numbered.ordinal not in replaced}
 
 
 def _written(run: RunDirectory, wave: Wave) -> int:
@@ -103,23 +106,31 @@ def _written(run: RunDirectory, wave: Wave) -> int:
 
 
 def _rate(manifests: Sequence[dict[str, Any]]) -> float | None:
-    timed = [one for one in manifests if one["counts"].get("seconds")]
-    seconds = sum(one["counts"]["seconds"] for one in timed)
-    return sum(one["counts"].get("documents", 0) for one in timed) / seconds if seconds else None
+    timed = [manifest["counts"] for manifest in manifests if manifest["counts"].get("seconds")]
+    seconds = sum(counts["seconds"] for counts in timed)
+    return sum(counts.get("documents", 0) for counts in timed) / seconds if seconds else None
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as the run says."""
+    """A discrepancy between a run's manifests and its files.
+
+    Attributes:
+        place: the file, shard or run concerned.
+        problem: what is wrong with it.
+    """
 
     place: str
     problem: str
 
 
 def verify(uri: str) -> tuple[int, list[Finding]]:
-    """Reads every committed file whole and compares with what the manifests say; returns rows read and findings.
+    """Reads every committed file completely and compares it with the manifests.
 
-    Each page's checksum is compared with its bytes; each input row of a committed wave must be there exactly once.
+    The checksum of each page is verified, and each input row of a committed wave must occur exactly once.
+
+    Returns:
+        The number of rows read, and the discrepancies.
 
     Raises:
         RunError: there is no run, or nothing is committed.
@@ -127,19 +138,20 @@ def verify(uri: str) -> tuple[int, list[Finding]]:
     run = RunDirectory(uri)
     if not (paths := run.files()):
         raise run.nothing_committed()
-    sizes = {file["path"]: file for manifest in run.manifests() for file in manifest["files"]}
+    described = {file["path"]: file for manifest in run.manifests() for file in manifest["files"]}
     with ThreadPoolExecutor(_READERS) as threads:
         read = list(threads.map(lambda path: _read(run.store, path), paths))
     findings = [Finding(path, problem) for path, (_, problem) in zip(paths, read, strict=True) if problem]
     for path, (ids, _) in zip(paths, read, strict=True):
-        said = sizes[path.removeprefix(run.path).strip("/")]
-        if ids is not None and len(ids) != said.get("rows", len(ids)):
-            findings.append(Finding(path, f"{len(ids)} rows, the manifest says {said['rows']}"))
-    found = np.concatenate([ids for ids, _ in read if ids is not None] or [np.empty(0, np.int64)])
-    return len(found), findings + _compare(run, found)
+        described_file = described[path.removeprefix(run.path).strip("/")]
+        if ids is not None and len(ids) != described_file.get("rows", len(ids)):
+            findings.append(Finding(path, f"{len(ids)} rows, the manifest says {described_file['rows']}"))
+    row_ids = np.concatenate([ids for ids, _ in read if ids is not None] or [np.empty(0, np.int64)])
+    return len(row_ids), findings + _compare(run, row_ids)
 
 
 def _read(store: fs.FileSystem, path: str) -> tuple[Any, str]:
+    """A file's row ids, of shape (rows,) and int64, and no problem; or None and the problem."""
     try:
         with pq.ParquetFile(path, filesystem=store, page_checksum_verification=True) as file:
             ids = [batch[ROW_ID].to_numpy() for batch in file.iter_batches()]
@@ -148,18 +160,20 @@ def _read(store: fs.FileSystem, path: str) -> tuple[Any, str]:
     return (np.concatenate(ids) if ids else np.empty(0, np.int64)), ""
 
 
-def _compare(run: RunDirectory, found: Any) -> list[Finding]:
-    """Rows in against rows out, shard by shard."""
+def _compare(run: RunDirectory, row_ids: Any) -> list[Finding]:
+    """Compares the number of rows in and out of each shard; `row_ids` are those in all committed files."""
     done = run.committed()
     waves = [wave for wave in run.waves() if wave.number in done]
     shards = _current_shards(waves)
-    ordinals, counts = np.unique(found >> ROW_BITS, return_counts=True)
+    ordinals, counts = np.unique(row_ids >> ROW_BITS, return_counts=True)  # the shard is in the upper bits
     out = dict(zip(ordinals.tolist(), counts.tolist(), strict=True))
     findings = [
         Finding(shard.uri, f"{shard.rows} rows in, {out.get(ordinal, 0)} out")
         for ordinal, shard in shards.items()
         if out.get(ordinal, 0) != shard.rows
     ]
-    findings += [Finding(run.uri, f"{out[ordinal]} rows of no shard") for ordinal in out.keys() - shards.keys()]
-    doubled = len(found) - len(np.unique(found))
-    return findings + ([Finding(run.uri, f"{doubled} rows are there more than once")] if doubled else [])
+    findings += [
+        Finding(run.uri, f"{out[ordinal]} rows that belong to no shard") for ordinal in out.keys() - shards.keys()
+    ]
+    duplicates = len(row_ids) - len(np.unique(row_ids))
+    return findings + ([Finding(run.uri, f"{duplicates} duplicate rows")] if duplicates else [])

@@ -1,12 +1,12 @@
-"""Answers written down as they come, so that a run that was killed asks nobody the same again.
+"""Records answers as they arrive, so that a run that was killed never asks for them again.
 
-Rows are in the output when their file is full; until then the answers to them are in memory, and go with the driver.
-Where answers cost money, each engine's actor therefore keeps a journal beside the run's data: a file of JSON lines
-that is its own. An actor that starts reads what all before it wrote, and what stands there it does not ask. The
-journal of a wave goes when the wave is committed.
+Rows reach the output when their file is full; until then their answers are in memory and are lost with the driver.
+Where answers cost money, each engine's actor therefore keeps a journal next to the run's data: a JSON Lines file of its
+own. An actor reads the journals of all earlier actors when it starts, and does not repeat the requests in them. The
+journal of a wave is deleted when the wave is committed.
 
-On a disk an answer is in its file before anything is made of it. An object store knows no appending: there the
-answers of some seconds become an object of their own, and so many seconds' answers are what a kill can cost.
+On a disk an answer is in its file before it is used. Objects in an object store cannot be appended to: there the
+answers of a few seconds form an object, and a kill can cost that many seconds' answers.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from ner_ray.types import Completion, Prompt
 
 _LOG = logging.getLogger(__name__)
 
-_SECONDS_AN_OBJECT = 5.0
+_SECONDS_PER_OBJECT = 5.0
 _READERS = 16
 
 
 class Journal:
-    """The answers of one wave: those of former actors, and a place for new ones.
+    """The answers of one wave: those that earlier actors recorded, and new ones.
 
     Args:
-        uri: the folder of the wave's journal; it need not be there.
+        uri: the folder of the wave's journal, which need not exist.
     """
 
     def __init__(self, uri: str) -> None:
@@ -48,17 +48,19 @@ class Journal:
         self._file: _File = _OnDisk(folder, name) if is_local(store) else _InObjects(store, folder, name)
 
     def recall(self, question: str) -> tuple[Completion, ...] | None:
-        """What was answered to a question (`question_of`), if it was."""
+        """The recorded answer to a question (see `question_of`), or None."""
         line = self._known.get(question)
-        return None if line is None else tuple(_completion(one) for one in json.loads(line)["answer"])
+        return None if line is None else tuple(_completion(row) for row in json.loads(line)["answer"])
 
     def record(self, question: str, answer: tuple[Completion, ...]) -> None:
-        """Writes an answer down."""
-        self._file.write(json.dumps({"question": question, "answer": [asdict(one) for one in answer]}) + "\n")
+        """Appends an answer to the journal."""
+        self._file.write(
+            json.dumps({"question": question, "answer": [asdict(completion) for completion in answer]}) + "\n"
+        )
 
 
 def question_of(pool: int, prompt: Prompt, sampling: SamplingConfig, adapter: str | None) -> str:
-    """A digest of everything that an answer may depend on within a run."""
+    """A digest of everything that an answer depends on within a run."""
     asked = [pool, asdict(prompt), sampling.model_dump(mode="json"), adapter]
     return hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -68,11 +70,11 @@ class _File(Protocol):
 
 
 class _OnDisk:
-    """Each line is the operating system's before `write` returns: it outlives the process."""
+    """Hands each line to the operating system before `write` returns, so that it outlives the process."""
 
     def __init__(self, folder: str, name: str) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        self._file = Path(folder, f"{name}.jsonl").open("a", encoding="ascii")  # noqa: SIM115  # for as long as the actor lives
+        self._file = Path(folder, f"{name}.jsonl").open("a", encoding="ascii")  # noqa: SIM115  # open as long as the actor lives
 
     def write(self, line: str) -> None:
         self._file.write(line)
@@ -80,7 +82,7 @@ class _OnDisk:
 
 
 class _InObjects:
-    """An object every few seconds, of the lines since the last one."""
+    """Writes an object every few seconds, with the lines since the last one."""
 
     def __init__(self, store: fs.FileSystem, folder: str, name: str) -> None:
         self._store, self._path, self._number = store, join(folder, name), 0
@@ -96,7 +98,7 @@ class _InObjects:
 
     def _run(self) -> None:
         while self._wake.wait():
-            threading.Event().wait(_SECONDS_AN_OBJECT)
+            threading.Event().wait(_SECONDS_PER_OBJECT)
             self._wake.clear()
             with self._lock:
                 lines, self._lines = self._lines, []
@@ -104,17 +106,17 @@ class _InObjects:
                 put_atomically(self._store, f"{self._path}-{self._number:06}.jsonl", "".join(lines).encode())
                 self._number += 1
             except OSError as error:
-                _LOG.warning("journal.failed error=%s; to be tried again", type(error).__name__)
+                _LOG.warning("journal.failed error=%s; will be retried", type(error).__name__)
                 with self._lock:
                     self._lines = lines + self._lines
                 self._wake.set()
 
 
 def _read(store: fs.FileSystem, folder: str) -> Iterator[tuple[str, str]]:
-    """The questions with the lines that they stand in."""
+    """All recorded questions, each with its line."""
     try:
         infos = store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-    except (FileNotFoundError, NotADirectoryError):  # the folder is made between two looks of Arrow's
+    except (FileNotFoundError, NotADirectoryError):  # the folder appeared between two calls inside Arrow
         return
     paths = [info.path for info in infos if info.is_file and info.path.endswith(".jsonl")]
     with ThreadPoolExecutor(_READERS) as threads:
@@ -123,7 +125,7 @@ def _read(store: fs.FileSystem, folder: str) -> Iterator[tuple[str, str]]:
                 try:
                     yield json.loads(line)["question"], line
                 except ValueError:
-                    continue  # a kill came in the middle of the last line
+                    continue  # a kill cut the last line short
 
 
 def _content(store: fs.FileSystem, path: str) -> str:

@@ -1,7 +1,7 @@
-"""What a run directory says of itself: whether there is one, and which of its files are committed.
+"""Recognises run directories, and reads which of their files are committed.
 
-A reader of a run believes its manifests and nothing else. The folder `data/` also holds files of open waves and files
-that later waves supersede, so neither it nor anything below it is ever an input.
+A reader of a run relies on its manifests alone. The folder `data/` also holds files of open waves and files that later
+waves have superseded, so neither it nor anything below it is ever an input.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def refuse_inside(store: fs.FileSystem, paths: Iterable[str], uri: str = "") -> 
 
     Args:
         store: the filesystem that holds the paths.
-        paths: the files and folders that somebody wants to read, as paths on the store.
-        uri: what the user wrote, for the message; else the path itself.
+        paths: the files and folders to be read, as paths on the store.
+        uri: what the user wrote, for the message; the path itself if empty.
 
     Raises:
         InputError: one of them lies in the data, checkpoint or journal folder of a run.
@@ -51,21 +51,21 @@ def refuse_inside(store: fs.FileSystem, paths: Iterable[str], uri: str = "") -> 
 
 
 def manifests(store: fs.FileSystem, path: str) -> list[dict[str, Any]]:
-    """The manifests of a run directory, wave by wave."""
+    """The manifests of a run directory, in the order of the waves."""
     return documents(store, join(path, "manifest"))
 
 
 def committed_files(of_waves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What manifests say about exactly the committed files: path below the run, size, rows, tally."""
-    gone = {path for manifest in of_waves for path in manifest.get("supersedes", ())}
-    return [file for manifest in of_waves for file in manifest["files"] if file["path"] not in gone]
+    """Exactly the committed files, as manifests describe them: path below the run, size, rows, tally."""
+    superseded = {path for manifest in of_waves for path in manifest.get("supersedes", ())}
+    return [file for manifest in of_waves for file in manifest["files"] if file["path"] not in superseded]
 
 
 def documents(store: fs.FileSystem, folder: str) -> list[dict[str, Any]]:
-    """The JSON files of a folder in the order of their names; none where there is no such folder."""
+    """The contents of a folder's JSON files, in the order of their names; empty if there is no such folder."""
     try:
         infos = store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-    except (FileNotFoundError, NotADirectoryError):  # the folder is made between two looks of Arrow's
+    except (FileNotFoundError, NotADirectoryError):  # the folder appeared between two calls inside Arrow
         return []
     paths = sorted(info.path for info in infos if info.is_file and info.path.endswith(".json"))
     with ThreadPoolExecutor(_READERS) as threads:
@@ -73,6 +73,6 @@ def documents(store: fs.FileSystem, folder: str) -> list[dict[str, Any]]:
 
 
 def _folders_above(path: str) -> list[str]:
-    """The folders that would be runs if `path` lay inside one."""
+    """The folders that would be run directories if `path` were inside one."""
     parts = PurePosixPath(path).parts
     return [str(PurePosixPath(*parts[:at])) for at, part in enumerate(parts) if at and part in _INSIDE]

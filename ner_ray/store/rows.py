@@ -1,4 +1,4 @@
-"""A run's committed rows in one file, as they are."""
+"""Writes a run's committed rows to a single file, unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BATCH_ROWS = 5_000
 
 
 def write_parquet(run: str, out: str) -> int:
-    """Writes all committed rows to one Parquet file on any store; returns how many."""
+    """Writes all committed rows to one Parquet file on any store; returns their number."""
     dataset = RunDirectory(run).dataset()
     store, path = open_store(out)
     rows = 0
@@ -26,7 +26,7 @@ def write_parquet(run: str, out: str) -> int:
 
 
 def write_jsonl(run: str, out: str) -> int:
-    """Writes all committed rows as JSON Lines on any store; returns how many."""
+    """Writes all committed rows to one JSON Lines file on any store; returns their number."""
     dataset = RunDirectory(run).dataset()
     store, path = open_store(out)
     rows = 0

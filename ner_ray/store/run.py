@@ -1,17 +1,19 @@
-"""The run directory: what is planned, what is done, and what a reader may believe.
+"""The run directory: what is planned, what is committed, and what a reader may rely on.
 
-    run.json            configuration, fingerprint, versions, and at the end counts and times
+    run.json            configuration, fingerprint, versions; at the end, counts and times
     plan/NNNNN.json     the shards of a wave, frozen before it runs
-    data/wave=NNNNN/    its output files
+    data/wave=NNNNN/    the output files of a wave
+    data/kept=NNNNN/    the remaining rows of files that the wave supersedes
     checkpoint/NNNNN/   the ids of rows already written, while the wave is open
-    manifest/NNNNN.json the files and counts of a wave that is complete: written last, by one atomic put
-    lease.json          who is writing (`ner_ray.store.lease`)
+    journal/NNNNN/      the answers so far, while the wave is open (`ner_ray.store.journal`)
+    manifest/NNNNN.json the files and counts of a committed wave: written last, in one atomic step
+    lease.json          the driver that is writing (`ner_ray.store.lease`)
 
-A wave is open while it has a plan and no manifest. Rerunning the command resumes open waves with the very same
-shards, then plans new ones. Readers believe manifests only, so they never see half a wave.
+A wave is open while it has a plan and no manifest. Running the command again resumes open waves with exactly the same
+shards, then plans new ones. Readers rely on manifests alone, so they never see half a wave.
 
-A wave may take the place of rows that are committed already: a shard that has changed, documents that are tried again.
-Its manifest then names, beside its own files, those that it supersedes; what else was in these it holds anew.
+A wave may replace committed rows: those of a shard that has changed, or of documents that are retried. Its manifest
+then also names the files that it supersedes, and it rewrites the remaining rows of those files.
 """
 
 from __future__ import annotations
@@ -43,16 +45,18 @@ from ner_ray.store.wave_files import (
     write_checkpoint,
 )
 
-ROW_BITS = 40  # of a row id; the shard's ordinal stands above
+# A row id is an int64: the shard's ordinal in the upper bits, the row's number within the shard in the lower 40.
+ROW_BITS = 40
 _READERS = 16
 _AS_WRITTEN = Layout()
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedShard:
-    """A shard with its place in the run, from which row ids are made.
+    """A shard with its number in the run, from which row ids are made.
 
     Attributes:
+        ordinal: identifies the shard within the run; never given to another one.
         chosen: the numbers of the rows to read, ascending; None for all.
     """
 
@@ -61,6 +65,7 @@ class NumberedShard:
     chosen: tuple[int, ...] | None = None
 
     def first_row_id(self) -> int:
+        """The id of row 0; row `n` has the id `first_row_id() + n`."""
         return self.ordinal << ROW_BITS
 
     @property
@@ -68,16 +73,18 @@ class NumberedShard:
         return self.shard.rows if self.chosen is None else len(self.chosen)
 
     def row_ids(self) -> Ids:
+        """The ids of the rows to read, ascending, of shape (rows,)."""
         numbers = np.arange(self.shard.rows) if self.chosen is None else np.array(self.chosen)
         return self.first_row_id() + numbers.astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Shards that are run and committed together.
+    """Shards that are annotated and committed together.
 
     Attributes:
-        replaces: ordinals of shards whose committed rows go when this wave is committed: they have changed since.
+        replaces: ordinals of shards that have changed since they were committed, and whose committed rows this wave
+            supersedes.
     """
 
     number: int
@@ -89,11 +96,12 @@ class Wave:
         return sum(numbered.rows for numbered in self.shards)
 
     def row_ids(self) -> Ids:
+        """The ids of all input rows, of shape (rows,): exactly those that the committed wave must have."""
         return np.concatenate([numbered.row_ids() for numbered in self.shards])
 
 
 def open_run(uri: str) -> pads.Dataset:
-    """A run's committed files, exactly, as a pyarrow dataset.
+    """Exactly the committed rows of a run, as a pyarrow dataset.
 
     Raises:
         RunError: nothing is committed yet.
@@ -102,31 +110,31 @@ def open_run(uri: str) -> pads.Dataset:
 
 
 class RunDirectory:
-    """A run on some store; cheap to make, reads when asked."""
+    """A run on some store. Creating one reads nothing."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.store, self.path = open_store(uri)
 
     def record(self) -> dict[str, Any]:
-        """What `run.json` says; empty for a new run."""
+        """The contents of `run.json`; empty for a new run."""
         return get_json(self.store, join(self.path, "run.json")) or {}
 
     def write_record(self, record: dict[str, Any]) -> None:
         put_json(self.store, join(self.path, "run.json"), record)
 
     def claim(self, fingerprint: str, settings: dict[str, Any]) -> None:
-        """Makes sure that the run is new, or belongs to this very configuration.
+        """Makes sure that the run is new or belongs to this configuration.
 
         Raises:
-            RunError: it belongs to another one; the message shows the differing keys.
+            RunError: it belongs to another configuration; the message shows the keys that differ.
         """
         record = self.record()
         if record and record.get("fingerprint") != fingerprint:
             changed = "\n".join(f"  {line}" for line in differences(record.get("settings", {}), settings))
             raise RunError(
                 f"{self.uri} was written with another configuration:\n{changed}",
-                hint="choose another output.path, or the former settings",
+                hint="choose another output.path, or restore the earlier settings",
             )
 
     def waves(self) -> list[Wave]:
@@ -134,16 +142,16 @@ class RunDirectory:
         return [_wave_from_dict(plan) for plan in documents(self.store, join(self.path, "plan"))]
 
     def open_waves(self) -> list[Wave]:
-        """Planned waves that are not complete."""
+        """Planned waves that are not committed."""
         done = self.committed()
         return [wave for wave in self.waves() if wave.number not in done]
 
     def committed(self) -> set[int]:
-        """The numbers of complete waves."""
+        """The numbers of the committed waves."""
         return {manifest["wave"] for manifest in self.manifests()}
 
     def manifests(self) -> list[dict[str, Any]]:
-        """What is committed, wave by wave."""
+        """The manifests of the committed waves, in order."""
         return manifests(self.store, self.path)
 
     def plan_waves(
@@ -154,43 +162,51 @@ class RunDirectory:
         *,
         freeze: bool = True,
     ) -> list[Wave]:
-        """Freezes new waves over the shards that no wave has yet, and returns all that are to be run.
+        """Plans waves for the shards that no wave has yet, and returns all waves that are to be run.
 
-        A shard that has grown a problem or has no rows is in no wave.
+        Shards that cannot be read or have no rows are in no wave.
 
         Args:
-            on_change: what to do about a shard that was planned and has changed since.
-            freeze: False only says what would be planned.
+            shards: the whole input.
+            rows_per_wave: maximum rows of a wave; a larger shard is a wave of its own.
+            on_change: what to do about a shard that has changed since it was planned.
+            freeze: write the plans of new waves; if False, only return what would be planned.
 
         Raises:
-            InputError: a shard has changed, and `on_change` is `error`; or it has changed and its wave is still open.
+            InputError: a shard has changed, and `on_change` is `error` or its wave is still open.
         """
         waves = self.waves()
-        done = self.committed()
+        committed = self.committed()
         current = {numbered.shard.uri: numbered for wave in waves for numbered in wave.shards}
         good = [shard for shard in shards if not shard.problem]
         changed = [shard for shard in good if shard.uri in current and _differ(shard, current[shard.uri].shard)]
         if changed:
-            is_open = {one.shard.uri for wave in waves if wave.number not in done for one in wave.shards}
-            _check_changed(changed, is_open, on_change)
+            open_waves = [wave for wave in waves if wave.number not in committed]
+            in_open_waves = {numbered.shard.uri for wave in open_waves for numbered in wave.shards}
+            _check_changed(changed, in_open_waves, on_change)
         fresh = [shard for shard in good if shard.rows and shard.uri not in current]
         ordinal = 1 + max((numbered.ordinal for wave in waves for numbered in wave.shards), default=-1)
-        numbered = [NumberedShard(ordinal + offset, shard) for offset, shard in enumerate([*changed, *fresh])]
-        for group in grouped(numbered, lambda one: one.rows, rows_per_wave):
-            replaces = tuple(current[one.shard.uri].ordinal for one in group if one.shard.uri in current)
+        to_plan = [NumberedShard(ordinal + offset, shard) for offset, shard in enumerate([*changed, *fresh])]
+        for group in grouped(to_plan, lambda numbered: numbered.rows, rows_per_wave):
+            uris = [numbered.shard.uri for numbered in group]
+            replaces = tuple(current[uri].ordinal for uri in uris if uri in current)
             waves.append(Wave(len(waves), tuple(group), replaces))
             if freeze:
                 self._freeze(waves[-1])
-        return [wave for wave in waves if wave.number not in done]
+        return [wave for wave in waves if wave.number not in committed]
 
     def plan_retry(self, ids: Ids) -> Wave:
-        """Freezes a wave over committed rows that are to be tried once more."""
+        """Plans a wave of committed rows that are to be retried.
+
+        Args:
+            ids: their row ids, in any order.
+        """
         waves = self.waves()
         shards = {numbered.ordinal: numbered for wave in waves for numbered in wave.shards}
-        rows: dict[int, list[int]] = {}
+        rows: dict[int, list[int]] = {}  # ordinal of a shard -> numbers of its rows, ascending
         for row_id in np.sort(ids).tolist():
             rows.setdefault(row_id >> ROW_BITS, []).append(row_id & ((1 << ROW_BITS) - 1))
-        chosen = (NumberedShard(number, shards[number].shard, tuple(mine)) for number, mine in rows.items())
+        chosen = (NumberedShard(ordinal, shards[ordinal].shard, tuple(numbers)) for ordinal, numbers in rows.items())
         wave = Wave(len(waves), tuple(chosen))
         self._freeze(wave)
         return wave
@@ -199,19 +215,19 @@ class RunDirectory:
         put_json(self.store, join(self.path, "plan", f"{wave.number:05}.json"), _wave_to_dict(wave))
 
     def data_path(self, wave: Wave) -> str:
-        """Where a wave's output files go, on the run's store."""
+        """The folder of a wave's output files, as a path on the run's store."""
         return join(self.path, "data", f"wave={wave.number:05}")
 
     def checkpoint_path(self, wave: Wave) -> str:
-        """Where Ray keeps the ids of rows already written, on the run's store."""
+        """The folder in which Ray keeps the ids of rows already written, as a path on the run's store."""
         return join(self.path, "checkpoint", f"{wave.number:05}")
 
     def journal_uri(self, wave: Wave) -> str:
-        """Where a wave's answers are written down until its rows are."""
+        """The folder of a wave's journal, as a URI."""
         return join(self.uri, "journal", f"{wave.number:05}")
 
     def resume(self, wave: Wave) -> int:
-        """Brings an open wave's files and checkpoint into order; returns how many of its rows are written."""
+        """Repairs an open wave's files and checkpoint; returns the number of rows already written."""
         files = tidy(self.store, self.data_path(wave))
         write_checkpoint(self.store, self.checkpoint_path(wave), files)
         return sum(len(file.ids) for file in files)
@@ -225,31 +241,32 @@ class RunDirectory:
     ) -> None:
         """Makes a complete wave visible.
 
-        Its output files are read for their row ids first: each input row must be there exactly once. Then small
-        files are joined. The manifest is the last thing written; before it readers see nothing of the wave, after it
-        all of it. The checkpoint and the journal, which only an open wave needs, go afterwards: a crash in between
-        leaves files nobody reads.
+        First the row ids in its output files are checked: each input row must occur exactly once. Then small files are
+        joined. The manifest is written last: before it, readers see nothing of the wave; after it, all of it. The
+        checkpoint and the journal, which only an open wave needs, are deleted afterwards: a crash in between leaves
+        files that nobody reads.
 
         Args:
-            counts: what the wave's work came to, for the manifest.
-            layout: of the files.
+            wave: an open wave whose rows are all written.
+            counts: what happened while the wave ran, for the manifest.
+            layout: row counts of the output files.
             check: called without arguments right before the manifest is written, to stop a driver that has lost its
                 lease.
 
         Raises:
-            RunError: rows are missing, or foreign; the wave stays open.
+            RunError: rows are missing, or do not belong to the wave; the wave stays open.
         """
         folder = self.data_path(wave)
         files = tidy(self.store, folder)
         _check_ids(wave, files)
         files = compact(self.store, files, folder, layout)
-        superseded, rests = self._superseded(wave)
+        superseded, rewritten = self._superseded(wave)
         manifest = {
             "wave": wave.number,
-            "files": self._described([*files, *rests]),
+            "files": self._described([*files, *rewritten]),
             "supersedes": [self._relative(path) for path in superseded],
             "rows": wave.rows,
-            "shards": [{"ordinal": one.ordinal, "rows": one.rows} for one in wave.shards],
+            "shards": [{"ordinal": numbered.ordinal, "rows": numbered.rows} for numbered in wave.shards],
             "counts": dict(counts),
             "committed": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -261,33 +278,36 @@ class RunDirectory:
                 self.store.delete_dir(folder)
 
     def _superseded(self, wave: Wave) -> tuple[list[str], list[OutputFile]]:
-        """The committed files with rows that the wave takes the place of, and new files with their other rows."""
-        again = [one for one in wave.shards if one.chosen is not None]
-        ordinals = {*wave.replaces, *(one.ordinal for one in again)}
+        """The committed files with rows that the wave replaces, and new files with their remaining rows."""
+        retried = [numbered for numbered in wave.shards if numbered.chosen is not None]
+        ordinals = {*wave.replaces, *(numbered.ordinal for numbered in retried)}
         if not ordinals:
             return [], []
-        touched = [one for one in self.manifests() if ordinals & {shard["ordinal"] for shard in one["shards"]}]
-        mine = {file["path"] for manifest in touched for file in manifest["files"]}
-        paths = [path for path in self.files() if self._relative(path) in mine]
-        sizes = {one.ordinal: one.shard.rows for planned in self.waves() for one in planned.shards}
-        ids = [(number << ROW_BITS) + np.arange(sizes[number], dtype=np.int64) for number in wave.replaces]
+        # Only files of waves that had one of these shards can hold their rows; the others need not be opened.
+        touched = [
+            manifest for manifest in self.manifests() if ordinals & {shard["ordinal"] for shard in manifest["shards"]}
+        ]
+        candidates = {file["path"] for manifest in touched for file in manifest["files"]}
+        paths = [path for path in self.files() if self._relative(path) in candidates]
+        shards = {numbered.ordinal: numbered for planned in self.waves() for numbered in planned.shards}
+        replaced = [NumberedShard(ordinal, shards[ordinal].shard).row_ids() for ordinal in wave.replaces]
         return without(
             self.store,
             paths,
-            np.concatenate([*ids, *(one.row_ids() for one in again)]),
+            np.concatenate([*replaced, *(numbered.row_ids() for numbered in retried)]),
             join(self.path, "data", f"kept={wave.number:05}"),
         )
 
     def described_files(self) -> list[dict[str, Any]]:
-        """What manifests say about exactly the committed files: path below the run, size, rows, tally."""
+        """Exactly the committed files, as manifests describe them: path below the run, size, rows, tally."""
         return committed_files(self.manifests())
 
     def files(self) -> list[str]:
-        """The paths of exactly the committed files, on the store."""
+        """Exactly the committed files, as paths on the store."""
         return [join(self.path, file["path"]) for file in self.described_files()]
 
     def dataset(self) -> pads.Dataset:
-        """Exactly the committed files.
+        """Exactly the committed rows, as a pyarrow dataset.
 
         Raises:
             RunError: there is no run, or nothing is committed yet.
@@ -298,28 +318,31 @@ class RunDirectory:
         return pads.dataset(files, filesystem=self.store, format="parquet")
 
     def nothing_committed(self) -> RunError:
-        """The error of a reader that finds no committed file."""
+        """The error for a reader that finds no committed file."""
         if not self.record() and not self.waves():
             return RunError(f"there is no run in {self.uri}")
-        return RunError(f"nothing is committed yet in {self.uri}", hint="run the job to its end, or see its status")
+        return RunError(
+            f"nothing is committed yet in {self.uri}", hint="let the run finish; `ner-ray status` shows its progress"
+        )
 
     def _relative(self, path: str) -> str:
         return path.removeprefix(self.path).strip("/")
 
     def tally(self) -> Tally:
-        """Of exactly the committed files."""
+        """The counts of all committed documents."""
         return sum((Tally.from_dict(file["tally"]) for file in self.described_files()), Tally())
 
     def _described(self, files: Sequence[OutputFile]) -> list[dict[str, Any]]:
         with ThreadPoolExecutor(_READERS) as threads:
             tallies = threads.map(lambda file: tally(self.store, file.path), files)
             return [
-                {"path": self._relative(file.path), "size": file.size, "rows": len(file.ids), "tally": found.to_dict()}
-                for file, found in zip(files, tallies, strict=True)
+                {"path": self._relative(file.path), "size": file.size, "rows": len(file.ids), "tally": counts.to_dict()}
+                for file, counts in zip(files, tallies, strict=True)
             ]
 
 
 def _check_ids(wave: Wave, files: Sequence[OutputFile]) -> None:
+    """Makes sure that the files hold exactly the wave's rows; `tidy` has already removed duplicates."""
     expected = wave.row_ids()
     ids = np.concatenate([file.ids for file in files]) if files else np.empty(0, np.int64)
     missing = len(np.setdiff1d(expected, ids))
@@ -336,25 +359,27 @@ def _differ(now: Shard, then: Shard) -> bool:
     return (now.size, now.modified) != (then.size, then.modified)
 
 
-def _check_changed(changed: Sequence[Shard], is_open: set[str], on_change: str) -> None:
-    if opened := [shard.uri for shard in changed if shard.uri in is_open]:
+def _check_changed(changed: Sequence[Shard], in_open_waves: set[str], on_change: str) -> None:
+    if opened := [shard.uri for shard in changed if shard.uri in in_open_waves]:
         raise InputError(
-            f"{opened[0]} has changed while its wave is open ({len(opened)} such)",
-            hint="put the former file back until the run is complete, or begin another run",
+            f"{opened[0]} has changed while its wave is open ({len(opened)} such files)",
+            hint="restore the earlier file until the run is complete, or start a new run",
         )
     if on_change == "error":
         raise InputError(
-            f"{changed[0].uri} has changed since it was annotated ({len(changed)} such)",
-            hint="input.on_change=reprocess annotates it anew and takes its former rows out",
+            f"{changed[0].uri} has changed since it was annotated ({len(changed)} such files)",
+            hint="input.on_change=reprocess annotates it again and replaces its rows",
         )
 
 
 def _wave_to_dict(wave: Wave) -> dict[str, Any]:
-    shards = [
-        {"ordinal": one.ordinal, **({} if one.chosen is None else {"chosen": one.chosen}), **one.shard.to_dict()}
-        for one in wave.shards
-    ]
+    shards = [_numbered_to_dict(numbered) for numbered in wave.shards]
     return {"wave": wave.number, "shards": shards, "replaces": wave.replaces}
+
+
+def _numbered_to_dict(numbered: NumberedShard) -> dict[str, Any]:
+    chosen = {} if numbered.chosen is None else {"chosen": numbered.chosen}
+    return {"ordinal": numbered.ordinal, **chosen, **numbered.shard.to_dict()}
 
 
 def _wave_from_dict(plan: dict[str, Any]) -> Wave:

@@ -1,4 +1,4 @@
-"""The input: which Parquet files there are, how many rows each has, and whether it can be read."""
+"""The input: its Parquet files, their numbers of rows, and whether they can be read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ner_ray.store.manifests import committed_files, is_run, manifests, refuse_i
 _LOG = logging.getLogger(__name__)
 
 _LISTERS = 16
-_TELL_SECONDS = 10.0
+_LOG_SECONDS = 10.0
 _GLOB = "*?["
 
 _In = TypeVar("_In")
@@ -33,11 +33,11 @@ class Shard:
     """One input file.
 
     Attributes:
-        uri: with its scheme, or an absolute path.
+        uri: URI with its scheme, or absolute path.
         size: in bytes.
-        modified: time of its last change in nanoseconds since 1970, or 0 where the store does not say.
-        rows: by its footer; 0 where that cannot be read.
-        problem: why it cannot be read; empty for a good shard.
+        modified: time of the last change, in nanoseconds since 1970; 0 if the store does not tell.
+        rows: number of rows according to the footer; 0 if that cannot be read.
+        problem: why the file cannot be read; empty for a good shard.
     """
 
     uri: str
@@ -60,10 +60,11 @@ def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = ()) -> list
     Footers are read by 16 threads; those of `known` shards that have not changed are not read again.
 
     Args:
-        paths: files, folders, globs or run directories; a run directory stands for its committed files.
+        paths: files, folders, globs or run directories; a run directory means its committed files.
+        known: shards as they were listed before.
 
     Raises:
-        InputError: a path names nothing, or no Parquet file, or something inside a run directory.
+        InputError: a path does not exist, has no Parquet file, or is inside a run directory.
     """
     files = {info.uri: info for path in _as_list(paths) for info in _expand(path)}
     remembered = {(shard.uri, shard.size, shard.modified): shard for shard in known}
@@ -72,7 +73,7 @@ def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = ()) -> list
 
 
 def schemas_of(shards: Sequence[Shard]) -> Iterator[pa.Schema]:
-    """The Arrow schemas of good shards, in their order, read by 16 threads."""
+    """The Arrow schemas of good shards, in the order of the shards, read by 16 threads."""
     return _by_threads(_schema_of, shards, "checked")
 
 
@@ -82,12 +83,12 @@ def _schema_of(shard: Shard) -> pa.Schema:
 
 
 def _by_threads(work: Callable[[_In], _Out], items: Sequence[_In], done: str) -> Iterator[_Out]:
-    """What `work` makes of each, in order; the log says every ten seconds how far that is."""
-    told = time.monotonic()
+    """The result of `work` for each item, in order; logs its progress every ten seconds."""
+    last_logged = time.monotonic()
     with ThreadPoolExecutor(_LISTERS) as threads:
         for number, result in enumerate(threads.map(work, items), start=1):
-            if time.monotonic() - told > _TELL_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - last_logged > _LOG_SECONDS:
+                last_logged = time.monotonic()
                 _LOG.info("input.%s files=%d of=%d", done, number, len(items))
             yield result
 
@@ -112,7 +113,7 @@ def _as_list(paths: str | Sequence[str]) -> Sequence[str]:
 def _expand(uri: str) -> list[_File]:
     store, path = open_store(uri)
     if any(sign in path for sign in _GLOB):
-        found = [file for file in _below(uri, store, _fixed_part(path)) if fnmatch.fnmatchcase(file.path, path)]
+        files = [file for file in _below(uri, store, _fixed_part(path)) if fnmatch.fnmatchcase(file.path, path)]
     elif is_run(store, path):
         return _of_run(uri, store, path)
     else:
@@ -120,15 +121,16 @@ def _expand(uri: str) -> list[_File]:
         info = store.get_file_info(path)
         if info.type == fs.FileType.NotFound:
             raise InputError(
-                f"no such file or folder: {uri}", hint="input.path takes files, folders, globs, URIs, runs"
+                f"no such file or folder: {uri}",
+                hint="input.path takes files, folders, globs, URIs and run directories",
             )
-        found = [_file(uri, store, info)] if info.is_file else _below(uri, store, path)
-    if not found:
+        files = [_file(uri, store, info)] if info.is_file else _below(uri, store, path)
+    if not files:
         raise InputError(
-            f"no Parquet file at {uri}", hint="only Parquet is read; the names of files end in .parquet or .pq"
+            f"no Parquet file at {uri}", hint="only Parquet is read, from files whose names end in .parquet or .pq"
         )
-    refuse_inside(store, (file.path for file in found))
-    return found
+    refuse_inside(store, (file.path for file in files))
+    return files
 
 
 def _fixed_part(pattern: str) -> str:
@@ -140,7 +142,7 @@ def _of_run(uri: str, store: fs.FileSystem, path: str) -> list[_File]:
     """Exactly the committed files of a run."""
     infos = store.get_file_info([join(path, file["path"]) for file in committed_files(manifests(store, path))])
     if not infos:
-        raise InputError(f"nothing is committed yet in the run {uri}", hint="finish the run, then read it")
+        raise InputError(f"nothing is committed yet in the run {uri}", hint="finish that run first")
     return [_file(uri, store, info) for info in infos]
 
 
@@ -150,7 +152,7 @@ def _below(uri: str, store: fs.FileSystem, folder: str) -> list[_File]:
 
 
 def _is_shard(path: str) -> bool:
-    """Parquet, and in no folder and under no name that writers use for what is not data."""
+    """Whether a name is that of a Parquet file, and no part begins with `_` or `.`, as names of other files do."""
     return path.endswith((".parquet", ".pq")) and not any(part.startswith(("_", ".")) for part in path.split("/"))
 
 

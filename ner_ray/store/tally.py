@@ -1,4 +1,4 @@
-"""What is in an output file, counted when it is committed: a run's figures are sums over the files that readers see."""
+"""Counts of an output file, taken at its commit: a run's figures are sums over the files that readers see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-_MOST_LABELS = 1_000  # of a file: open label sets have no end
+_MOST_LABELS = 1_000  # per file: an open label set can have any number
 _LEAVES = ("status", "errors.list.element.code", "entities.list.element.label", "unaligned.list.element.label")
 
 
@@ -20,9 +20,12 @@ class Tally:
     """Counts of committed documents; adds.
 
     Attributes:
-        statuses: documents by status.
-        errors: documents by error code; a document may have several.
-        labels: entities by label, of each file the thousand commonest.
+        documents: number of documents.
+        entities: number of entities.
+        unaligned: number of mentions that were not found in the text.
+        statuses: number of documents by status.
+        errors: number of documents by error code; a document may have several codes.
+        labels: number of entities by label, for the thousand most frequent labels of each file.
     """
 
     documents: int = 0
@@ -33,12 +36,12 @@ class Tally:
     labels: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Tally)))
+        return Tally(*(getattr(self, count.name) + getattr(other, count.name) for count in fields(Tally)))
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data, the commonest first."""
-        found = ((one.name, getattr(self, one.name)) for one in fields(Tally))
-        return {name: dict(value.most_common()) if isinstance(value, Counter) else value for name, value in found}
+        """As plain data, the most frequent first."""
+        counts = ((count.name, getattr(self, count.name)) for count in fields(Tally))
+        return {name: dict(value.most_common()) if isinstance(value, Counter) else value for name, value in counts}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Tally:
@@ -47,31 +50,31 @@ class Tally:
 
 
 def tally(store: fs.FileSystem, path: str) -> Tally:
-    """The tally of an output file; of its columns only what is counted is read."""
+    """The tally of an output file; reads only the columns that are counted."""
     documents = entities = unaligned = 0
     statuses, errors, labels = Counter[str](), Counter[str](), Counter[str]()
     with pq.ParquetFile(path, filesystem=store) as file:
         for batch in file.iter_batches(columns=_LEAVES):
-            found = _of_lists(batch, "entities", "label")
+            entity_labels = _of_lists(batch, "entities", "label")
             documents += batch.num_rows
-            entities += len(found)
+            entities += len(entity_labels)
             unaligned += len(_of_lists(batch, "unaligned", "label"))
             statuses += _counted(batch["status"])
             errors += _codes(batch["errors"])
-            labels += _counted(found)
+            labels += _counted(entity_labels)
     return Tally(documents, entities, unaligned, statuses, errors, Counter(dict(labels.most_common(_MOST_LABELS))))
 
 
 def _of_lists(batch: pa.RecordBatch, column: str, name: str) -> pa.Array:
-    """A field of all that stands in a column of lists."""
+    """One field of all structs in a column of lists of structs, as a flat array."""
     return pc.struct_field(batch[column].flatten(), name)
 
 
 def _counted(values: pa.Array) -> Counter[str]:
-    return Counter({one["values"]: one["counts"] for one in pc.value_counts(values).to_pylist()})
+    return Counter({pair["values"]: pair["counts"] for pair in pc.value_counts(values).to_pylist()})
 
 
 def _codes(column: pa.Array) -> Counter[str]:
-    """How many documents have each error code."""
-    found = column.filter(pc.greater(pc.list_value_length(column), 0))
-    return Counter(code for errors in found.to_pylist() for code in {error["code"] for error in errors})
+    """The number of documents with each error code."""
+    nonempty = column.filter(pc.greater(pc.list_value_length(column), 0))
+    return Counter(code for errors in nonempty.to_pylist() for code in {error["code"] for error in errors})

@@ -1,8 +1,10 @@
-"""A wave's output files: brought into order after a driver was killed, counted before a commit.
+"""A wave's output files: repaired after a driver was killed, joined and checked before a commit.
 
-What the files hold is the truth. Ray's own checkpoint says which rows are written; after a kill it may say too much
-or too little (a file cut short, a worker of the dead driver that wrote once more). So it is made anew from the files
-before a wave goes on.
+The files themselves are authoritative. Ray's own checkpoint lists the rows that are written, but after a kill it may
+list too many or too few (a file was cut short, or a worker of the dead driver wrote once more). It is therefore rebuilt
+from the files before a wave resumes.
+
+Row ids are int64 arrays of shape (rows,), unique within a run and in no particular order.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Files of fewer than `min_rows` are joined, to `max_rows` at most, in row groups of `group_rows`."""
+    """Files with fewer than `min_rows` are joined, to at most `max_rows`, in row groups of `group_rows`."""
 
     min_rows: int = 0
     max_rows: int = 1_000_000
@@ -44,7 +46,13 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A readable output file: its path on the store, its size in bytes, and the ids of its rows."""
+    """A readable output file.
+
+    Attributes:
+        path: on the store.
+        size: in bytes.
+        ids: the ids of its rows, in the order of the rows; of shape (rows,).
+    """
 
     path: str
     size: int
@@ -52,65 +60,71 @@ class OutputFile:
 
 
 def tidy(store: fs.FileSystem, folder: str) -> list[OutputFile]:
-    """The files below `folder`, after those that cannot be read are gone and no row is in two of them."""
+    """Deletes unreadable files and duplicate rows; returns the files that remain.
+
+    Invariant: every row id is in at most one of the files returned, and at most once. The first of duplicates stays,
+    in the order of the files' names and their rows. A kill during a rewrite leaves more duplicates, which the next call
+    removes, but never loses a row: the new file is complete before the old one is deleted.
+    """
     kept: list[OutputFile] = []
-    seen: Ids = np.empty(0, np.int64)
+    seen: Ids = np.empty(0, np.int64)  # all ids in `kept`
     for file in read_ids(store, folder):
         if file.ids is None:
             _LOG.warning("file.dropped path=%s reason=unreadable", file.path)
             store.delete_file(file.path)
             continue
+        # A mask of shape (rows,): rows in no earlier file, less those that are repeated within this file (all positions
+        # but the first of each id, which is what `np.unique` returns).
         fresh = ~np.isin(file.ids, seen)
         fresh[np.setdiff1d(np.arange(len(fresh)), np.unique(file.ids, return_index=True)[1])] = False
         if fresh.all():
             kept.append(OutputFile(file.path, file.size, file.ids))
         else:
-            _LOG.warning("file.rewritten path=%s doubled=%d", file.path, int((~fresh).sum()))
+            _LOG.warning("file.rewritten path=%s duplicates=%d", file.path, int((~fresh).sum()))
             kept += _rewritten(store, file.path, fresh, folder)
         seen = np.concatenate([seen, file.ids[fresh]])
     return kept
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _ListedFile:
     path: str
     size: int
-    ids: Any  # of int64; None if unreadable
+    ids: Any  # int64, of shape (rows,); None if unreadable
 
 
-def read_ids(store: fs.FileSystem, folder: str) -> list[_Found]:
-    """All Parquet files in a folder, in order of their names, with the ids of their rows or None."""
+def read_ids(store: fs.FileSystem, folder: str) -> list[_ListedFile]:
+    """All Parquet files in a folder, in the order of their names, each with the ids of its rows or None."""
     infos = store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-    files = sorted(
-        (info for info in infos if info.is_file and info.path.endswith(".parquet")), key=lambda one: one.path
-    )
+    files = [info for info in infos if info.is_file and info.path.endswith(".parquet")]
+    files.sort(key=lambda info: info.path)
     with ThreadPoolExecutor(_READERS) as threads:
-        return list(threads.map(lambda info: _Found(info.path, info.size, _ids(store, info.path)), files))
+        return list(threads.map(lambda info: _ListedFile(info.path, info.size, _ids(store, info.path)), files))
 
 
 def _ids(store: fs.FileSystem, path: str) -> Any:
     try:
         return pq.read_table(path, columns=[ROW_ID], filesystem=store)[ROW_ID].to_numpy()
-    except pa.ArrowInvalid:  # no footer, or one that is not Parquet's: a writer was killed
+    except pa.ArrowInvalid:  # no valid Parquet footer: a writer was killed
         return None
 
 
 def _rewritten(store: fs.FileSystem, path: str, keep: NDArray[np.bool_], folder: str) -> list[OutputFile]:
-    """A file without some of its rows, in another file; the old one goes when the new one is whole."""
+    """Copies the rows of `keep`, a mask of shape (rows,), to a new file; deletes the old one once that is complete."""
     files = [_copy(store, path, pa.array(keep), folder)] if keep.any() else []
     store.delete_file(path)
     return files
 
 
-def _copy(store: fs.FileSystem, path: str, keep: Any, folder: str) -> OutputFile:  # Arrow's array of bool
-    """Some of a file's rows in another file of `folder`, in row groups of the same size."""
+def _copy(store: fs.FileSystem, path: str, keep: Any, folder: str) -> OutputFile:  # an Arrow array of bool
+    """Copies the rows of `keep`, a mask of length rows, to a new file of `folder`, with row groups of the same size."""
     with pq.ParquetFile(path, filesystem=store) as file:
         rows = file.read().filter(keep)
         return write_rows(store, folder, [rows], file.metadata.row_group(0).num_rows)
 
 
 def write_rows(store: fs.FileSystem, folder: str, rows: Iterable[pa.Table], group_rows: int) -> OutputFile:
-    """Writes tables of rows, at least one, as one more file of a folder."""
+    """Writes tables of rows, at least one, to a new file of a folder."""
     store.create_dir(folder, recursive=True)
     path = join(folder, f"part-{uuid.uuid4().hex}.parquet")
     tables = _regrouped(rows, group_rows)
@@ -127,7 +141,7 @@ def write_rows(store: fs.FileSystem, folder: str, rows: Iterable[pa.Table], grou
 
 
 def _regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """The same rows in tables that make whole row groups, as far as there are so many."""
+    """The same rows in tables of at least `rows` rows each, the last excepted."""
     pending: list[pa.Table] = []
     for table in tables:
         pending.append(table)
@@ -139,7 +153,7 @@ def _regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def write_checkpoint(store: fs.FileSystem, folder: str, files: Sequence[OutputFile]) -> None:
-    """Replaces Ray's checkpoint of written rows by one that says what the files hold."""
+    """Replaces Ray's checkpoint of written rows with one that lists exactly the rows in the files."""
     if store.get_file_info(folder).type == fs.FileType.Directory:
         store.delete_dir(folder)
     ids = np.concatenate([file.ids for file in files]) if files else np.empty(0, np.int64)
@@ -151,9 +165,9 @@ def write_checkpoint(store: fs.FileSystem, folder: str, files: Sequence[OutputFi
 
 
 def compact(store: fs.FileSystem, files: list[OutputFile], folder: str, layout: Layout) -> list[OutputFile]:
-    """Joins small files, of which no more are in memory than a row group takes; the small ones go afterwards."""
+    """Joins small files, with only as many in memory as fill a row group, then deletes them; returns all files."""
     small = [file for file in files if len(file.ids) < layout.min_rows]
-    if len(small) < 2:  # one alone has nothing to be joined with
+    if len(small) < 2:  # a single file has nothing to be joined with
         return files
     joined = []
     for group in grouped(small, lambda file: len(file.ids), layout.max_rows):
@@ -165,7 +179,7 @@ def compact(store: fs.FileSystem, files: list[OutputFile], folder: str, layout: 
 
 
 def grouped(items: Iterable[_T], size: Callable[[_T], int], most: int) -> Iterator[list[_T]]:
-    """Neighbours in groups of at most `most` together; one that is larger makes a group of its own."""
+    """Consecutive items in groups of a total size of at most `most`; a larger item forms a group of its own."""
     group: list[_T] = []
     for item in items:
         if group and sum(map(size, group)) + size(item) > most:
@@ -177,15 +191,25 @@ def grouped(items: Iterable[_T], size: Callable[[_T], int], most: int) -> Iterat
 
 
 def without(store: fs.FileSystem, paths: Sequence[str], ids: Ids, folder: str) -> tuple[list[str], list[OutputFile]]:
-    """Which files hold rows of `ids`, and new files below `folder` with their other rows."""
+    """Removes rows without changing a file.
+
+    Args:
+        store: the filesystem of all paths.
+        paths: the files to look into.
+        ids: of the rows to remove.
+        folder: where new files go.
+
+    Returns:
+        The files that hold any of these rows, and new files with the other rows of those.
+    """
     touched: list[str] = []
-    rests: list[OutputFile] = []
+    rewritten: list[OutputFile] = []
     for path in paths:
-        mine = pq.read_table(path, columns=[ROW_ID], filesystem=store)[ROW_ID]
-        gone = pc.is_in(mine, pa.array(ids))
-        if not pc.any(gone).as_py():
+        row_ids = pq.read_table(path, columns=[ROW_ID], filesystem=store)[ROW_ID]
+        removed = pc.is_in(row_ids, pa.array(ids))  # a mask over the file's rows
+        if not pc.any(removed).as_py():
             continue
         touched.append(path)
-        if not pc.all(gone).as_py():
-            rests.append(_copy(store, path, pc.invert(gone), folder))
-    return touched, rests
+        if not pc.all(removed).as_py():
+            rewritten.append(_copy(store, path, pc.invert(removed), folder))
+    return touched, rewritten

@@ -138,7 +138,7 @@ def test_a_second_driver_is_sent_away(large: Path, tmp_path: Path, address: str)
         _, said = second.communicate(timeout=200)
 
     assert second.returncode == EXIT_LEASED, said
-    assert f"the run is being written by {socket.gethostname()}, process {os.getpid()}" in said
+    assert f"another driver is writing to the run: {socket.gethostname()}, process {os.getpid()}" in said
     assert run.waves() == []
 
 

@@ -1,4 +1,4 @@
-"""Writes a wave and commits it, killing itself at the n-th step of the commit: run by test_kills.py."""
+"""Writes a wave and commits it, killing itself at the n-th step of the commit; run by test_kills.py."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ written = directory.resume(wave)
 ids = wave.row_ids().tolist()
 folder = Path(directory.data_path(wave))
 folder.mkdir(parents=True, exist_ok=True)
-for number in range(0, len(ids) - written, 3):  # each life names its files anew, as Ray does
-    mine = sorted(set(ids) - {one for file in wave_files.tidy(directory.store, str(folder)) for one in file.ids})[:3]
-    pq.write_table(output.table(mine, mark="new"), folder / f"{last}-{number}.parquet")
+for number in range(0, len(ids) - written, 3):  # every process gives its files new names, as Ray does
+    done = {row_id for file in wave_files.tidy(directory.store, str(folder)) for row_id in file.ids}
+    missing = sorted(set(ids) - done)[:3]
+    pq.write_table(output.table(missing, mark="new"), folder / f"{last}-{number}.parquet")
 
 for module, names in (
     (run, ("tidy", "compact", "without", "tally", "put_json")),

@@ -1,4 +1,4 @@
-"""Rows come out of shards once each, with their ids, whatever the row groups and ranges are."""
+"""Each row of a shard is read exactly once, with its id, whatever the row groups and ranges."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def test_ranges_that_partition_a_shard_give_each_row_once_with_its_own_id(
     shard = numbered(pa.table({"text": texts}), tmp_path_factory.mktemp("shard"), row_group)
     edges = sorted({0, rows, *(cut for cut in cuts if cut < rows)})
 
-    found = [row for first, stop in pairwise(edges) for row in read(shard, first, stop)]
+    read_back = [row for first, stop in pairwise(edges) for row in read(shard, first, stop)]
 
-    assert [row[TEXT] for row in found] == texts
-    assert [row[ROW_ID] for row in found] == [(3 << 40) + number for number in range(rows)]
-    assert [row["doc_id"] for row in found] == [f"shard:{number}" for number in range(rows)]
+    assert [row[TEXT] for row in read_back] == texts
+    assert [row[ROW_ID] for row in read_back] == [(3 << 40) + number for number in range(rows)]
+    assert [row["doc_id"] for row in read_back] == [f"shard:{number}" for number in range(rows)]
 
 
 @given(rows=st.integers(1, 600), row_group=st.integers(1, 400), data=st.data())
-def test_of_a_shard_that_is_read_for_some_rows_these_alone_come(
+def test_only_the_chosen_rows_of_a_shard_are_read(
     tmp_path_factory: pytest.TempPathFactory, rows: int, row_group: int, data: st.DataObject
 ) -> None:
     chosen = tuple(sorted(data.draw(st.sets(st.integers(0, rows - 1), max_size=20))))
@@ -54,13 +54,13 @@ def test_of_a_shard_that_is_read_for_some_rows_these_alone_come(
     table = pa.table({"text": [f"text {number}" for number in range(rows)]})
     shard = replace(numbered(table, tmp_path_factory.mktemp("shard"), row_group), chosen=chosen)
 
-    found = [*read(shard, 0, cut), *read(shard, cut, rows)]
+    read_back = [*read(shard, 0, cut), *read(shard, cut, rows)]
 
-    assert [row[TEXT] for row in found] == [f"text {number}" for number in chosen]
-    assert [row[ROW_ID] for row in found] == shard.row_ids().tolist()
+    assert [row[TEXT] for row in read_back] == [f"text {number}" for number in chosen]
+    assert [row[ROW_ID] for row in read_back] == shard.row_ids().tolist()
 
 
-def test_text_that_is_null_too_long_or_no_utf8_is_a_row_with_a_problem(tmp_path: Path) -> None:
+def test_text_that_is_null_too_long_or_not_utf8_becomes_a_row_with_an_error(tmp_path: Path) -> None:
     buffers = pa.array([b"good", None, b"\xff\xfe bad", b"x" * 101, b"\xed\xa0\x80 half a pair"], pa.binary())
     shard = numbered(pa.table({"text": buffers}), tmp_path)
 
@@ -86,7 +86,7 @@ def test_every_type_that_holds_text_is_read(tmp_path: Path, kind: pa.DataType) -
     assert [row[TEXT] for row in read(shard, 0, 2)] == ["a", "b"]
 
 
-def test_kept_columns_come_along_in_the_first_shards_type(tmp_path: Path) -> None:
+def test_kept_columns_are_cast_to_the_first_shards_type(tmp_path: Path) -> None:
     shard = numbered(pa.table({"text": ["a"], "n": pa.array([7], pa.int32()), "id": [12]}), tmp_path)
     columns = Columns("text", "id", None, ("n",), 100)
 

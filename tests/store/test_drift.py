@@ -1,4 +1,4 @@
-"""What a run directory tells about labels: how many entities each has, and whether the last wave found others."""
+"""A run directory's counts per label and error code, and labels whose frequency changed in the last wave."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally
 from tests import output
 
-Found = tuple[list[str], list[str]]  # a document's labels and error codes
+LabelsAndCodes = tuple[list[str], list[str]]  # a document's labels and error codes
 
 
-def commit(run: RunDirectory, wave: Wave, documents: list[Found], part: int = 1000) -> None:
-    """Writes the rows of a wave as the job does, a file for each `part` of them."""
+def commit(run: RunDirectory, wave: Wave, documents: list[LabelsAndCodes], part: int = 1000) -> None:
+    """Writes the rows of a wave as the job does, one file per `part` rows."""
     folder = Path(run.data_path(wave))
     folder.mkdir(parents=True)
     ids = wave.row_ids()
     for begin in range(0, len(ids), part):
-        annotations = [output.annotated(*one) for one in documents[begin : begin + part]]
+        annotations = [output.annotated(*document) for document in documents[begin : begin + part]]
         pq.write_table(output.table(ids[begin : begin + part], annotations), folder / f"{begin}.parquet")
     run.commit(wave, {})
 
 
-def nightly(folder: Path, *nights: list[Found]) -> RunDirectory:
-    """A run with a shard and a wave a night."""
+def nightly(folder: Path, *nights: list[LabelsAndCodes]) -> RunDirectory:
+    """A run with one shard and one wave per night."""
     run = RunDirectory(str(folder))
     shards: list[Shard] = []
     for documents in nights:
@@ -53,65 +53,70 @@ documents = st.lists(
 )
 
 
-@given(found=documents, part=st.integers(1, 30))
+@given(rows=documents, part=st.integers(1, 30))
 def test_entities_are_counted_by_label_and_documents_by_error_code(
-    found: list[Found], part: int, tmp_path_factory
+    rows: list[LabelsAndCodes], part: int, tmp_path_factory
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
     run = RunDirectory(str(folder))
-    (wave,) = run.plan_waves([Shard("/corpus/a.parquet", 100, 1, len(found))], 100)
-    commit(run, wave, found, part)
+    (wave,) = run.plan_waves([Shard("/corpus/a.parquet", 100, 1, len(rows))], 100)
+    commit(run, wave, rows, part)
 
-    told = status(str(folder))
+    progress = status(str(folder))
 
-    assert told.tally.labels == Counter(label for labels, _ in found for label in labels)
-    assert told.tally.errors == Counter(code for _, codes in found for code in set(codes))
-    assert told.tally.documents == len(found)
-    assert told.tally.entities == sum(len(labels) for labels, _ in found)
-    assert told.tally.statuses == Counter("failed" if codes else "ok" for _, codes in found)
-    assert Tally.from_dict(json.loads(json.dumps(told.to_dict()))["tally"]) == told.tally
+    assert progress.tally.labels == Counter(label for labels, _ in rows for label in labels)
+    assert progress.tally.errors == Counter(code for _, codes in rows for code in set(codes))
+    assert progress.tally.documents == len(rows)
+    assert progress.tally.entities == sum(len(labels) for labels, _ in rows)
+    assert progress.tally.statuses == Counter("failed" if codes else "ok" for _, codes in rows)
+    assert Tally.from_dict(json.loads(json.dumps(progress.to_dict()))["tally"]) == progress.tally
 
 
-def test_documents_that_were_tried_again_count_with_what_came_of_them_last(tmp_path: Path) -> None:
+def test_a_retried_document_counts_with_its_last_result(tmp_path: Path) -> None:
     bad, good = ([], ["poison"]), (["person"], [])
     run = nightly(tmp_path, [bad, good, bad, good])
     again = run.plan_retry(run.dataset().to_table()["row_id"].to_numpy()[[0, 2]])
     waiting = status(str(tmp_path))
     commit(run, again, [good, bad])
 
-    told = status(str(tmp_path))
+    progress = status(str(tmp_path))
 
     assert (waiting.rows, waiting.done, waiting.tally.errors) == (4, 2, {"poison": 2})
-    assert (told.rows, told.done, told.tally.errors, told.tally.labels) == (4, 4, {"poison": 1}, {"person": 3})
+    assert (progress.rows, progress.done, progress.tally.errors, progress.tally.labels) == (
+        4,
+        4,
+        {"poison": 1},
+        {"person": 3},
+    )
 
 
-def test_a_shard_that_was_annotated_anew_counts_once(tmp_path: Path) -> None:
+def test_a_shard_that_was_reprocessed_counts_once(tmp_path: Path) -> None:
     run = nightly(tmp_path, [(["person"], ["truncated"])] * 3)
     (wave,) = run.plan_waves([Shard("/corpus/0.parquet", 200, 2, 5)], 100, "reprocess")
     waiting = status(str(tmp_path))
     commit(run, wave, [(["place"], [])] * 5)
 
-    told = status(str(tmp_path))
+    progress = status(str(tmp_path))
 
     assert (waiting.rows, waiting.done, waiting.tally.labels) == (5, 0, {"person": 3})
-    assert (told.rows, told.done, told.tally.errors, told.tally.labels) == (5, 5, {}, {"place": 5})
+    assert (progress.rows, progress.done, progress.tally.errors, progress.tally.labels) == (5, 5, {}, {"place": 5})
 
 
-def test_a_label_that_the_last_wave_finds_half_or_twice_as_often_is_told(tmp_path: Path) -> None:
+def test_a_label_that_the_last_wave_finds_half_or_twice_as_often_is_reported(tmp_path: Path) -> None:
     usual = [(["person", "place"], [])] * 200
     nightly(
         tmp_path, usual, usual, [(["person"], [])] * 210 + [(["place"], [])] * 90 + [(["ship", "person"], [])] * 100
     )
 
-    told = status(str(tmp_path))
+    progress = status(str(tmp_path))
 
-    assert told.drift == {"place": Drift(1000.0, 225.0), "ship": Drift(0.0, 250.0)}
-    assert "drift" in status_table(told)
-    assert "place: 225.0 per 1,000 documents in the last wave, 1,000.0 before" in status_table(told)
-    assert "person: 710 entities" in status_table(told)
+    assert progress.drift == {"place": Drift(1000.0, 225.0), "ship": Drift(0.0, 250.0)}
+    assert "drift" in status_table(progress)
+    assert "place: 225.0 per 1,000 documents in the last wave, 1,000.0 before" in status_table(progress)
+    assert "person: 710 entities" in status_table(progress)
 
 
-def test_chance_second_tries_and_a_first_wave_are_no_drift(tmp_path: Path) -> None:
+def test_chance_retries_and_a_first_wave_are_not_drift(tmp_path: Path) -> None:
     few = nightly(tmp_path / "few", [(["person"], [])] * 99, [([], [])] * 99)
     first = nightly(tmp_path / "first", [(["person"], [])] * 500)
     tried = nightly(tmp_path / "tried", [(["person"], ["poison"])] * 300, [(["person"], [])] * 300)

@@ -1,4 +1,4 @@
-"""The journal of answers: what is in it after its writer was killed, on a disk and on an object store."""
+"""The journal of answers survives the death of its writer, on a disk and on an object store."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_answer_outlives_the_kill_of_its_process(tmp_path: Path) -> None:
     assert [journal.recall(f"q{number}") for number in range(100)] == [(Completion(f"a{n}"),) for n in range(100)]
 
 
-def test_a_line_that_was_cut_costs_itself_alone(tmp_path: Path) -> None:
+def test_a_line_that_was_cut_short_is_the_only_one_lost(tmp_path: Path) -> None:
     Journal(str(tmp_path)).record("whole", ANSWER)
     (file,) = tmp_path.iterdir()
     whole = file.read_text(encoding="ascii")
@@ -58,11 +58,11 @@ def test_a_line_that_was_cut_costs_itself_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["s3", "s3a"])
-def test_an_object_store_has_the_answers_some_seconds_later(
+def test_an_object_store_has_the_answers_a_few_seconds_later(
     bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    monkeypatch.setattr("ner_ray.store.journal._SECONDS_AN_OBJECT", 0.3)
+    monkeypatch.setattr("ner_ray.store.journal._SECONDS_PER_OBJECT", 0.3)
     uri = f"{scheme}://{bucket}/run/journal/00000"
     journal = Journal(uri)
     journal.record("one", ANSWER)
@@ -89,4 +89,4 @@ def test_a_question_is_all_that_an_answer_may_depend_on() -> None:
     ]
 
     assert question_of(*plain) == question_of(0, Prompt(turns), SamplingConfig(), None)
-    assert len({question_of(*one) for one in [plain, *others]}) == 1 + len(others)
+    assert len({question_of(*arguments) for arguments in [plain, *others]}) == 1 + len(others)

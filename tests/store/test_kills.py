@@ -26,7 +26,7 @@ def rows_of(run: RunDirectory) -> list[tuple[int, str]]:
 
 
 def committed_run(folder: Path) -> tuple[RunDirectory, Wave]:
-    """A run with a wave of 12 rows that is committed."""
+    """A run with one committed wave of 12 rows."""
     run = RunDirectory(str(folder))
     (wave,) = run.plan_waves([Shard("/corpus/a.parquet", 1, 1, 12)], 100)
     path = Path(run.data_path(wave))
@@ -39,7 +39,7 @@ def committed_run(folder: Path) -> tuple[RunDirectory, Wave]:
 
 
 @pytest.mark.parametrize("kind", ["new", "again", "changed"])
-def test_whatever_the_step_every_row_is_there_once(tmp_path: Path, kind: str) -> None:
+def test_a_kill_at_any_step_leaves_every_row_exactly_once(tmp_path: Path, kind: str) -> None:
     run, first = committed_run(tmp_path)
     ids = first.row_ids()
     before = [(row, "old") for row in ids.tolist()]

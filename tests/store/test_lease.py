@@ -1,4 +1,4 @@
-"""One driver a run, whatever the clocks say."""
+"""One driver per run, whatever the clocks say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ner_ray.store.lease import Lease, holder_of
 
 STORE = fs.LocalFileSystem()
 PERIOD = 0.1
-PATIENT = 2.0  # where a disk that stalls for a second must not be taken for a death
+PATIENT = 2.0  # seconds; a disk that stalls for one of them is not a death
 
 
 def lease(folder: Path, period: float = PERIOD) -> Lease:
@@ -28,7 +28,7 @@ def lease(folder: Path, period: float = PERIOD) -> Lease:
 
 
 def write_lease(folder: Path, **changes: object) -> None:
-    """A lease of a driver on some other machine."""
+    """Writes the lease of a driver on another machine."""
     content = {"holder": "x", "host": "elsewhere", "boot": "?", "pid": 1, "started": 0.0, "beat": 7, "period": PERIOD}
     put_json(STORE, str(folder / "lease.json"), content | changes)
 
@@ -82,7 +82,7 @@ def test_a_second_driver_is_kept_out_while_the_first_beats(tmp_path: Path) -> No
     assert refused.value.exit_status == EXIT_LEASED
 
 
-def test_a_lease_that_beats_no_more_is_taken_over_after_some_periods(tmp_path: Path) -> None:
+def test_a_lease_without_heartbeats_is_taken_over_after_some_periods(tmp_path: Path) -> None:
     write_lease(tmp_path)
     began = time.monotonic()
 
@@ -130,10 +130,10 @@ def test_a_killed_driver_of_this_machine_is_known_to_be_gone_at_once(tmp_path: P
     with lease(tmp_path) as taken:
         taken.check()
 
-    assert time.monotonic() - began < 90  # signs of life would be waited for three periods long
+    assert time.monotonic() - began < 90  # waiting for a heartbeat would take three periods
 
 
-def test_a_holder_that_was_taken_over_finds_out_and_leaves_the_other_s_lease_alone(tmp_path: Path) -> None:
+def test_a_holder_that_was_taken_over_notices_and_leaves_the_new_lease_alone(tmp_path: Path) -> None:
     with lease(tmp_path, PATIENT) as slow:
         write_lease(tmp_path)
         with pytest.raises(LeaseError, match="taken over by elsewhere"):
@@ -143,7 +143,7 @@ def test_a_holder_that_was_taken_over_finds_out_and_leaves_the_other_s_lease_alo
     assert json.loads((tmp_path / "lease.json").read_text())["holder"] == "x"
 
 
-def test_of_many_that_begin_at_once_at_most_one_gets_it(tmp_path: Path) -> None:
+def test_of_many_drivers_that_start_at_once_at_most_one_gets_the_lease(tmp_path: Path) -> None:
     held, refused = [], []
 
     def drive() -> None:

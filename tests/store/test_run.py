@@ -29,13 +29,13 @@ def write(run: RunDirectory, wave: Wave, ids: list[int]) -> None:
 
 
 def ids_of(wave: Wave) -> list[int]:
-    return [one.first_row_id() + row for one in wave.shards for row in range(one.shard.rows)]
+    return [numbered.first_row_id() + row for numbered in wave.shards for row in range(numbered.shard.rows)]
 
 
-def test_shards_are_grouped_into_waves_of_so_many_rows(tmp_path: Path) -> None:
+def test_shards_are_grouped_into_waves_of_at_most_so_many_rows(tmp_path: Path) -> None:
     waves = RunDirectory(str(tmp_path)).plan_waves([shard("a"), shard("b"), shard("c", rows=9)], rows_per_wave=6)
 
-    assert [[one.shard.uri[8:9] for one in wave.shards] for wave in waves] == [["a", "b"], ["c"]]
+    assert [[numbered.shard.uri[8:9] for numbered in wave.shards] for wave in waves] == [["a", "b"], ["c"]]
 
 
 def test_a_shard_larger_than_a_wave_is_a_wave_of_its_own(tmp_path: Path) -> None:
@@ -49,7 +49,10 @@ def test_an_open_wave_keeps_its_shards_and_new_ones_get_their_own(tmp_path: Path
     run.plan_waves([shard("b")], 10)
     again = RunDirectory(str(tmp_path)).plan_waves([shard("a"), shard("b")], 10)
 
-    assert [[one.shard.uri for one in wave.shards] for wave in again] == [["/corpus/b.parquet"], ["/corpus/a.parquet"]]
+    assert [[numbered.shard.uri for numbered in wave.shards] for wave in again] == [
+        ["/corpus/b.parquet"],
+        ["/corpus/a.parquet"],
+    ]
     assert again[0].shards[0].ordinal != again[1].shards[0].ordinal
 
 
@@ -68,19 +71,19 @@ def test_a_committed_wave_is_not_run_again_and_its_files_are_what_a_reader_sees(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda ids: ids[:-1], "5 out, 1 missing, 0 foreign"),
         (lambda ids: [*ids[:-1], ids[0]], "5 out, 1 missing, 0 foreign"),
         (lambda ids: [*ids, 999_999], "7 out, 0 missing, 1 foreign"),
     ],
 )
-def test_a_wave_with_missing_or_foreign_rows_is_not_committed(tmp_path: Path, change, said: str) -> None:
+def test_a_wave_with_missing_or_foreign_rows_is_not_committed(tmp_path: Path, change, message: str) -> None:
     run = RunDirectory(str(tmp_path))
     (wave,) = run.plan_waves([shard("a"), shard("b")], 10)
     write(run, wave, change(ids_of(wave)))
 
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=message):
         run.commit(wave, {})
 
     assert run.committed() == set()
@@ -91,7 +94,7 @@ def test_unreadable_and_empty_shards_are_in_no_wave(tmp_path: Path) -> None:
         [shard("a", problem="truncated"), shard("b", rows=0), shard("c")], 10
     )
 
-    assert [one.shard.uri for wave in waves for one in wave.shards] == ["/corpus/c.parquet"]
+    assert [numbered.shard.uri for wave in waves for numbered in wave.shards] == ["/corpus/c.parquet"]
 
 
 def test_a_run_of_another_configuration_is_refused_with_the_differing_keys(tmp_path: Path) -> None:
@@ -119,7 +122,7 @@ def marks(run: RunDirectory) -> dict[int, str]:
     return {row["row_id"]: row["mark"] for row in rows}
 
 
-def test_an_open_wave_goes_on_from_what_its_files_hold_whatever_the_checkpoint_says(tmp_path: Path) -> None:
+def test_an_open_wave_resumes_from_what_its_files_hold_whatever_the_checkpoint_says(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
     (wave,) = run.plan_waves([shard("a"), shard("b")], 10)
     ids = ids_of(wave)
@@ -140,7 +143,7 @@ def test_an_open_wave_goes_on_from_what_its_files_hold_whatever_the_checkpoint_s
     assert marks(run) == dict(zip(ids, ["1", "1", "2", "2", "4", "4"], strict=True))
 
 
-def test_a_row_that_is_in_one_file_twice_is_there_once_after_the_commit(tmp_path: Path) -> None:
+def test_a_row_that_a_file_holds_twice_is_committed_once(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
     (wave,) = run.plan_waves([shard("a")], 10)
     write_more(run, wave, [*ids_of(wave), ids_of(wave)[0]], "1")
@@ -167,7 +170,7 @@ def test_small_files_are_joined_and_large_ones_left(tmp_path: Path) -> None:
     assert sorted(marks(run)) == ids
 
 
-def test_a_changed_shard_is_an_error_or_takes_the_place_of_its_former_rows(tmp_path: Path) -> None:
+def test_a_changed_shard_is_an_error_or_replaces_its_earlier_rows(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
     (wave,) = run.plan_waves([shard("a"), shard("b")], 10)
     before = ids_of(wave)
@@ -188,7 +191,7 @@ def test_a_changed_shard_is_an_error_or_takes_the_place_of_its_former_rows(tmp_p
     assert verify(str(tmp_path)) == (7, [])
 
 
-def test_rows_that_are_tried_again_take_the_place_of_their_former_selves(tmp_path: Path) -> None:
+def test_retried_rows_replace_their_earlier_versions(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path))
     (wave,) = run.plan_waves([shard("a"), shard("b")], 10)
     ids = ids_of(wave)
@@ -223,7 +226,7 @@ def test_verify_finds_a_file_that_is_not_what_was_committed(tmp_path: Path, harm
     rows, findings = verify(str(tmp_path))
 
     assert rows == 0
-    assert [(Path(one.place).name, one.problem[:14]) for one in findings] == [
+    assert [(Path(finding.place).name, finding.problem[:14]) for finding in findings] == [
         ("1.parquet", "cannot be read"),
         ("a.parquet", "1000 rows in, "),
     ]
@@ -238,10 +241,10 @@ def test_status_counts_what_is_done_and_open(tmp_path: Path) -> None:
     run.commit(first, {"seconds": 2.0, "documents": 3})
     write_more(run, second, ids_of(second)[:1], "2")
 
-    found = status(str(tmp_path))
+    progress = status(str(tmp_path))
 
-    assert (found.waves, found.committed, found.rows, found.done) == (2, 1, 7, 4)
-    assert (found.rate, found.eta, found.driver) == (1.5, 2.0, None)
+    assert (progress.waves, progress.committed, progress.rows, progress.done) == (2, 1, 7, 4)
+    assert (progress.rate, progress.eta, progress.driver) == (1.5, 2.0, None)
 
 
 def test_a_reader_beside_a_writer_sees_whole_waves_only(tmp_path: Path) -> None:

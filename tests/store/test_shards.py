@@ -1,4 +1,4 @@
-"""Input shards are found by file, folder, glob and list; broken ones are told apart, not fatal."""
+"""Input shards are listed by file, folder, glob and list; unreadable ones are reported and do not stop the job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def corpus(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_folder_is_searched_to_the_bottom_in_the_order_of_names(corpus: Path) -> None:
+def test_a_folder_is_searched_recursively_in_the_order_of_names(corpus: Path) -> None:
     shards = list_shards(str(corpus))
 
     assert [(Path(shard.uri).name, shard.rows) for shard in shards] == [
@@ -71,15 +71,15 @@ def test_a_path_that_names_nothing_is_an_error(tmp_path: Path) -> None:
 
 def test_known_shards_are_not_opened_again(corpus: Path) -> None:
     known = list_shards(str(corpus))
-    told = [type(shard)(shard.uri, shard.size, shard.modified, 77) for shard in known]
+    claimed = [type(shard)(shard.uri, shard.size, shard.modified, 77) for shard in known]
 
-    assert {shard.rows for shard in list_shards(str(corpus), told)} == {77}
+    assert {shard.rows for shard in list_shards(str(corpus), claimed)} == {77}
 
 
-def test_reading_many_footers_tells_how_far_it_is(
+def test_reading_many_footers_logs_its_progress(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ner_ray.store.shards._TELL_SECONDS", 0.0)
+    monkeypatch.setattr("ner_ray.store.shards._LOG_SECONDS", 0.0)
 
     with caplog.at_level("INFO"):
         list_shards(str(corpus))
@@ -89,7 +89,7 @@ def test_reading_many_footers_tells_how_far_it_is(
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
-    """Three committed rows, of which the last was tried again: `data/` holds four."""
+    """A run with three committed rows, the last of which was retried, so that `data/` holds four."""
     pq.write_table(pa.table({"text": ["x"] * 3}), tmp_path / "input.parquet")
     directory = RunDirectory(str(tmp_path / "run"))
     (wave,) = directory.plan_waves(list_shards(str(tmp_path / "input.parquet")), 100)
@@ -105,7 +105,7 @@ def _write_rows(directory: RunDirectory, wave: Wave, mark: str) -> None:
     directory.commit(wave, {})
 
 
-def test_a_run_directory_stands_for_its_committed_files(run: RunDirectory) -> None:
+def test_a_run_directory_means_its_committed_files(run: RunDirectory) -> None:
     shards = list_shards(run.uri)
 
     rows = [row for shard in shards for row in pq.read_table(shard.uri).to_pylist()]
@@ -115,7 +115,7 @@ def test_a_run_directory_stands_for_its_committed_files(run: RunDirectory) -> No
 
 
 @pytest.mark.parametrize("path", ["run/data", "run/data/wave=00000", "run/data/*/*.parquet", "run/data/", "."])
-def test_what_lies_inside_a_run_is_refused_with_the_run_to_give_instead(run: RunDirectory, path: str) -> None:
+def test_a_path_inside_a_run_is_refused_with_the_run_to_give_instead(run: RunDirectory, path: str) -> None:
     with pytest.raises(InputError, match=f"give the run directory itself, {run.uri}"):
         list_shards(f"{Path(run.uri).parent}/{path}")
 
@@ -128,7 +128,7 @@ def test_a_run_without_a_committed_row_is_refused(tmp_path: Path) -> None:
         list_shards(str(tmp_path / "run"))
 
 
-def test_a_folder_named_data_is_no_run(tmp_path: Path) -> None:
+def test_a_folder_named_data_is_not_a_run(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     pq.write_table(pa.table({"text": ["x"]}), tmp_path / "data" / "a.parquet")
 
