@@ -1,4 +1,4 @@
-"""Which language a passage is in, by the library `lingua`."""
+"""Language identification of passages, by the library `lingua`."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _gold(config: PrepareConfig, rejects: list[Reject]) -> Iterator[AnnotatedTex
 
 
 def _write_rejects(rejects: Sequence[Reject], path: Path) -> None:
-    """Writes the rejects, one per line; without any there is no file."""
+    """Writes the rejects, one per line; no file if there are none."""
     if not rejects:
         path.unlink(missing_ok=True)
         return

@@ -91,6 +91,7 @@ def test_folders_of_all_forms_give_their_rows_by_name(tmp_path):
     (tmp_path / "3" / "a.json").write_text(sharegpt([ROW]), encoding="utf-8")
     (tmp_path / "4.jsonl.gz").write_bytes(gzip.compress(_lines([OTHER]).encode()))
     (tmp_path / "README.md").write_text("not data")
+    (tmp_path / "4.jsonl.rejects.jsonl").write_text('{"reason": "no text"}\n')
 
     assert list(read_rows([tmp_path])) == [ROW, OTHER, ROW, OTHER]
     assert list(read_rows([f"file://{tmp_path}"])) == [ROW, OTHER, ROW, OTHER]
@@ -112,6 +113,38 @@ def test_a_folder_of_llama_factory_is_read_as_its_dataset_info_says(tmp_path):
     assert (first, second) == (ROW, OTHER)
     assert [turn.role for turn in third.turns] == ["system", "user", "assistant"]
     assert list(read_rows([tmp_path / "dataset_info.json"])) == [first, second, third]
+
+
+def test_a_dataset_info_that_names_other_speakers_than_its_data_has_is_understood(tmp_path):
+    talk = [{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "Bo"}]
+    (tmp_path / "data.json").write_text(json.dumps([{"conversations": talk, "system": ""}]), encoding="utf-8")
+    tags = {"role_tag": "from", "content_tag": "value", "user_tag": "user", "assistant_tag": "assistant"}
+    info = {"data": {"file_name": "data.json", "formatting": "sharegpt", "tags": tags}}
+    (tmp_path / "dataset_info.json").write_text(json.dumps(info), encoding="utf-8")
+
+    assert [row.turns for row in read_rows([tmp_path])] == [CHAT[:2]]
+
+
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        ("[]", "is not a JSON object"),
+        ('{"a": {"file_name": "a.json"}}', "data set 'a' cannot be read"),
+        ('{"a": {"file_name": "a.json", "formatting": "alpaca"}}', "`formatting` must be `sharegpt`"),
+        ('{"a": {"file_name": "gone.json", "formatting": "sharegpt"}}', "cannot read .*gone.json"),
+        (
+            '{"a": {"file_name": "a.json", "formatting": "sharegpt", "tags": 3, "columns": []}}',
+            "spoken by .*no.* known",
+        ),
+    ],
+)
+def test_a_dataset_info_that_cannot_be_followed_is_told(tmp_path, info, said):
+    rows = [{"conversations": [{"from": ["no"], "value": "x"}]}]
+    (tmp_path / "a.json").write_text(json.dumps(rows), encoding="utf-8")
+    (tmp_path / "dataset_info.json").write_text(info, encoding="utf-8")
+
+    with pytest.raises(InputError, match=said):
+        list(read_rows([tmp_path]))
 
 
 def test_ms_swift_marks_the_turns_that_are_not_learnt(tmp_path):

@@ -25,6 +25,7 @@ _SPEAKERS = {name: role for role, name in SHAREGPT.items()} | {name: name for na
 _SUFFIXES = tuple(
     name + packed for name in (".parquet", ".jsonl", ".ndjson", ".json") for packed in ("", ".gz", ".zst", ".bz2")
 )
+_REJECTS = ".rejects.jsonl"  # what `ner-ray train prepare` could not use
 _PARQUET = b"PAR1"
 _HINT = "a row is {prompt, answer}, {messages: [{role, content}]} or {conversations: [{from, value}]}"
 _NO_FILES = "give a Parquet, JSON Lines, LLaMA-Factory or ms-swift file, or a folder of them"
@@ -55,7 +56,8 @@ def parse_row(record: object) -> TrainingRow:
         return _question(record)
     turns = next((record[name] for name in ("messages", "conversations") if record.get(name) is not None), None)
     if turns is None:
-        raise ValueError(f"it has none of these keys; it has: {', '.join(map(str, record)) or 'none'}")
+        found = ", ".join(map(str, record)) or "nothing"
+        raise ValueError(f"it has neither `prompt`, `messages` nor `conversations`; it has: {found}")
     return _chat(record, turns)
 
 
@@ -171,7 +173,7 @@ def _training_files(uri: str, files: Sequence[str]) -> list[str]:
             f"{uri} is the output of `ner-ray synth`, of which only some files are training rows",
             hint=f"give the rows of one form: {', '.join(join(uri, 'train', form) for form in forms)}",
         )
-    found = [name for name in files if name.endswith(_SUFFIXES)]
+    found = [name for name in files if name.endswith(_SUFFIXES) and not name.endswith(_REJECTS)]
     if not found:
         raise InputError(f"no training file in {uri}: it holds {', '.join(files[:5]) or 'nothing'}", hint=_NO_FILES)
     return found
@@ -193,7 +195,7 @@ def _read_file(
 
 
 def _records(location: Location, name: str) -> Iterator[tuple[str, object]]:
-    """The objects of a file, each with its place: a line of JSON Lines, else a row, from 1."""
+    """The objects of a file, each with its place, counted from 1: a line of JSON Lines, else a row."""
     with location.open(name) as stream:
         head = stream.read(len(_PARQUET))
     if head == _PARQUET:
@@ -232,7 +234,7 @@ def _listed(text: str) -> Iterator[tuple[str, object]]:
 
 @dataclass(frozen=True, slots=True)
 class _NotJson:
-    """What could not be read as JSON, and why: an object that is no row, so that its place is named with it."""
+    """Something that is not JSON, and why: handed on like a record, so that its place is reported with it."""
 
     reason: str
 
@@ -263,23 +265,32 @@ def _read_llama_factory(location: Location, uri: str) -> Iterator[TrainingRow]:
 
 
 def _sharegpt_reader(entry: Mapping[str, Any]) -> Callable[[object], TrainingRow]:
-    """Reads rows whose keys and speakers are called as an entry of `dataset_info.json` says."""
-    columns, tags = entry.get("columns") or {}, entry.get("tags") or {}
-    speakers = {tags.get(f"{role}_tag", name): role for role, name in SHAREGPT.items()}
+    """Reads rows whose keys and speakers have the names that an entry of `dataset_info.json` gives them.
+
+    Speakers may also have their usual names: that an entry contradicts its data is a common mistake.
+    """
+    columns, tags = _mapping(entry.get("columns")), _mapping(entry.get("tags"))
+    key = str(columns.get("messages", "conversations"))
+    speakers = {str(tags.get(f"{role}_tag", name)): role for role, name in SHAREGPT.items()}
     speaker, content = tags.get("role_tag", "from"), tags.get("content_tag", "value")
+
+    def named(turn: Mapping[str, Any]) -> dict[str, Any]:
+        spoken_by = turn.get(speaker)
+        role = speakers.get(spoken_by, spoken_by) if isinstance(spoken_by, str) else spoken_by
+        return {"role": role, "content": turn.get(content)}
 
     def read(record: object) -> TrainingRow:
         if not isinstance(record, Mapping):
             return parse_row(record)
-        turns = record.get(columns.get("messages", "conversations"))
-        named = [
-            {"role": speakers.get(turn.get(speaker), turn.get(speaker)), "content": turn.get(content)}
-            for turn in _objects(turns, columns.get("messages", "conversations"))
-        ]
-        system = record.get(columns.get("system", "system"))
-        return parse_row({**record, "prompt": None, "messages": named, "system": system})
+        turns = [named(turn) for turn in _objects(record.get(key), key)]
+        system = record.get(str(columns.get("system", "system")))
+        return parse_row({**record, "prompt": None, "messages": turns, "system": system})
 
     return read
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def from_table(table: pa.Table) -> list[TrainingRow]:

@@ -72,7 +72,7 @@ def _record(row: TrainingRow) -> dict[str, Any]:
 
 
 def _extras(row: TrainingRow) -> dict[str, Any]:
-    """What a JSON row says beside its id and turns; nothing that goes without saying."""
+    """What a JSON row says in addition to its id and turns; defaults are left out."""
     learnt = None if row.learnt == answers_of(row.turns) else list(row.learnt)
     said = {
         "learnt": learnt,

@@ -10,7 +10,7 @@ from ner_ray.store.run import RunDirectory
 from ner_ray.synth import answers
 from ner_ray.synth.config import SynthConfig
 
-_WHOLE = 10_000_000  # tokens of a chunk: a passage is asked about in one piece
+_WHOLE = 10_000_000  # tokens per chunk: a passage is never split
 _ANY_LABEL = "entity"  # the annotation job wants a label set, which an open question does not show
 
 
