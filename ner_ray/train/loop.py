@@ -346,45 +346,20 @@ def _steps(optimizer: OptimizerConfig, rows: int) -> int:
 
 
 def _arguments(config: TrainConfig, rows: int) -> Any:
+    """Transformers' TrainingArguments for this many training rows."""
     from transformers import TrainingArguments
 
-    optimizer, workers = config.optimizer, max(config.workers.count, 1)
-    steps = _steps(optimizer, rows)
-    judged = bool(config.judge.gold or config.data.validation or config.data.validation_share)
-    best = config.best_by != "last" and judged
-    extra = {"num_decay_steps": round(optimizer.decay * steps)} if "decay" in optimizer.schedule else {}
+    workers = config.workers
     return TrainingArguments(
         output_dir=str(_checkpoints(config)),
-        max_steps=steps,
-        per_device_train_batch_size=optimizer.micro_batch,
-        per_device_eval_batch_size=optimizer.micro_batch,
-        gradient_accumulation_steps=optimizer.batch_size // (optimizer.micro_batch * workers),
-        learning_rate=optimizer.learning_rate,
-        lr_scheduler_type=optimizer.schedule,
-        lr_scheduler_kwargs=extra,
-        warmup_steps=round(optimizer.warmup * steps),
-        weight_decay=optimizer.weight_decay,
-        adam_beta1=optimizer.beta1,
-        adam_beta2=optimizer.beta2,
-        adam_epsilon=optimizer.epsilon,
-        max_grad_norm=optimizer.clip,
-        bf16=optimizer.precision == "bfloat16",
-        fp16=optimizer.precision == "float16",
-        gradient_checkpointing=optimizer.gradient_checkpointing,
-        torch_compile=optimizer.compile,
+        **_optimization(config, rows),
+        **_evaluation(config),
         train_sampling_strategy="group_by_length" if config.data.group_by_length else "random",
-        eval_strategy="steps" if judged else "no",
-        eval_steps=config.evaluate_every,
-        save_steps=config.save_every,
-        save_total_limit=config.keep,
-        load_best_model_at_end=best,
-        metric_for_best_model=f"eval_{config.best_by}" if best else None,
-        greater_is_better=config.best_by == "f1",
         logging_steps=config.log_every,
-        use_cpu=config.workers.gpus == 0,
-        ddp_backend="gloo" if config.workers.count and not config.workers.gpus else None,
+        use_cpu=workers.gpus == 0,
+        ddp_backend="gloo" if workers.count and not workers.gpus else None,
         ddp_find_unused_parameters=False,
-        dataloader_pin_memory=config.workers.gpus > 0,
+        dataloader_pin_memory=workers.gpus > 0,
         prediction_loss_only=True,
         remove_unused_columns=False,
         label_names=["labels"],
@@ -392,6 +367,48 @@ def _arguments(config: TrainConfig, rows: int) -> Any:
         report_to=[],
         disable_tqdm=True,
     )
+
+
+def _optimization(config: TrainConfig, rows: int) -> dict[str, Any]:
+    """Batches, steps, the optimiser and its schedule."""
+    optimizer, workers = config.optimizer, max(config.workers.count, 1)
+    steps = _steps(optimizer, rows)
+    return {
+        "max_steps": steps,
+        "per_device_train_batch_size": optimizer.micro_batch,
+        "per_device_eval_batch_size": optimizer.micro_batch,
+        "gradient_accumulation_steps": optimizer.batch_size // (optimizer.micro_batch * workers),
+        "learning_rate": optimizer.learning_rate,
+        "lr_scheduler_type": optimizer.schedule,
+        "lr_scheduler_kwargs": (
+            {"num_decay_steps": round(optimizer.decay * steps)} if "decay" in optimizer.schedule else {}
+        ),
+        "warmup_steps": round(optimizer.warmup * steps),
+        "weight_decay": optimizer.weight_decay,
+        "adam_beta1": optimizer.beta1,
+        "adam_beta2": optimizer.beta2,
+        "adam_epsilon": optimizer.epsilon,
+        "max_grad_norm": optimizer.clip,
+        "bf16": optimizer.precision == "bfloat16",
+        "fp16": optimizer.precision == "float16",
+        "gradient_checkpointing": optimizer.gradient_checkpointing,
+        "torch_compile": optimizer.compile,
+    }
+
+
+def _evaluation(config: TrainConfig) -> dict[str, Any]:
+    """When the model is evaluated and saved, and which checkpoint is the result."""
+    judged = bool(config.judge.gold or config.data.validation or config.data.validation_share)
+    best = config.best_by != "last" and judged
+    return {
+        "eval_strategy": "steps" if judged else "no",
+        "eval_steps": config.evaluate_every,
+        "save_steps": config.save_every,
+        "save_total_limit": config.keep,
+        "load_best_model_at_end": best,
+        "metric_for_best_model": f"eval_{config.best_by}" if best else None,
+        "greater_is_better": config.best_by == "f1",
+    }
 
 
 def _summary(trainer: Any, rows: Rows) -> dict[str, Any]:
