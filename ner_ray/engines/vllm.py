@@ -196,7 +196,8 @@ class _InProcess:
     """An `LLMEngine` created and stepped by one thread, since its OpenMP threads are bound to their creator."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
-        self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        # A request, the name of one that its caller has abandoned, or None to end.
+        self._inbox: queue.SimpleQueue[_Request | str | None] = queue.SimpleQueue()
         self._end: str | None = None  # why there are no more answers
         started: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, args=(arguments, started), name="vllm", daemon=True)
@@ -210,7 +211,11 @@ class _InProcess:
         request = _Request(name, tokens, parameters, lora, loop, loop.create_future())
         self._inbox.put(request)
         self._check_alive()  # again, now that the request is in the inbox: nobody may be left to take it out
-        return await request.answer
+        try:
+            return await request.answer
+        except asyncio.CancelledError:
+            self._inbox.put(name)
+            raise
 
     def close(self) -> None:
         self._inbox.put(None)
@@ -250,37 +255,38 @@ class _InProcess:
     def _fail_all(self, waiting: dict[str, _Request], reason: str) -> None:
         self._end = reason
         while not self._inbox.empty():
-            if request := self._inbox.get():
-                waiting[request.name] = request
+            message = self._inbox.get()
+            if isinstance(message, _Request):
+                waiting[message.name] = message
         for request in waiting.values():
             request.fail(EngineError(reason))
 
     def _take_in(self, engine: Any, waiting: dict[str, _Request]) -> bool:
-        """Moves new requests into the engine; waits for one if the engine is idle. False once it is closed."""
-        idle = not waiting
+        """Passes new and abandoned requests on; waits for one if there is nothing to do. False once it is closed."""
         while True:
             try:
-                request = self._inbox.get(block=idle)
+                message = self._inbox.get(block=not waiting)
             except queue.Empty:
                 return True
-            if request is None:
+            if message is None:
                 return False
-            idle = False
-            waiting[request.name] = request
-            try:
-                engine.add_request(
-                    request.name,
-                    {"prompt_token_ids": request.tokens},
-                    request.parameters,
-                    lora_request=request.lora,
-                )
-            except _refusals() as error:
-                waiting.pop(request.name).fail(RequestError(f"vLLM refuses the request: {error}"))
+            if isinstance(message, _Request):
+                self._add(engine, waiting, message)
+            elif waiting.pop(message, None):
+                engine.abort_request([message])
+
+    def _add(self, engine: Any, waiting: dict[str, _Request], request: _Request) -> None:
+        waiting[request.name] = request
+        prompt = {"prompt_token_ids": request.tokens}
+        try:
+            engine.add_request(request.name, prompt, request.parameters, lora_request=request.lora)
+        except _refusals() as error:
+            waiting.pop(request.name).fail(RequestError(f"vLLM refuses the request: {error}"))
 
     def _step(self, engine: Any, waiting: dict[str, _Request]) -> None:
         for output in engine.step():
-            if output.finished:
-                waiting.pop(output.request_id).succeed(output)
+            if output.finished and (request := waiting.pop(output.request_id, None)):
+                request.succeed(output)
 
 
 def _release(engine: Any) -> None:

@@ -20,7 +20,7 @@ from ner_ray.types import Message, Prompt
 from tests.answering import MODEL, answering
 from tests.engines.models import TEXT, ask
 
-NAMES = [name for name in plugins.names("engines") if name != "replay"]
+NAMES = plugins.names("engines")
 # A real vLLM takes a quarter of a minute to start.
 every_engine = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.engine] if name == "vllm" else []) for name in NAMES]
