@@ -53,8 +53,8 @@ def annotate(
         labels: as of `Annotator`. With `column:NAME`, each row of a table brings its own.
 
     Returns:
-        For a list, an `AnnotatedDocument` for each string. For a table, a new table of the same kind with the columns of
-        the job's output: `entities`, `unaligned`, `dropped`, `status`, `errors`, `verdicts`, `usage`.
+        For a list, an `AnnotatedDocument` for each string. For a table, a new table of the same kind with the columns
+        of the job's output: `entities`, `unaligned`, `dropped`, `status`, `errors`, `verdicts`, `usage`.
 
     Raises:
         ConfigError: the configuration is wrong, or the table already has one of these columns.

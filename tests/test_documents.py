@@ -14,6 +14,7 @@ import yaml
 from ner_ray import commands
 from ner_ray.cli import main
 from ner_ray.errors import ErrorCode
+from tests.answering import MODEL, answering
 from tests.conftest import REPOSITORY
 
 PAGES = ["README.md", "OPERATIONS.md", "CONTRIBUTING.md", "GLOSSARY.md", "ner_ray/starter/README.md"]
@@ -120,6 +121,28 @@ def test_snippets_of_python_and_yaml_can_be_read(name: str) -> None:
         compile(block, f"{name}, snippet {number}", "exec")
     for block in blocks(page(name), "yaml"):
         assert yaml.safe_load(block)
+
+
+SNIPPETS = [block for block in blocks(page("README.md"), "python") if "import ray\n" not in block]
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_the_library_does_what_the_readme_shows(
+    snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a server that marks Ann in place of the model."""
+    monkeypatch.chdir(tmp_path)
+    with answering(lambda asked: asked.replace("Ann", "##Ann##") if asked.startswith("Ann") else "person") as server:
+        engine = f"{{name: openai, url: '{server.url}', model: {MODEL}}}"
+        (tmp_path / "known.yaml").write_text(f"defaults: [annotate/demo]\nengine: {engine}\n")
+        names: dict[str, Any] = {}
+        exec(snippet.replace("annotate/demo", "known.yaml"), names)
+
+    if "annotator" in names:
+        names["annotator"].close()
+        assert "text='Ann'" in capsys.readouterr().out
+    else:
+        assert names["table"][0].entities[0].text == "Ann"
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -35,8 +35,9 @@ def configuration(command: Command, words: Sequence[str], options: dict[str, Any
     overrides = [word for word, setting in zip(words, is_setting, strict=True) if setting]
     rest = [word for word, setting in zip(words, is_setting, strict=True) if not setting]
     source = None if arguments else _source(command, name, rest)
-    positional = _assigned(command.Config, arguments, rest) if arguments else {}
-    plain = compose(source or {}, overrides) | positional | options
+    named = compose(source or {}, overrides)
+    left = [argument for argument in arguments if argument not in named]
+    plain = named | (_assigned(command.Config, left, rest) if arguments else {}) | options
     _refuse_missing(command.Config, name, arguments, plain)
     return validate(command.Config, plain, source or "the command line", command=name)
 
