@@ -52,4 +52,7 @@ def show(result: Result) -> str:
     """The figures, one per line."""
     from ner_ray.commands import _tables
 
-    return _tables.fields(result.to_dict())
+    figures = result.to_dict()
+    if not (unreadable := figures.pop("quarantined")):
+        return _tables.fields(figures)
+    return _tables.fields({**figures, "not_readable": unreadable})

@@ -125,12 +125,9 @@ def test_a_target_that_cannot_be_written_ends_with_status_2(
 
 
 def test_a_run_directory_where_nothing_can_be_written_ends_with_status_2(corpus: Path, ner_ray: Run) -> None:
-    ended, _, complaint = ner_ray(
-        "annotate job.yaml output.path=/proc/run engine.name=replay family=gner engine.url=null"
-    )
+    ended, _, complaint = ner_ray("annotate job.yaml output.path=/proc/run")
 
-    assert ended == 2, complaint
-    assert complaint.startswith("ner-ray: ")
+    assert (ended, "/proc/run" in complaint) == (2, True), complaint
 
 
 def test_a_run_with_a_truncated_file_is_named_and_verify_says_which(committed: Path, ner_ray: Run) -> None:
