@@ -277,10 +277,10 @@ def test_a_run_is_planned_watched_checked_and_copied(tmp_path: Path) -> None:
     assert "40 rows, 0 findings" in ner_ray("verify", run).stdout
     assert ner_ray("retry", run, "--code", "poison").returncode == 2
 
-    for form, counted in (("jsonl", ("rows", 40)), ("parquet", ("rows", 40)), ("conll", ("documents", 40))):
+    for form in ("jsonl", "parquet", "conll", "bio"):
         file = str(tmp_path / f"all.{form}")
         told = json.loads(ner_ray("export", run, file, "--format", form, "--json").stdout)
-        assert {counted, ("file", file)} <= told.items()
+        assert {("documents", 40), ("failed", 0), ("file", file)} <= told.items()
     lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
     assert lines == pq.read_table(tmp_path / "all.parquet").to_pylist()
 

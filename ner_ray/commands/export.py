@@ -1,8 +1,8 @@
 """Write a run's committed documents in another format, and count the entities that the format cannot hold.
 
-`html` is a page to look at. `conll`, `spacy`, `huggingface` and `label_studio` write a local file with texts and
-entities; `parquet` and `jsonl` write all columns as they are, to any store. Texts that the run has not kept
-(`input.keep`) are read from its input, which must not have changed.
+`html` is a page to look at. `conll` (four columns), `bio` (two columns), `spacy`, `huggingface` and `label_studio`
+write texts and entities; `parquet` and `jsonl` write all columns as they are. Every format goes to any store. Texts
+that the run has not kept (`input.keep`) are read from its input, which must not have changed.
 
 For example:
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ner_ray.export.base import Exported
     from ner_ray.types import Annotation, Document
 
-_ALL_COLUMNS = ("jsonl", "parquet")
 _BATCH_ROWS = 256
 _SORTED_ROWS = 10_000
 
@@ -39,8 +38,8 @@ class Config(Section):
     out: str = argument(description="The file to write.")
     format: str = option(
         "html",
-        description="html, conll, spacy, huggingface or label_studio; parquet or jsonl for all columns; or the name "
-        "of an exporter of your own.",
+        description="html, conll, bio, spacy, huggingface or label_studio; parquet or jsonl for all columns; or the "
+        "name of an exporter of your own.",
     )
 
 
@@ -64,12 +63,7 @@ def run(config: Config) -> Result:
         RunError: there is no run, or it has nothing committed.
         InputError: the run has not kept its texts, and its input has changed.
     """
-    if config.format not in _ALL_COLUMNS:
-        return Result(asdict(export_run(config.run, config.format, config.out)), config.out)
-    from ner_ray.store import rows
-
-    write = rows.write_parquet if config.format == "parquet" else rows.write_jsonl
-    return Result({"rows": write(config.run, config.out)}, config.out)
+    return Result(asdict(export_run(config.run, config.format, config.out)), config.out)
 
 
 def show(result: Result) -> str:
@@ -98,6 +92,7 @@ def export_run(run: str, format_name: str, out: str) -> Exported:
         title=run.rstrip("/").rsplit("/", 1)[-1],
         labels=label_names(record.get("settings", {})),
         summary=figures(directory.tally()),
+        rows=documents_in_order(run),
     )
     return exporter.write(_documents(run, record), out, context)
 

@@ -8,27 +8,31 @@ A complete exporter, which writes one entity per line:
     def write(
         documents: Iterable[tuple[Document, Annotation]], path: str | Path, context: ExportContext = NO_CONTEXT
     ) -> Exported:
-        count = entities = 0
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open("w", encoding="utf-8", errors="replace") as file:
+        written = Exported()
+        with open_output(path) as file:
             for document, annotation in documents:
                 for entity in annotation.entities:
-                    file.write(f"{document.doc_id} {entity.label} {entity.text!r}\n")
-                count, entities = count + 1, entities + len(annotation.entities)
-        return Exported(count, entities)
+                    file.write(f"{document.doc_id} {entity.label} {entity.text!r}\n".encode(errors="replace"))
+                written += exported(annotation)
+        return written
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from ner_ray import plugins
 from ner_ray.config import labels
 from ner_ray.families.toolkit.labels import leaves
-from ner_ray.types import Annotation, Document
+from ner_ray.storage import is_local, open_store
+from ner_ray.types import Annotation, Document, DocumentStatus
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,14 @@ class ExportContext:
         labels: the labels that the run's entities may bear, in the order of its label set; empty where the run has no
             label set of its own, so that only its entities tell.
         summary: figures of the run, for people, in the order to show them.
+        rows: the run's committed rows with all their columns, for formats that keep them; None for documents that come
+            from no run.
     """
 
     title: str = "Annotated documents"
     labels: tuple[str, ...] = ()
     summary: Mapping[str, str] = field(default_factory=dict)
+    rows: Dataset | None = None
 
     def label_set(self, found: Iterable[str]) -> list[str]:
         """The run's own labels, then those that were found beside them, sorted.
@@ -60,11 +67,49 @@ NO_CONTEXT = ExportContext()
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written; `left_out` counts the entities that the format cannot hold."""
+    """What was written. Adds.
 
-    documents: int
-    entities: int
+    Attributes:
+        documents: all documents of the run, failed ones included.
+        entities: those in the file.
+        left_out: entities that the format cannot hold.
+        failed: documents that were not annotated; nothing is known about their entities. Each exporter says whether it
+            marks them or leaves them out.
+    """
+
+    documents: int = 0
+    entities: int = 0
     left_out: int = 0
+    failed: int = field(default=0, compare=False)
+
+    def __add__(self, other: Exported) -> Exported:
+        return Exported(
+            self.documents + other.documents,
+            self.entities + other.entities,
+            self.left_out + other.left_out,
+            self.failed + other.failed,
+        )
+
+
+def exported(annotation: Annotation, told: int | None = None) -> Exported:
+    """The counts of one document, of whose entities the format holds `told`; all if None."""
+    total = len(annotation.entities)
+    kept = total if told is None else told
+    return Exported(1, kept, total - kept, int(annotation.status is DocumentStatus.FAILED))
+
+
+@contextmanager
+def open_output(path: str | Path) -> Iterator[BinaryIO]:
+    """A binary file to write, on any store; its folder is created on those that have folders.
+
+    Raises:
+        InputError: no installed library opens the store of a URI.
+    """
+    store, inner = open_store(str(path))
+    if "/" in inner and is_local(store):
+        store.create_dir(inner.rsplit("/", 1)[0], recursive=True)
+    with store.open_output_stream(inner) as stream:
+        yield stream
 
 
 class ExporterModule(Protocol):
@@ -77,7 +122,7 @@ class ExporterModule(Protocol):
 
         Args:
             documents: each with its annotation. They come one by one and must not be kept all at once.
-            path: a local file; its folder is created.
+            path: a file, local or a URI on any store (see `open_output`); its folder is created.
             context: what is known about the run.
 
         Raises:
@@ -86,9 +131,7 @@ class ExporterModule(Protocol):
         ...
 
 
-CONTRACT: plugins.Contract[ExporterModule] = plugins.Contract(
-    "export", "export format", ExporterModule, others=("jsonl", "parquet")
-)
+CONTRACT: plugins.Contract[ExporterModule] = plugins.Contract("export", "export format", ExporterModule)
 
 
 def load(name: str) -> ExporterModule:

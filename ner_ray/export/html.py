@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported, exported, open_output
 from ner_ray.markup import colours, draw
 from ner_ray.types import Annotation, Document, DocumentStatus
 
@@ -65,11 +65,13 @@ def write(
             **_page(shown),
         )
     )
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(page, encoding="utf-8", errors="replace", newline="\n")
-    entities = [entity for _, annotation in shown for entity in annotation.entities]
-    left_out = sum(entity.end > MOST_CHARACTERS for entity in entities)
-    return Exported(len(shown), len(entities) - left_out, left_out)
+    with open_output(path) as file:
+        file.write(page.encode(errors="replace"))
+    return sum((_counted(annotation) for _, annotation in shown), Exported())
+
+
+def _counted(annotation: Annotation) -> Exported:
+    return exported(annotation, sum(entity.end <= MOST_CHARACTERS for entity in annotation.entities))
 
 
 def _page(shown: Sequence[tuple[Document, Annotation]]) -> dict[str, Any]:

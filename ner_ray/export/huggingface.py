@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ner_ray.errors import ConfigError
 from ner_ray.export._tags import OUTSIDE, flat, storable, tagged
-from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported, exported, open_output
+from ner_ray.extras import require
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 
 _BATCH_ROWS = 256
@@ -32,35 +32,33 @@ def write(
     path: str | Path,
     context: ExportContext = NO_CONTEXT,
 ) -> Exported:
-    """Writes the documents, twice: which labels there are is known at their end, and features stand before them.
+    """Writes the documents twice, since the features come first, and the last document may bring a new label.
 
     Raises:
-        ConfigError: datasets is not installed.
+        MissingExtraError: datasets is not installed.
     """
+    require("datasets", extra="export", purpose="the export format huggingface")
     with_names = _schema([])
     waiting = iter(documents)
-    count = entities = 0
+    written = Exported()
     labels: set[str] = set()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.parquet"
         with pq.ParquetWriter(draft, with_names) as file:
             while some := list(islice(waiting, _BATCH_ROWS)):
                 rows = [_row(document, annotation) for document, annotation in some]
                 file.write_table(pa.Table.from_pylist(rows, schema=with_names))
-                count, entities = count + len(rows), entities + sum(len(row["entities"]) for row in rows)
-                labels |= {one["label"] for row in rows for one in row["entities"]}
+                written = sum((exported(annotation) for _, annotation in some), written)
+                labels |= {entity["label"] for row in rows for entity in row["entities"]}
         names = dict.fromkeys(map(storable, context.label_set(labels)))
-        _number_tags(draft, Path(path), [OUTSIDE, *(f"{mark}-{name}" for name in names for mark in "BI")])
-    return Exported(count, entities)
+        _number_tags(draft, path, [OUTSIDE, *(f"{mark}-{name}" for name in names for mark in "BI")])
+    return written
 
 
 def _schema(tags: Sequence[str]) -> pa.Schema:
-    """With the features that datasets looks for; tags are strings as long as their names are not known."""
-    try:
-        from datasets import ClassLabel, Features, List, Value
-    except ImportError as error:
-        raise ConfigError("datasets is not installed", hint="pip install 'ner-ray[export]'") from error
+    """With the features that datasets looks for; tags are strings until their names are known."""
+    from datasets import ClassLabel, Features, List, Value
+
     features = {
         "doc_id": Value("string"),
         "text": Value("string"),
@@ -84,7 +82,7 @@ def _row(document: Document, annotation: Annotation) -> dict[str, Any]:
         "tokens": [text[start:end] for start, end, _ in tokens],
         "starts": [start for start, *_ in tokens],
         "ner_tags": [storable(tag) for *_, tag in tokens],
-        "entities": [_entity(one, text) for one in annotation.entities],
+        "entities": [_entity(entity, text) for entity in annotation.entities],
     }
 
 
@@ -98,11 +96,15 @@ def _entity(entity: Entity, text: str) -> dict[str, Any]:
     }
 
 
-def _number_tags(draft: Path, path: Path, tags: Sequence[str]) -> None:
-    """Copies a file, with tags by their place among all tags in place of their names."""
+def _number_tags(draft: Path, path: str | Path, tags: Sequence[str]) -> None:
+    """Copies a file, replacing each tag by its index among all tags."""
     schema = _schema(tags)
     column = schema.get_field_index("ner_tags")
-    with pq.ParquetFile(draft) as named, pq.ParquetWriter(path, schema, compression="zstd") as numbered:
+    with (
+        pq.ParquetFile(draft) as named,
+        open_output(path) as stream,
+        pq.ParquetWriter(stream, schema, compression="zstd") as numbered,
+    ):
         for batch in named.iter_batches(_BATCH_ROWS):
             written = batch.column(column)
             numbers = pc.index_in(written.flatten(), value_set=pa.array(tags, pa.string())).cast(pa.int64())

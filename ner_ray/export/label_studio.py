@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported, exported, open_output
 from ner_ray.types import Annotation, Document, Entity
 
 _FROM, _TO = "label", "text"  # the names of the configuration's two tags
@@ -24,20 +24,28 @@ def write(
     path: str | Path,
     context: ExportContext = NO_CONTEXT,
 ) -> Exported:
-    """Writes a task a document, a task a line, and the labelling configuration beside them."""
-    count = entities = 0
+    """Writes one task per document, one per line, and the labelling configuration beside them.
+
+    Failed documents are tasks without predictions; their `status` says that they failed.
+    """
+    written = Exported()
     labels: set[str] = set()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with Path(path).open("w", encoding="utf-8", errors="replace", newline="\n") as file:
+    with open_output(path) as file:
         for document, annotation in documents:
-            file.write(",\n" if count else "[\n")
-            json.dump(_task(document, annotation), file, ensure_ascii=False)
+            task = json.dumps(_task(document, annotation), ensure_ascii=False)
+            file.write(f"{',' if written.documents else '['}\n{task}".encode(errors="replace"))
             labels |= {entity.label for entity in annotation.entities}
-            count, entities = count + 1, entities + len(annotation.entities)
-        file.write("\n]\n" if count else "[]\n")
-    configuration = _configuration(context.label_set(labels))
-    Path(path).with_suffix(".xml").write_text(configuration, encoding="utf-8", errors="replace")
-    return Exported(count, entities)
+            written += exported(annotation)
+        file.write(b"\n]\n" if written.documents else b"[]\n")
+    with open_output(_beside(str(path))) as file:
+        file.write(_configuration(context.label_set(labels)).encode(errors="replace"))
+    return written
+
+
+def _beside(path: str) -> str:
+    """The same path with `.xml` for its ending."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{PurePath(name).with_suffix('.xml')}"
 
 
 def _task(document: Document, annotation: Annotation) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ner_ray.errors import ConfigError
 from ner_ray.export._tags import flat, pieces, storable
-from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported, exported, open_output
+from ner_ray.extras import require
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 
 _SPANS = "sc"
@@ -28,27 +28,25 @@ def write(
     path: str | Path,
     context: ExportContext = NO_CONTEXT,  # noqa: ARG001 - the format has no place for it
 ) -> Exported:
-    """Writes the documents; counts as left out what begins or ends with white space.
+    """Writes the documents; counts as left out entities that begin or end with white space.
 
     Raises:
-        ConfigError: spaCy is not installed.
+        MissingExtraError: spaCy is not installed.
     """
-    try:
-        from spacy.tokens import DocBin
-        from spacy.vocab import Vocab
-    except ImportError as error:
-        raise ConfigError("spacy is not installed", hint="pip install 'ner-ray[export]'") from error
+    require("spacy", extra="export", purpose="the export format spacy")
+    from spacy.tokens import DocBin
+    from spacy.vocab import Vocab
+
     found = DocBin(attrs=["ORTH", "SPACY", "ENT_IOB", "ENT_TYPE"], store_user_data=True)
     vocab = Vocab()
-    count = entities = left_out = 0
+    written = Exported()
     for document, annotation in documents:
         doc = _doc(document, annotation, vocab)
         found.add(doc)
-        told = len(doc.spans[_SPANS])
-        count, entities, left_out = count + 1, entities + told, left_out + len(annotation.entities) - told
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    found.to_disk(path)
-    return Exported(count, entities, left_out)
+        written += exported(annotation, len(doc.spans[_SPANS]))
+    with open_output(path) as file:
+        file.write(found.to_bytes())
+    return written
 
 
 def _doc(document: Document, annotation: Annotation, vocab: Any) -> Any:  # spaCy's vocabulary and document

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from ner_ray.export import conll
-from ner_ray.export.base import Exported
-from ner_ray.types import Annotation, Document, Entity
+from ner_ray.export import bio, conll
+from ner_ray.export.base import ExportContext, Exported
+from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 from tests import strategies
 
 Span = tuple[int, int, str]
@@ -24,7 +24,7 @@ def _write(path: Path, text: str, *spans: Span) -> Exported:
 
 def _rows(path: Path) -> list[list[list[str]]]:
     """The sentences of a file; a sentence is a list of rows."""
-    blocks = path.read_bytes().decode().removeprefix("# doc_id = d\n").strip("\n").split("\n\n")
+    blocks = path.read_bytes().decode().strip("\n").split("\n\n")
     return [[row.split("\t") for row in block.split("\n")] for block in blocks if block]
 
 
@@ -105,4 +105,102 @@ def test_blanks_in_labels_and_ids_do_not_break_lines_or_columns(tmp_path):
     entity = Entity(0, 4, "Tala", "work of\tart")
     conll.write([(Document("a\nb", "Tala", ()), Annotation((entity,)))], tmp_path / "a")
 
-    assert (tmp_path / "a").read_text() == "# doc_id = a b\nTala\t0\t4\tB-work_of_art\n\n"
+    assert (tmp_path / "a").read_text() == "Tala\t0\t4\tB-work_of_art\n\n"
+    assert (tmp_path / "a.ids").read_text() == "a b\n"
+
+
+ANNOTATED = [
+    (
+        Document("doc-1", "Ann saw Rome. It rained.", ()),
+        Annotation((Entity(0, 3, "Ann", "person"), Entity(8, 12, "Rome", "city"))),
+    ),
+    (Document("42", "Bob failed", ()), Annotation((), status=DocumentStatus.FAILED)),
+    (Document("", "# 7 O", ()), Annotation(())),
+    (Document("empty", " ", ()), Annotation(())),
+    (Document("3", "Ghent fell", ()), Annotation((Entity(0, 5, "Ghent", "city"),))),
+]
+FOUND = [("Ann", "person"), ("Rome", "city"), ("Ghent", "city")]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("exporter", [conll, bio])
+def test_spacy_reads_what_was_written_and_nothing_else(exporter, tmp_path):
+    from spacy.training.converters import conll_ner_to_docs
+
+    exporter.write(ANNOTATED, tmp_path / "a")
+    docs = list(conll_ner_to_docs((tmp_path / "a").read_text(), no_print=True))
+
+    assert [(entity.text, entity.label_) for doc in docs for entity in doc.ents] == FOUND
+    assert len([doc for doc in docs if len(doc)]) == (3 if exporter is conll else 1)
+    assert "failed" not in {token.text for doc in docs for token in doc}
+
+
+def test_nervaluate_reads_two_columns(tmp_path):
+    from nervaluate.loaders import ConllLoader
+
+    bio.write(ANNOTATED, tmp_path / "a")
+    sentences = ConllLoader().load((tmp_path / "a").read_text())
+
+    assert [entity.label for sentence in sentences for entity in sentence] == ["person", "city", "city"]
+    assert len(sentences) == 4
+
+
+@pytest.mark.parametrize(("exporter", "column"), [(conll, 3), (conll, -1), (bio, 1), (bio, -1)])
+def test_readers_of_columns_find_tokens_and_tags(exporter, column, tmp_path):
+    """As training scripts read: lines split at white space, `-DOCSTART-` and blank lines skipped."""
+    exporter.write(ANNOTATED, tmp_path / "a")
+    lines = [line.split() for line in (tmp_path / "a").read_text().splitlines() if line and "-DOCSTART-" not in line]
+
+    assert [cells[0] for cells in lines] == [
+        "Ann",
+        "saw",
+        "Rome",
+        ".",
+        "It",
+        "rained",
+        ".",
+        "#",
+        "7",
+        "O",
+        "Ghent",
+        "fell",
+    ]
+    assert [label for label, *_ in get_entities([cells[column] for cells in lines])] == ["person", "city", "city"]
+
+
+@pytest.mark.parametrize("exporter", [conll, bio])
+def test_failed_documents_are_left_out_and_counted(exporter, tmp_path):
+    written = exporter.write(ANNOTATED, tmp_path / "a")
+
+    assert (written.documents, written.entities, written.failed) == (5, 3, 1)
+    assert (tmp_path / "a.ids").read_text() == "doc-1\n\n3\n"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["job title", "job_title"],
+        ["job_title", "job title", "job\u00a0title", "job  title"],
+        ["ORG", "org"],
+        ["a b", "a%20b", "a_b"],
+        ["a-b", "a b"],
+    ],
+)
+def test_labels_stay_apart_whatever_is_in_them(labels, tmp_path):
+    text = "x " * len(labels)
+    entities = tuple(Entity(2 * number, 2 * number + 1, "x", label) for number, label in enumerate(labels))
+    written: set[str] = set()
+    for context in (ExportContext(labels=tuple(labels)), ExportContext(), ExportContext(labels=tuple(labels[::-1]))):
+        conll.write([(Document("d", text, ()), Annotation(entities))], tmp_path / "a", context)
+        tags = [line.split("\t")[-1] for line in (tmp_path / "a").read_text().splitlines() if line]
+        written |= set(tags)
+
+        assert len(set(tags)) == len(labels)
+        assert all(tag == "".join(tag.split()) for tag in tags)
+
+
+def test_a_name_that_a_label_has_already_stays_its_own_in_every_file_of_a_run(tmp_path):
+    context = ExportContext(labels=("job title", "job_title"))
+    conll.write([(Document("d", "x", ()), Annotation((Entity(0, 1, "x", "job_title"),)))], tmp_path / "a", context)
+
+    assert (tmp_path / "a").read_text() == "x\t0\t1\tB-job_title\n\n"
