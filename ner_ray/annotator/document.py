@@ -141,7 +141,7 @@ def read_step(step: Step, given: StepInput, transcript: Transcript, rules: Readi
     What the chunk does not own (see `StepInput.core`) is its neighbour's: no later step needs to be asked about it.
     """
     readings = step.read(given, transcript)
-    joined = join([align(given.text, reading, rules.align) for reading in readings], rules.vote)
+    joined = join([align(given.text, reading, rules.align, given.core) for reading in readings], rules.vote)
     refused = [exchange.error for exchange in transcript if exchange.error]
     errors = (*refused, *(error for reading in readings for error in _errors(reading, step.role)))
     return Findings(

@@ -186,11 +186,21 @@ def _predicted(row: Mapping[str, Any], text: str, config: ScoringConfig, counts:
 
 
 def _labels(gold: AnnotatedText, config: ScoringConfig) -> LabelSet:
-    """The row's own label set, else that of the configuration, else the labels of its gold."""
+    """The row's own label set, else that of the configuration, else the labels of its gold.
+
+    Raises:
+        InputError: there are raw answers, and only the gold could tell which labels to read in them. No label that is
+            not in the gold could then be wrong.
+    """
     if gold.labels is not None:
         return gold.labels
     if config.labels:
         return relabel_set(labels.parse(config.labels), config.label_map)
+    if config.columns.answers is not None:
+        raise InputError(
+            f"raw answers need the label set that the model was given: there is no column {config.columns.labels!r}",
+            hint="set labels=[person, place, ...], or columns.labels to the column that holds each row's label set",
+        )
     return tuple(Label(name) for name in sorted({entity.label for entity in gold.entities}))
 
 

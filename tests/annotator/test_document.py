@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.annotator.document import ReadingRules, Round, converse, merge, read_step
+from ner_ray.annotator.document import ReadingRules, Round, converse, merge, read_step, step_input
 from ner_ray.annotator.rounds import converse_alone
 from ner_ray.annotator.spec import family_steps
 from ner_ray.text.chunks import split
@@ -123,3 +123,18 @@ def test_a_document_with_a_problem_and_nothing_else_has_failed_and_a_blank_one_h
 
     assert merge("", [], [], [problem]).status is DocumentStatus.FAILED
     assert merge("  ", [], []).status is DocumentStatus.OK
+
+
+def test_a_mention_that_an_overlap_holds_too_is_found_in_the_core() -> None:
+    """The model lists each surface once per chunk; the occurrence in the overlap is the neighbour's."""
+    text = "Alpha beta gamma delta epsilon. Rome fell at dawn that day. Rome rose up."
+    (step,) = family_steps({"name": "instruct"})
+    chunks = split(text, words_as_tokens, 12, 6)
+    findings = []
+    for chunk in chunks:
+        given_chunk = step_input(text, chunk, (Label("place"),))
+        answer = '[{"Rome": "place"}]' if "Rome" in given_chunk.text else "[]"
+        transcript = [Exchange(prompt, (Completion(answer),)) for prompt in step.ask(given_chunk, ())]
+        findings.append(read_step(step, given_chunk, transcript, RULES))
+
+    assert [entity.start for entity in merge(text, chunks, findings).entities] == [32, 60]

@@ -282,6 +282,18 @@ def test_missing_and_unused_answers_are_counted():
     assert score([row | {"raw": None}], plan).counts["without_prediction"] == 1
 
 
+def test_raw_answers_without_a_label_set_are_refused():
+    """Read by the labels of each row's own gold, an answer could not name a wrong label."""
+    row = {"id": 1, "text": "Nothing in Oslo here.", "gold": [], "raw": " location: Oslo; person: Nothing"}
+    plan = ScoringConfig(columns=Columns(answers="raw"), family={"name": "b2ner"}, samples=0)
+
+    with pytest.raises(InputError, match="need the label set"):
+        score([row], plan)
+
+    given = plan.model_copy(update={"labels": ["person", "location"]})
+    assert run.summarize(score([row], given), given).micro["strict"].precision == 0
+
+
 def test_kept_exchanges_of_several_chunks_are_read_and_merged():
     """Each chunk's answers give entities in the document's offsets."""
     row = data.rows(1)[0]
