@@ -1,1 +1,1 @@
-"""Training data for open NER out of raw text: the pure functions, from passages to the rows that trainers read."""
+"""Training data for open NER from raw text: pure functions, from passages to training rows."""

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ner_ray.annotator.spec import family_steps
 from ner_ray.data import AnnotatedText
 from ner_ray.data.training import TrainingRow, read_rows
 from ner_ray.errors import InputError
@@ -276,6 +277,13 @@ def _trainer(config: TrainConfig, model: Any, tokenizer: Any, rows: Rows, report
     if report:
         trainer.add_callback(_reporter(report))
     return trainer
+
+
+def check_judge(config: TrainConfig) -> None:
+    """Raises `InputError` or `ConfigError` where the judge's gold or its family cannot be used."""
+    _gold(config)
+    if config.judge.family:
+        family_steps(config.judge.family)
 
 
 def _gold(config: TrainConfig) -> list[AnnotatedText]:

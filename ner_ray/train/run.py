@@ -51,7 +51,8 @@ def train(config: TrainConfig) -> Trained:
     Raises:
         MissingExtraError: an optional package is not installed.
         RunError: the folder belongs to a run with another configuration, or the workers failed for good.
-        InputError: there is nothing to learn from, or a file is not a training file.
+        InputError: there is nothing to learn from, a file is not a training file, or the judge's gold is not usable.
+        ConfigError: the judge's family, or its label map, is not valid.
         ModelError: the base model cannot be loaded.
     """
     began = time.monotonic()
@@ -60,6 +61,7 @@ def train(config: TrainConfig) -> Trained:
     _check_folder(config, output)
     if (output / "metrics.json").exists():
         return _result(output, 0.0)
+    loop.check_judge(config)
     tokenizer = _tokenizer(config)
     loop.check_rows(config, tokenizer, pair=is_pair(config.model))
     _claim(config, output, tokenizer)

@@ -17,7 +17,7 @@ from toy import SHIPPED
 
 from ner_ray.config import load as compose
 from ner_ray.data.training import read_rows
-from ner_ray.errors import InputError, MissingExtraError, RunError
+from ner_ray.errors import ConfigError, InputError, MissingExtraError, RunError
 from ner_ray.train import TrainConfig, train
 
 SMOKE = Path(__file__).parents[2] / "conf" / "train" / "starter-smoke.yaml"
@@ -81,6 +81,8 @@ def test_a_refused_run_leaves_no_folder_and_says_what_to_change(toy, tmp_path):
     bad.write_text(few.read_text(encoding="utf-8") + "{}\n", encoding="utf-8")
 
     assert "no such training file" in _refused(toy, output, InputError, "data.files=[none.jsonl]")
+    assert "none.parquet" in _refused(toy, output, InputError, "judge.gold=none.parquet")
+    assert "cascades" in _refused(toy, output, ConfigError, "judge.family={name: cascades}")
     assert "bad.jsonl:17: not a training row" in _refused(toy, output, InputError, f"data.files=[{bad}]")
     long = _refused(toy, output, InputError, "data.max_length=8")
     assert re.search(r"at most 8 tokens \(data.max_length\) in .*: they have \d+ to \d+", long)
