@@ -20,7 +20,8 @@ _FRAGMENT_STYLE = """
 .ner-ray .text { line-height: 2.1; white-space: pre-wrap; overflow-wrap: anywhere }
 .ner-ray mark { background: hsl(var(--h) 80% 55% / .22); color: inherit; padding: .1em .25em; border-radius: .25em;
   border-bottom: 2px solid hsl(var(--h) 60% 45%) }
-.ner-ray mark::after { content: "\\a0" attr(data-label); unicode-bidi: isolate; font: 600 .68em/1 sans-serif; opacity: .75; user-select: none }
+.ner-ray mark::after { content: "\\a0" attr(data-label); unicode-bidi: isolate;
+  font: 600 .68em/1 sans-serif; opacity: .75; user-select: none }
 .ner-ray mark.on { border-end-end-radius: 0; padding-inline-end: 0 }
 .ner-ray mark.on::after { content: none }
 .ner-ray ul { opacity: .8; font-size: .85em; margin: .3em 0 0 }

@@ -215,7 +215,7 @@ class _Worker:
     """Engines and the event loop on which they are asked, in a thread of their own. Knows nothing of its annotator."""
 
     def __init__(self, spec: Spec) -> None:
-        self._engines = [pools.start(spec, pool) for pool in spec.pools]
+        self._engines = pools.start_all(spec)
         self._askers = [
             Asker(pool, spec.rules, _answer(engine)) for pool, engine in zip(spec.pools, self._engines, strict=True)
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ner_ray.annotator.spec import Pool, Spec
 from ner_ray.config import AnnotateConfig
 from ner_ray.engines.base import Engine, load
-from ner_ray.errors import ConfigError, ModelError
+from ner_ray.errors import ConfigError, MissingExtraError, ModelError, NerRayError
 
 
 def check(spec: Spec) -> None:
@@ -36,6 +36,23 @@ def start(spec: Spec, pool: Pool) -> Engine:
     return load(pool.engine.name).create(pool.engine, pool.adapters, spec.config.resources.tensor_parallel)
 
 
+def start_all(spec: Spec) -> list[Engine]:
+    """A running engine for each pool; where one cannot start, those before it are closed.
+
+    Raises:
+        ModelError: a model cannot be served.
+    """
+    started: list[Engine] = []
+    try:
+        for pool in spec.pools:
+            started.append(start(spec, pool))  # noqa: PERF401  # as far as it gets
+    except NerRayError:
+        for engine in started:
+            engine.close()
+        raise
+    return started
+
+
 def identities(config: AnnotateConfig) -> dict[str, dict[str, str | None]]:
     """Which model, revision and adapter answers for each role (`all`: for every one), for a run's record.
 
@@ -51,7 +68,7 @@ def _check_role(spec: Spec, role: str) -> None:
     config = spec.config.engine_for(role)
     try:
         load(config.name).check(config)
-    except (ConfigError, ModelError) as error:
+    except (ConfigError, MissingExtraError, ModelError) as error:
         if isinstance(spec.config.engine, dict):
             raise type(error)(f"engine.{role}: {error.message}", hint=error.hint) from error
         raise
