@@ -1,1 +1,1 @@
-"""The job on Ray: the only place, with `train`, that imports it."""
+"""The job on Ray. Only this package and `train` import Ray."""

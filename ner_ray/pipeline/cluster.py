@@ -1,4 +1,4 @@
-"""Joins the Ray cluster at hand, or starts one on this machine."""
+"""Joins an existing Ray cluster, or starts one on this machine; checks that the engines fit."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ner_ray.errors import ResourceError
 
 _LOG = logging.getLogger(__name__)
 
-_CPUS_BESIDE_ENGINES = 2  # logical: for reading and writing
-_LEAST_CPUS = 0.5  # of an engine
+_CPUS_BESIDE_ENGINES = 2  # logical CPUs, for reading and writing
+_LEAST_CPUS = 0.5  # per engine
 _LOCAL_OBJECT_STORE = 1024**3
 _ADDRESS_SECONDS = 5.0
 
@@ -28,10 +28,10 @@ _ADDRESS_SECONDS = 5.0
 def connect(*, log_to_driver: bool = False) -> None:
     """Joins the cluster that `RAY_ADDRESS` names (so does `ray job submit`), else starts a local one.
 
-    The local one listens on loopback only, and shows no dashboard.
+    A local cluster listens on the loopback interface only and has no dashboard.
 
     Raises:
-        ResourceError: there is no cluster where `RAY_ADDRESS` points.
+        ResourceError: there is no cluster at `RAY_ADDRESS`.
     """
     if ray.is_initialized():
         return
@@ -39,7 +39,7 @@ def connect(*, log_to_driver: bool = False) -> None:
         _check_address(address)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # else workers, engines among them, yield to everything else
+    os.environ.setdefault("RAY_worker_niceness", "0")  # otherwise workers, and so engines, yield to all other processes
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": log_to_driver}
     if not address:
         options |= {
@@ -62,12 +62,12 @@ def connect(*, log_to_driver: bool = False) -> None:
 
 
 def _check_address(address: str) -> None:
-    """Ray itself would wait for minutes, and say nothing."""
+    """Refuses an address where nothing answers; Ray itself would wait for minutes without a message."""
     scheme, _, rest = address.rpartition("://")
     if scheme.startswith("http"):
         raise ResourceError(
-            f"RAY_ADDRESS={address} takes jobs and is no cluster to join",
-            hint="`ray job submit`, or RAY_ADDRESS=auto on a machine of the cluster",
+            f"RAY_ADDRESS={address} accepts submitted jobs only; a driver cannot join it",
+            hint="use `ray job submit`, or RAY_ADDRESS=auto on a machine of the cluster",
         )
     host, _, port = rest.rpartition(":")
     if not port.isdecimal():  # `auto` and `local`
@@ -83,53 +83,53 @@ def _check_address(address: str) -> None:
 
 @contextmanager
 def _no_stderr() -> Iterator[None]:
-    """Keeps Ray's core, which writes past Python's loggers, from greeting; what goes wrong is raised all the same."""
+    """Suppresses the greeting of Ray's core, which bypasses Python's loggers; errors are still raised."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    stderr = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def engine_cpus(resources: ResourceConfig, pools: int) -> float:
-    """The CPUs of one engine, as configured or, without a GPU, its even share of the smallest machine at hand.
+    """The number of CPUs per engine: as configured, or without a GPU an even share of the smallest machine.
 
-    Ray lets an actor have as many OpenMP threads as CPUs (one where it has less than one), and a CPU engine is as fast
-    as its threads.
+    Ray gives an actor as many OpenMP threads as CPUs (one if it has less than one CPU), and they determine the speed of
+    an engine without a GPU.
     """
     if resources.cpus is not None:
         return resources.cpus
     if resources.gpus:
         return 1.0
     machines = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-    engines_a_machine = math.ceil(resources.replicas * pools / len(machines))
-    share = (min(machines) - _CPUS_BESIDE_ENGINES) // engines_a_machine
-    # Where there is no whole CPU for each, they share what leaves one for reading and writing.
-    return float(share) if share >= 1 else min(1.0, max(_LEAST_CPUS, (min(machines) - 1) / engines_a_machine))
+    engines_per_machine = math.ceil(resources.replicas * pools / len(machines))
+    share = (min(machines) - _CPUS_BESIDE_ENGINES) // engines_per_machine
+    # With less than one CPU per engine, they share all but one, which is left for reading and writing.
+    return float(share) if share >= 1 else min(1.0, max(_LEAST_CPUS, (min(machines) - 1) / engines_per_machine))
 
 
 def check_resources(resources: ResourceConfig, pools: int) -> None:
-    """Makes sure that the cluster can hold the engines that the configuration asks for at the start.
+    """Makes sure that the cluster can hold the initial number of engines.
 
     Raises:
-        ResourceError: says what is asked for and what there is.
+        ResourceError: it cannot; the message says what is needed and what there is.
     """
-    have = ray.cluster_resources()
+    available = ray.cluster_resources()
     engines = resources.replicas * pools
     if not engines:
         return
-    wanted = {
+    needed = {
         "GPU": engines * resources.gpus * resources.tensor_parallel,
         "CPU": engines * engine_cpus(resources, pools) + 1,
     }
-    for kind, amount in wanted.items():
-        if amount > have.get(kind, 0):
+    for kind, amount in needed.items():
+        if amount > available.get(kind, 0):
             raise ResourceError(
                 f"{engines} engine{'s need' if engines > 1 else ' needs'} {amount:g} {kind}s, "
-                f"the cluster has {have.get(kind, 0):g}",
+                f"the cluster has {available.get(kind, 0):g}",
                 hint="lower resources.replicas, .gpus or .cpus, or join a larger cluster (RAY_ADDRESS)",
             )

@@ -1,4 +1,4 @@
-"""A Ray Dataset of anybody's, annotated lazily by the job's own stages: to compose with the rest of Ray Data."""
+"""Annotates any Ray Dataset lazily with the job's own stages, so that it composes with the rest of Ray Data."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def annotate_dataset(rows: Dataset, config: AnnotateConfig) -> Dataset:
     for that, use `ner-ray annotate`.
 
     Args:
-        rows: with the texts in the column `config.input.text`.
-        config: the job's; `input.path`, `input.keep`, `output`, `reuse` and `max_error_rate` are not used.
+        rows: a dataset with the texts in the column `config.input.text`.
+        config: as for the job; `input.path`, `input.keep`, `output`, `reuse` and `max_error_rate` are not used.
 
     Raises:
         NerRayError: the configuration is wrong, or a model is missing.
@@ -50,7 +50,7 @@ def annotate_dataset(rows: Dataset, config: AnnotateConfig) -> Dataset:
 
 
 class _Documents:
-    """Adds to a table what the stages expect of a document's row."""
+    """Adds to a table the columns that the stages expect."""
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
@@ -58,7 +58,7 @@ class _Documents:
     def __call__(self, table: pa.Table) -> pa.Table:
         self._check(table.column_names)
         texts, errors = texts_of(table[self._columns.text], self._columns.max_characters)
-        # Ids only have to be unique while the rows are on their way: they tell which ones an engine died of.
+        # Ids need to be unique only while the rows are being processed: they tell which documents kill engines.
         ids = [secrets.randbits(_ID_BITS) for _ in range(len(table))]
         added: list[tuple[str, pa.DataType, list[Any]]] = [
             (ROW_ID, pa.int64(), ids),
@@ -72,8 +72,8 @@ class _Documents:
         return table
 
     def _check(self, names: list[str]) -> None:
-        wanted = [name for name in (self._columns.text, self._columns.labels) if name]
-        if missing := [name for name in wanted if name not in names]:
+        needed = [name for name in (self._columns.text, self._columns.labels) if name]
+        if missing := [name for name in needed if name not in names]:
             raise InputError(f"the dataset has no column {missing[0]!r}; it has: {', '.join(names)}")
         reserved = {*BETWEEN_STAGES, ROW_ID, *schema.OUTPUT.names}
         if taken := sorted(reserved & set(names)):

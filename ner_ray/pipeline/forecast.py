@@ -1,4 +1,4 @@
-"""What a run would do and cost, before it does: from the input's footers, and from a sample of its documents."""
+"""Estimates what a run will do and cost, from the input's footers and a sample of its documents."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ from ner_ray.types import StepInput
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is left to do.
+    """What is left to do, and what it will cost.
 
     Attributes:
-        shards: input files in waves to be run.
-        rows: documents in them.
+        run: the run directory.
+        waves: number of waves to be run.
+        shards: number of input files in them.
+        rows: number of documents in them.
         quarantined: input files that cannot be read, with the reason.
-        sampled: documents that the figures below are made from.
-        chunks: expected for all rows, from the sample.
-        prompt_tokens: of the first role, expected for all rows; None where the model's tokenizer is elsewhere.
-        output_tokens: expected for all rows and roles; None unless measured.
-        engine_seconds: for which one engine would work on all rows, not counting its start; None unless measured.
-        gpu_seconds: the same times the GPUs of an engine; None on machines without.
+        sampled: number of documents from which the figures below are estimated.
+        chunks: estimated number for all rows.
+        prompt_tokens: estimated for all rows, of the first role; None if the model's tokenizer is not available here.
+        output_tokens: estimated for all rows and roles; None unless measured.
+        engine_seconds: estimated time of one engine for all rows, without its start; None unless measured.
+        gpu_seconds: the same, times the GPUs per engine; None unless measured, or without GPUs.
     """
 
     run: str
@@ -53,12 +55,14 @@ class Forecast:
 
 
 def forecast(config: AnnotateConfig, sample: int = 256, *, measure: bool = False, seed: int = 0) -> Forecast:
-    """What `annotate` would do now. Nothing is written to the run directory.
+    """Estimates what `annotate` would do now; writes nothing.
 
     Args:
-        sample: documents to look at.
-        measure: also annotate the sample, with the configured engine in this process: tells output tokens and seconds.
-        seed: of the sample.
+        config: as for `annotate`.
+        sample: number of documents to look at.
+        measure: also annotate the sample with the configured engine, in this process, to estimate output tokens and
+            seconds.
+        seed: of the random sample.
 
     Raises:
         NerRayError: as `annotate` does.
@@ -69,7 +73,7 @@ def forecast(config: AnnotateConfig, sample: int = 256, *, measure: bool = False
     rows = draw(job, waves, sample, seed).to_pylist()
     scale = total / max(1, len(rows))
     chunks, prompt_tokens = _count(job.spec, rows)
-    found = Forecast(
+    counted = Forecast(
         run=job.run.uri,
         waves=len(waves),
         shards=sum(len(wave.shards) for wave in waves),
@@ -79,11 +83,11 @@ def forecast(config: AnnotateConfig, sample: int = 256, *, measure: bool = False
         chunks=round(chunks * scale),
         prompt_tokens=None if prompt_tokens is None else round(prompt_tokens * scale),
     )
-    return _measured(found, config, rows, scale) if measure and rows and not config.replay else found
+    return _measured(counted, config, rows, scale) if measure and rows and not config.replay else counted
 
 
 def _count(spec: Spec, rows: Sequence[Row]) -> tuple[int, int | None]:
-    """Chunks, and tokens of the first role's prompts; None where the tokenizer is elsewhere."""
+    """The numbers of chunks and of tokens in the first role's prompts; None without a tokenizer."""
     if spec.config.replay:
         return 0, 0
     engine = spec.pools[0].engine
@@ -97,7 +101,7 @@ def _count(spec: Spec, rows: Sequence[Row]) -> tuple[int, int | None]:
     return chunks, tokens if count else None
 
 
-def _measured(found: Forecast, config: AnnotateConfig, rows: Sequence[Row], scale: float) -> Forecast:
+def _measured(counted: Forecast, config: AnnotateConfig, rows: Sequence[Row], scale: float) -> Forecast:
     with Annotator(config) as annotator:
         began = time.perf_counter()
         asked = [ask(annotator, row) for row in rows]
@@ -105,7 +109,7 @@ def _measured(found: Forecast, config: AnnotateConfig, rows: Sequence[Row], scal
         seconds = time.perf_counter() - began
     gpus = config.resources.gpus * config.resources.tensor_parallel
     return replace(
-        found,
+        counted,
         output_tokens=round(tokens * scale),
         engine_seconds=seconds * scale,
         gpu_seconds=seconds * scale * gpus if gpus else None,

@@ -1,12 +1,12 @@
-"""The engine stage: an actor with an engine in it, and the rows of several blocks in flight.
+"""The engine stage: an actor that holds an engine, with the rows of several blocks in flight.
 
-All rows of a block go through at once, on one event loop that is the stage's own; each asks its steps' prompts as soon
-as they are known. While the last rows of one block are answered those of the next are under way, so the engine always
-has more requests waiting than it can run. (Ray has an event loop for such stages too, which stands still whenever
-results cannot be handed on at once.)
+All rows of a block are processed concurrently, on an event loop of the stage's own; each row sends its prompts as soon
+as they are known. While the last rows of one block are being answered, those of the next block are under way, so that
+the engine always has more requests waiting than it can run. (Ray has an event loop for such stages too, but it stops
+whenever results cannot be handed on at once.)
 
-What steps before the pool's last one are answered is read here, once, since the next step's prompts depend on it; the
-last step's answers are read by the stage after this one, on CPUs that no engine waits for.
+Answers to all steps of the pool but the last are read here, once, because the next step's prompts depend on them. The
+last step's answers are read by the following stage, on CPUs that no engine waits for.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _DEAD_ENGINE = 70  # the exit status of an actor whose engine has died
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """What a row's columns become."""
+    """The new values of a row's columns."""
 
     exchanges: list[Row]
     findings: list[Row]
@@ -52,7 +52,7 @@ class _Answered:
 
 
 class GenerateStage:
-    """Serves the steps of one pool. An engine that dies or stalls takes its actor with it; Ray starts another."""
+    """Serves the steps of one pool. If its engine dies or stalls, the actor exits and Ray starts another."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class GenerateStage:
         counts.add(seconds_start=time.perf_counter() - began, engines=1)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """The rows with their exchanges and findings. Ray calls from several threads."""
+        """The rows with their exchanges and findings. Ray calls this from several threads."""
         ids = table[schema.ROW_ID].to_pylist()
         trials, convicted = self._book("enter", ids) or ((), ())
         work = self._rows(dict(zip(ids, rows_of(table), strict=True)), trials, convicted)
@@ -95,14 +95,14 @@ class GenerateStage:
         return table
 
     def __del__(self) -> None:
-        """Ray drops the stage when its actor is no longer needed."""
+        """Closes the engine: Ray drops the stage when its actor is no longer needed."""
         if hasattr(self, "_loop"):
             self._watcher.cancel()
             self._asker.close()
             self._engine.close()
 
     def _book(self, what: str, ids: list[int]) -> Any:
-        """Tells the books of suspects something, and waits until it is recorded."""
+        """Calls a method of the `Suspects` actor and waits until it is done."""
         if self._suspects is None:
             return None
         return ray.get(getattr(self._suspects, what).remote(self._number, ids))
@@ -110,9 +110,9 @@ class GenerateStage:
     async def _rows(
         self, rows: dict[int, Row], trials: Sequence[list[int]], convicted: Collection[int]
     ) -> list[_Answered]:
-        """Of rows by their ids, in their order."""
+        """The results of rows, given by id, in their order."""
         for row_id in convicted:
-            self._counts.say(f"document.quarantined row_id={row_id} reason=an engine died when it had this one alone")
+            self._counts.say(f"document.quarantined row_id={row_id} reason=an engine died with this document alone")
         answers = {
             row_id: _convicted(row, self._pool.name) if row_id in convicted else self._row(row)
             for row_id, row in rows.items()
@@ -120,18 +120,18 @@ class GenerateStage:
         suspects = {row_id for trial in trials for row_id in trial}
         free = [row_id for row_id in rows if row_id not in suspects]
         try:
-            found = await asyncio.gather(
+            groups = await asyncio.gather(
                 _each({row_id: answers[row_id] for row_id in free}),
                 *(self._try({row_id: answers[row_id] for row_id in trial}) for trial in trials),
             )
         except EngineError as error:
             self._die(str(error))
-        self._counts.post()  # here, where all counting is done: two threads would post the same counts twice
-        answered = {row_id: answer for some in found for row_id, answer in some.items()}
+        self._counts.post()  # on this loop, like all counting: two threads could post the same counts twice
+        answered = {row_id: answer for group in groups for row_id, answer in group.items()}
         return [answered[row_id] for row_id in rows]
 
     async def _try(self, answers: dict[int, Awaitable[_Answered]]) -> dict[int, _Answered]:
-        """Some that were in an engine that died: with no other such ones beside them, so that another death tells."""
+        """Tries suspects: no other suspects are in the engine meanwhile, so that another death is conclusive."""
         async with self._one_trial:
             await self._suspects.tried.remote(self._number, list(answers))
             answered = await _each(answers)
@@ -139,24 +139,29 @@ class GenerateStage:
             return answered
 
     async def _row(self, row: Row) -> _Answered:
-        given, known = inputs_of(self._spec, row), findings_of(row)
-        said: list[Conversation] = await asyncio.gather(
-            *(self._asker.converse(chunk, found, leave_last=True) for chunk, found in zip(given, known, strict=True))
+        inputs, findings = inputs_of(self._spec, row), findings_of(row)
+        conversations: list[Conversation] = await asyncio.gather(
+            *(
+                self._asker.converse(chunk, known, leave_last=True)
+                for chunk, known in zip(inputs, findings, strict=True)
+            )
         )
         if self._pool is self._spec.pools[-1]:
             self._counts.gather(answered=1)
         keep = self._spec.config.output.prompts
         new = [
-            exchange for number, chunk in enumerate(said) for exchange in exchange_rows(number, chunk, with_prompt=keep)
+            exchange
+            for number, conversation in enumerate(conversations)
+            for exchange in exchange_rows(number, conversation, with_prompt=keep)
         ]
         return _Answered(
             exchanges=[*row[EXCHANGES], *new],
-            findings=[schema.findings_to_row(chunk.findings) for chunk in said],
+            findings=[schema.findings_to_row(conversation.findings) for conversation in conversations],
             errors=row[ERRORS],
         )
 
     async def _answer(self, role: Role, prompt: Prompt) -> tuple[Completion, ...]:
-        """The engine's answer, or the one that an earlier life of this wave has noted; counted."""
+        """The engine's answer, or the one that an earlier attempt at this wave recorded in the journal; counted."""
         question = question_of(self._number, prompt, role.sampling, role.adapter) if self._journal else ""
         if self._journal and (known := self._journal.recall(question)):
             self._counts.gather(recalled=1)
@@ -188,7 +193,7 @@ class GenerateStage:
         self._busy_since = now
 
     async def _watch(self) -> None:
-        """Ends the actor when requests are in flight and none has come back for too long."""
+        """Ends the actor when requests are in flight and none has been answered for too long."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             silent = time.monotonic() - self._busy_since
@@ -196,21 +201,21 @@ class GenerateStage:
                 self._die(f"no answer for {silent:.0f} s with {self._in_flight} requests in flight")
 
     def _die(self, reason: str) -> NoReturn:
-        """Ends this process: an exception would end the job; a dead process is replaced, and its rows come again."""
+        """Ends this process: an exception would end the job, whereas a dead actor is restarted and its rows retried."""
         self._counts.say(f"engine.died pool={self._pool.name} reason={reason}")
         _LOG.error("engine.died pool=%s reason=%s", self._pool.name, reason)
-        time.sleep(0.5)  # the message is on its way in another thread
+        time.sleep(0.5)  # so that another thread can send the message
         os._exit(_DEAD_ENGINE)
 
 
 async def _each(answers: dict[int, Awaitable[_Answered]]) -> dict[int, _Answered]:
-    """All at once."""
+    """Awaits all of them concurrently."""
     return dict(zip(answers, await asyncio.gather(*answers.values()), strict=True))
 
 
 async def _convicted(row: Row, stage: str) -> _Answered:
-    """A document that kills engines: nothing was answered, and its error says so."""
-    message = "an engine died with this document among others, another with it alone"
+    """The result of a document that kills engines: no answer, and an error that says so."""
+    message = "one engine died with this document among others, and another with it alone"
     error = schema.error_to_row(ErrorRecord(ErrorCode.POISON, stage, message))
-    findings = [schema.findings_to_row(found or Findings()) for found in findings_of(row)]
+    findings = [schema.findings_to_row(known or Findings()) for known in findings_of(row)]
     return _Answered(row[EXCHANGES], findings, [*row[ERRORS], error])

@@ -1,4 +1,4 @@
-"""The Ray Data graph of a wave: read -> chunk -> demonstrate -> (generate -> read answers) for each pool -> write."""
+"""The Ray Data graph of a wave: read -> chunk -> retrieve -> (generate -> read answers) for each pool -> write."""
 
 from __future__ import annotations
 
@@ -26,19 +26,22 @@ from ner_ray.store.run import RunDirectory, Wave
 _LEAST_READERS = 2
 _CPUS_PER_READER = 4
 _CHECKPOINT_MEMORY = 256 * 1024**2
-# What a CPU task may take. It also keeps Ray from fusing CPU stages into the engines' actors, whose demands differ.
+# Memory of a CPU task. Because it differs from that of engines, Ray does not fuse CPU stages into their actors.
 _TASK_MEMORY = 512 * 1024**2
 
 
 def run_wave(
     spec: Spec, run: RunDirectory, wave: Wave, schema: pa.Schema, scoreboard: Any, suspects: Any = None
 ) -> None:
-    """Runs one wave to its last written file; what an earlier life of it has written is not done again.
+    """Runs one wave until all its files are written; rows that an earlier attempt has written are skipped.
 
     Args:
+        spec: the job's.
+        run: the run directory.
+        wave: an open wave, after `RunDirectory.resume`.
         schema: of the kept columns.
-        scoreboard: Ray's handle of the actor that counts.
-        suspects: Ray's handle of the actor that knows which documents were in engines that died.
+        scoreboard: handle of the `Scoreboard` actor.
+        suspects: handle of the `Suspects` actor; None when answers are replayed.
     """
     output = spec.config.output
     _set_context(spec, run, wave)
@@ -69,7 +72,7 @@ def build(
     known: Any = None,
     journal: str | None = None,
 ) -> Dataset:
-    """The graph up to the output rows; nothing runs yet. See `run_wave`, `ReuseStage` and `Journal`."""
+    """The lazy graph up to the output rows. For the arguments, see `run_wave`, `ReuseStage` and `Journal`."""
     counts = Counts(scoreboard)
     rows = _read(spec, wave, schema)
     keep = spec.config.input.keep
@@ -83,14 +86,14 @@ def build(
 def annotated(
     rows: Dataset, spec: Spec, counts: Counts, keep: Sequence[str] | None, books: Mapping[str, Any]
 ) -> Dataset:
-    """Rows of documents, annotated: chunk -> retrieve -> (generate -> read answers) for each pool.
+    """Annotates rows of documents: chunk -> retrieve -> (generate -> read answers) for each pool.
 
     Args:
-        rows: with the columns that `store.documents.read_rows` makes.
+        rows: with the columns of `store.documents.read_rows`.
         spec: the job's.
-        counts: where stages count.
+        counts: receives the counts of the stages.
         keep: the columns to carry into the output, or None for all; see `ReadStage`.
-        books: what `GenerateStage` takes more.
+        books: further arguments of `GenerateStage`: `suspects` and `journal`.
     """
     tasks = _tasks(spec)
     rows = _on_cpus(rows, ChunkStage(spec, counts), tasks)
@@ -113,12 +116,12 @@ def _read(spec: Spec, wave: Wave, schema: pa.Schema) -> Dataset:
         source,
         override_num_blocks=len(source),
         concurrency=min(len(source), max(_LEAST_READERS, cpus // _CPUS_PER_READER)),
-        num_cpus=0,  # a reader that is paused must not keep a CPU from the stages it waits for
+        num_cpus=0,  # a paused reader must not hold a CPU that the stages it waits for need
     )
 
 
 def _blocks_in_engines(spec: Spec) -> int:
-    """Of a pool at its largest."""
+    """The number of blocks in the engines of a pool at its maximum size."""
     resources = spec.config.resources
     return (resources.max_replicas or resources.replicas) * resources.blocks_in_flight
 
@@ -153,7 +156,7 @@ def _set_context(spec: Spec, run: RunDirectory, wave: Wave) -> None:
     context = DataContext.get_current()
     limit_run_ahead(context, _blocks_in_engines(spec))
     context.enable_progress_bars = False
-    context.issue_detectors_config.detectors = []  # their advice is about Ray's settings, which are ours to make
+    context.issue_detectors_config.detectors = []  # they give advice on Ray's settings, which users do not make
     context.target_max_block_size = resources.block_kib * 1024
     context.target_min_block_size = min(context.target_min_block_size, context.target_max_block_size)
     checkpoint = CheckpointConfig(

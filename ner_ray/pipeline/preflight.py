@@ -1,4 +1,4 @@
-"""Everything that can be found wrong before an engine is started, in seconds."""
+"""Checks everything that can be checked in seconds, before a cluster is joined or an engine started."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from ner_ray.store.shards import Shard, list_shards, schemas_of
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is known before a cluster is joined.
+    """A job whose configuration and input have been checked.
 
     Attributes:
-        began: when, on the monotonic clock.
+        began: when preparation started, on the monotonic clock.
+        run: the run directory.
         settings: everything that changes results.
+        spec: the resolved configuration.
         shards: of the whole input.
         schema: of the kept columns.
     """
@@ -42,10 +44,10 @@ class Job:
 
 
 def prepare(config: AnnotateConfig) -> Job:
-    """Checks everything that can be checked without a cluster; nothing is written.
+    """Checks everything that can be checked without a cluster; writes nothing.
 
     Raises:
-        NerRayError: with what was expected, what was found, and what to do.
+        NerRayError: names what is wrong, where, and what to do.
     """
     began = time.monotonic()
     run = RunDirectory(config.output.path)
@@ -59,16 +61,19 @@ def prepare(config: AnnotateConfig) -> Job:
 
 
 def check_input(spec: Spec, shards: Sequence[Shard], checked: Iterable[Shard] = ()) -> pa.Schema:
-    """The schema of the columns to keep; all good shards have the columns that the plan reads, of usable types.
+    """Makes sure that every readable shard has the columns that the job reads, with usable types.
 
     Args:
-        plan: says which columns.
+        spec: the job's.
         shards: of the input, at least one.
-        checked: those that are not looked into again, in an earlier life of the run.
+        checked: shards that an earlier start of the run has checked, and that are skipped now.
+
+    Returns:
+        The schema of the columns to keep.
 
     Raises:
-        InputError: a column is missing or of a type that cannot be read; no shard is good.
-        ConfigError: a kept column would collide with one of the output's.
+        InputError: a column is missing or has a type that cannot be read, or no shard is readable.
+        ConfigError: a kept column has the name of an output column.
     """
     good = [shard for shard in shards if not shard.problem]
     if not good:
@@ -77,16 +82,18 @@ def check_input(spec: Spec, shards: Sequence[Shard], checked: Iterable[Shard] = 
             f"the first says: {shards[0].problem}",
             hint="only Parquet is read: pandas.read_csv('corpus.csv').to_parquet('corpus.parquet') converts CSV",
         )
-    good = [shard for shard in good if shard.rows] or good[:1]  # writers give columns without rows any type
+    good = [shard for shard in good if shard.rows] or good[
+        :1
+    ]  # in files without rows, writers may give columns any type
     columns = columns_of(spec)
     taken = {*schema.OUTPUT.names, schema.ROW_ID, DOC_ID} & set(spec.config.input.keep)
     if taken - {spec.config.input.id}:
-        raise ConfigError(f"input.keep names {', '.join(sorted(taken))}, which the output has of its own")
+        raise ConfigError(f"input.keep names {', '.join(sorted(taken))}, which are columns that the output adds")
     (first,) = schemas_of(good[:1])
     known = set(checked)
     fresh = [shard for shard in good if shard not in known]
-    for shard, found in [(good[0], first), *zip(fresh, schemas_of(fresh), strict=True)]:
-        _check_columns(spec, shard, found)
+    for shard, columns_there in [(good[0], first), *zip(fresh, schemas_of(fresh), strict=True)]:
+        _check_columns(spec, shard, columns_there)
     return pa.schema([first.field(name) for name in columns.keep])
 
 
@@ -96,15 +103,15 @@ def _check_columns(spec: Spec, shard: Shard, found: pa.Schema) -> None:
         if name not in found.names:
             raise InputError(
                 f"{shard.uri} has no column {name!r}; it has: {', '.join(found.names)}",
-                hint="set input.text, input.id and input.keep to columns that are there",
+                hint="set input.text, input.id and input.keep to existing columns",
             )
     text = found.field(section.text).type
     if not _is_text(text):
-        raise InputError(f"{shard.uri}: column {section.text!r} must hold text, it is {text}")
+        raise InputError(f"{shard.uri}: column {section.text!r} must hold text, but is {text}")
     if spec.labels_column and not _is_list_of_text(found.field(spec.labels_column).type):
         raise InputError(
             f"{shard.uri}: column {spec.labels_column!r} must hold lists of label names, "
-            f"it is {found.field(spec.labels_column).type}"
+            f"but is {found.field(spec.labels_column).type}"
         )
 
 
@@ -123,7 +130,7 @@ def _is_list_of_text(kind: pa.DataType) -> bool:
 
 
 def _settings(config: AnnotateConfig) -> dict[str, Any]:
-    """Everything that changes results: the configuration's share, and what it only points to."""
+    """Everything that changes results: the semantic settings, and a digest of the index that they refer to."""
     settings = semantic(config)
     if config.demonstrations:
         settings["demonstrations"]["digest"] = index_digest(config.demonstrations.index)

@@ -1,4 +1,4 @@
-"""What the model is asked about a few documents, what it answers, and what is made of that."""
+"""Shows for a few documents what the model is asked, what it answers, and what is read from that."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from ner_ray.storage import join
 
 
 def preview(config: AnnotateConfig, documents: int = 3, seed: int = 0, characters: int = 2000) -> list[dict[str, Any]]:
-    """Annotates documents from all over the input in this process; nothing is kept.
+    """Annotates documents from all over the input, in this process; keeps nothing.
 
     Args:
-        config: the job's; what its run directory holds already makes no difference.
-        documents: how many, at most.
-        seed: of the draw.
-        characters: of each text, from its beginning.
+        config: as for the job; the contents of its run directory make no difference.
+        documents: maximum number of documents.
+        seed: of the random sample.
+        characters: maximum length of a text; the rest is cut off.
 
     Returns:
-        Rows of the job's output with `text`, `chunks` and `exchanges`, prompts included, in the input's order.
+        Rows of the job's output with `text`, `chunks` and `exchanges`, including prompts, in the order of the input.
 
     Raises:
         NerRayError: as `annotate` does.
     """
     if config.replay:
-        raise ConfigError("replay asks no model", hint="preview with replay=false")
+        raise ConfigError("replay asks no model", hint="set replay=false for the preview")
     with tempfile.TemporaryDirectory() as folder:
         fresh = config.output.model_copy(update={"path": join(folder, "nothing-yet")})
         job = prepare(config.model_copy(update={"output": fresh}))

@@ -1,6 +1,6 @@
-"""How far a run is: stages count, one actor adds, the driver shows.
+"""Shows the progress of a run: stages count, one actor adds up, the driver displays.
 
-On a terminal there is a bar that lives; in logs, one line a minute.
+A terminal gets a live progress bar, a log one line per minute.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _LOG = logging.getLogger(__name__)
 
 _POST_SECONDS = 0.5
 _LOG_SECONDS = 60.0
-_LOOK_SECONDS = 2.0  # between two looks that may go unsaid: the clock starts with the first request
+_LOOK_SECONDS = 2.0  # between looks at the totals, logged or not: rates count from the first request
 _SHOW_SECONDS = 0.5
-_LEAST_SECONDS = 1.0  # before a rate means something
+_MIN_SECONDS = 1.0  # before a rate is meaningful
 
 
 class Scoreboard:
-    """Adds up what the stages report; lost counts cost accuracy of the display, never of the run."""
+    """Adds up what the stages report. Lost counts make the display inaccurate, never the run."""
 
     def __init__(self) -> None:
         self._totals: dict[str, float] = {}
@@ -49,14 +49,15 @@ class Scoreboard:
 
 
 def start_scoreboard() -> Any:  # Ray's handle of an actor has no type
-    """A scoreboard, as an actor of its own."""
+    """Starts a scoreboard in an actor of its own."""
     return ray.remote(num_cpus=0, max_restarts=-1)(Scoreboard).remote()
 
 
 class Counts:
-    """A stage's end of the scoreboard: gathers, and posts twice a second. Travels to workers.
+    """A stage's connection to the scoreboard: collects counts and posts them twice a second. Can be sent to workers.
 
-    Without a scoreboard, nothing is counted.
+    Args:
+        scoreboard: handle of the actor; if None, nothing is counted.
     """
 
     def __init__(self, scoreboard: Any) -> None:  # Ray's handle of the actor has no type
@@ -68,18 +69,19 @@ class Counts:
         return Counts, (self._scoreboard,)
 
     def add(self, **counts: float) -> None:
-        """Adds to the totals, now."""
+        """Adds to the totals at once."""
         if self._scoreboard is not None:
             self._scoreboard.add.remote(counts)
 
     def gather(self, **counts: float) -> None:
-        """Adds to the totals, within half a second if more is gathered, else at the next `post`."""
+        """Adds to the totals later: within half a second if more is gathered, otherwise at the next `post`."""
         for name, value in counts.items():
             self._pending[name] = self._pending.get(name, 0) + value
         if time.monotonic() - self._posted > _POST_SECONDS:
             self.post()
 
     def post(self) -> None:
+        """Sends what has been gathered."""
         if self._pending:
             self.add(**self._pending)
             self._pending.clear()
@@ -92,12 +94,12 @@ class Counts:
 
 
 class Progress:
-    """Shows a scoreboard while a wave runs; a context manager.
+    """Displays a scoreboard while waves run; a context manager.
 
     Args:
-        scoreboard: Ray's handle of the actor.
-        total: documents to do.
-        done: documents that were done before, in an earlier life of the run.
+        scoreboard: handle of the actor.
+        total: number of documents in these waves.
+        done: number of these that earlier starts of the run have written.
     """
 
     def __init__(self, scoreboard: Any, total: int, done: int = 0) -> None:  # Ray's handle has no type
@@ -133,11 +135,11 @@ class Progress:
                     live.update(_bar(self.figures(totals)))
 
     def _run_log(self) -> None:
-        said = time.monotonic()
+        last_logged = time.monotonic()
         while not self._stop.wait(_LOOK_SECONDS):
             totals = self._totals()
-            if totals is not None and time.monotonic() - said >= _LOG_SECONDS:
-                said = time.monotonic()
+            if totals is not None and time.monotonic() - last_logged >= _LOG_SECONDS:
+                last_logged = time.monotonic()
                 _LOG.info("progress %s", " ".join(f"{name}={value}" for name, value in self.figures(totals).items()))
 
     def _totals(self) -> dict[str, float] | None:
@@ -154,13 +156,13 @@ class Progress:
         return totals
 
     def figures(self, totals: Mapping[str, float]) -> dict[str, str]:
-        """What to show, in order, ready to print."""
-        # Answers are read when there are enough for a file, which may be long after the last one came.
+        """The figures to display, in order, formatted."""
+        # Answers are read once there are enough for a file, which may be long after the last one arrived.
         now = min(max(totals.get("documents", 0), totals.get("answered", 0)), self._total - self._done_before)
         done = self._done_before + int(now)
         seconds = time.monotonic() - self._first if self._first else 0.0
         rate, tokens = (
-            (count / seconds if seconds > _LEAST_SECONDS else 0.0) for count in (now, totals.get("output_tokens", 0))
+            (count / seconds if seconds > _MIN_SECONDS else 0.0) for count in (now, totals.get("output_tokens", 0))
         )
         prompt, cached = totals.get("prompt_tokens", 0), totals.get("cached_tokens", 0)
         return {

@@ -1,4 +1,4 @@
-"""The retrieval stage: every chunk gets its demonstrations, in the stream, before generation."""
+"""The retrieval stage: selects the demonstrations of each chunk, before generation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ner_ray.schema import CHUNKS, DEMONSTRATIONS, TEXT
 
 
 class RetrieveStage:
-    """Looks up all chunks of a table at once; the index is opened once a worker process, and shared by a node."""
+    """Looks up all chunks of a table at once. The index is opened once per worker process; a node keeps one copy."""
 
     def __init__(self, spec: Spec, config: DemonstrationsConfig, counts: Counts) -> None:
         self._spec = spec
@@ -29,15 +29,15 @@ class RetrieveStage:
         began = time.perf_counter()
         rows = table.select([TEXT, CHUNKS]).to_pylist()
         texts = [row[TEXT][chunk["start"] : chunk["end"]] for row in rows for chunk in row[CHUNKS]]
-        chosen, counted = select(selector_of(self._config), texts, measure(self._spec))
-        given = iter([[schema.demonstration_to_row(one) for one in some] for some in chosen])
+        demonstrations, counts = select(selector_of(self._config), texts, measure(self._spec))
+        selected = iter([[schema.demonstration_to_row(shown) for shown in per_chunk] for per_chunk in demonstrations])
         self._counts.add(
             seconds_demonstrations=time.perf_counter() - began,
-            demonstrations=counted.demonstrations,
-            demonstrations_held_back=counted.held_back,
-            demonstrations_over_budget=counted.over_budget,
+            demonstrations=counts.demonstrations,
+            demonstrations_held_back=counts.held_back,
+            demonstrations_over_budget=counts.over_budget,
         )
-        column = [list(islice(given, len(row[CHUNKS]))) for row in rows]
+        column = [list(islice(selected, len(row[CHUNKS]))) for row in rows]  # rows x chunks x demonstrations
         return schema.with_column(table, DEMONSTRATIONS, pa.list_(pa.list_(schema.DEMONSTRATION)), column)
 
 

@@ -1,8 +1,8 @@
-"""Texts that this run has annotated before are not annotated again: a corpus crawled anew costs only its new texts.
+"""Reuses the annotations of texts that this run has annotated before: a new crawl costs only its new texts.
 
-Committed rows carry a hash of their text and label set. Before a wave runs, its own hashes are made and looked up
-among them; what was found travels through the graph beside its row, which then asks no engine. Rows with status `ok`
-are reused only, and only inside one run directory, where the configuration is the same by construction.
+Committed rows carry a hash of their text and label set. Before a wave runs, the hashes of its rows are looked up among
+them; an annotation that is found travels through the graph with its row, for which no engine is asked. Only rows with
+the status `ok` are reused, and only within one run directory, where the configuration is the same by construction.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _CARRIED = [field for field in schema.OUTPUT if field.name != "usage"]
 
 
 class ReuseStage:
-    """Gives each row its hash, and the annotation of an earlier row with the same."""
+    """Adds to each row its hash, and the annotation of an earlier row with that hash, or null."""
 
-    def __init__(self, known: Any, counts: Counts) -> None:  # Ray's reference to a table, or None
+    def __init__(self, known: Any, counts: Counts) -> None:  # a Ray object reference to a table, or None
         self._known = known
         self._counts = counts
 
@@ -44,45 +44,46 @@ class ReuseStage:
         known = ray.get(self._known) if self._known is not None else None
         if known is None:
             return table.append_column(REUSED, pa.nulls(len(table), pa.struct(_CARRIED)))
-        places = pc.index_in(hashes, known[TEXT_HASH].combine_chunks())
-        found = pa.StructArray.from_arrays(
-            [known[field.name].combine_chunks().take(places) for field in _CARRIED],
+        # For each row, the position of its hash in `known`, or null; `take` passes nulls on, and the mask makes the
+        # whole struct null there.
+        positions = pc.index_in(hashes, known[TEXT_HASH].combine_chunks())
+        reused = pa.StructArray.from_arrays(
+            [known[field.name].combine_chunks().take(positions) for field in _CARRIED],
             fields=_CARRIED,
-            mask=pc.is_null(places),
+            mask=pc.is_null(positions),
         )
-        self._counts.add(reused=len(table) - found.null_count)
-        return table.append_column(REUSED, found)
+        self._counts.add(reused=len(table) - reused.null_count)
+        return table.append_column(REUSED, reused)
 
 
 def hashes_of(table: pa.Table) -> pa.Array:
-    """A hash of each row's text and own label set."""
+    """A 16-byte hash of each row's text and, where rows have their own, label set; of shape (rows,)."""
     sets = table[LABELS].to_pylist() if LABELS in table.column_names else [None] * len(table)
     hashes = [_hash(text, labels) for text, labels in zip(table[TEXT].to_pylist(), sets, strict=True)]
     return pa.array(hashes, _HASH_TYPE)
 
 
 def known_annotations(run: RunDirectory, wave: Wave, columns: Columns, kept: pa.Schema) -> Any:
-    """Ray's reference to a table of committed annotations of the wave's texts; None if there are none."""
+    """A Ray object reference to a table of committed annotations of the wave's texts, one per hash; None if empty."""
     files = run.files()
     if not files:
         return None
     committed = pads.dataset(files, filesystem=run.store, format="parquet")
     if TEXT_HASH not in committed.schema.names:
         return None
-    again = {shard.ordinal for shard in wave.shards if shard.chosen is not None}
-    if again:  # documents that are to be tried again
+    if any(shard.chosen is not None for shard in wave.shards):  # a wave of retried documents
         return None
     hashes = list(map_tasks(_wave_hashes, wave.shards, columns, kept))
-    wanted = pa.array(np.unique(np.concatenate(hashes)).tolist(), _HASH_TYPE)
+    wave_hashes = pa.array(np.unique(np.concatenate(hashes)).tolist(), _HASH_TYPE)
     names = [TEXT_HASH, *(field.name for field in _CARRIED)]
-    found = committed.to_table(
-        columns=names, filter=(pads.field("status") == "ok") & pads.field(TEXT_HASH).isin(wanted)
+    matches = committed.to_table(
+        columns=names, filter=(pads.field("status") == "ok") & pads.field(TEXT_HASH).isin(wave_hashes)
     )
-    if not len(found):
+    if not len(matches):
         return None
-    _, first = np.unique(found[TEXT_HASH].to_numpy(zero_copy_only=False), return_index=True)
+    _, first = np.unique(matches[TEXT_HASH].to_numpy(zero_copy_only=False), return_index=True)
     _LOG.info("reuse.found wave=%d texts=%d", wave.number, len(first))
-    return ray.put(found.take(pa.array(first)))
+    return ray.put(matches.take(pa.array(first)))
 
 
 def _wave_hashes(shard: NumberedShard, columns: Columns, kept: pa.Schema) -> Any:

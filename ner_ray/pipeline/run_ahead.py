@@ -1,7 +1,12 @@
-"""How far stages may run ahead of the next one: so many blocks, whatever the size of the corpus.
+"""Limits how far a stage may run ahead of the next: to a number of blocks, whatever the size of the corpus.
 
-Ray's own policies begin to act when a share of the object store is full. By then small corpora are in memory as a
-whole, and large ones have filled, before the first engine has loaded, what other jobs of the cluster may need.
+Ray's own policies take effect only when a share of the object store is full. By then a small corpus is in memory as a
+whole, and a large one has taken, before the first engine has loaded, memory that other jobs of the cluster may need.
+
+Ray Data has no public way to add a backpressure policy, so this module imports the base class and the list of enabled
+policies from `ray.data._internal`, which may change in any release. It is a reason why `pyproject.toml` pins ray to one
+minor version: on an upgrade, compare `BackpressurePolicy`, its two methods overridden below, and
+`ENABLED_BACKPRESSURE_POLICIES_CONFIG_KEY` with this module, and run `tests/pipeline/test_run_ahead.py`.
 """
 
 from __future__ import annotations
@@ -19,11 +24,11 @@ _LIMIT = "ner_ray.run_ahead"
 
 
 class RunAhead(BackpressurePolicy):  # type: ignore[misc]  # Ray has no types
-    """Holds a stage back while enough blocks wait for the next.
+    """Holds a stage back while enough blocks wait for the next one.
 
-    It cannot bring a job to rest. A running task is paused only in the reader, whose tasks hold no CPU that a later
-    stage could wait for; other stages only start no more tasks. And the stage before the writer is never held back,
-    since the writer collects blocks until they make a file, however many that takes.
+    It cannot deadlock a job. Running tasks are paused only in the reader, whose tasks hold no CPU that a later stage
+    could wait for; other stages merely start no new tasks. The stage before the writer is never held back, because the
+    writer collects blocks until they make a file, however many that takes.
     """
 
     def can_add_input(self, op: Any) -> bool:
@@ -31,7 +36,7 @@ class RunAhead(BackpressurePolicy):  # type: ignore[misc]  # Ray has no types
         return not self._enough_waits_after(op)
 
     def max_task_output_bytes_to_read(self, op: Any) -> int | None:
-        """Nothing more of what its running tasks make, or no limit."""
+        """How many more bytes of output to take from its running tasks: 0, or None for no limit."""
         reads = not any(before.input_dependencies for before in op.input_dependencies)
         return 0 if reads and self._enough_waits_after(op) else None
 
@@ -44,6 +49,6 @@ class RunAhead(BackpressurePolicy):  # type: ignore[misc]  # Ray has no types
 
 
 def limit_run_ahead(context: DataContext, blocks: int) -> None:
-    """Lets at most about so many blocks wait before each stage of the datasets that are run in this context."""
+    """Limits the blocks that wait before each stage, approximately, for datasets executed in this context."""
     context.set_config(_LIMIT, blocks)
     context.set_config(ENABLED_BACKPRESSURE_POLICIES_CONFIG_KEY, [*ENABLED_BACKPRESSURE_POLICIES, RunAhead])

@@ -1,4 +1,4 @@
-"""Some documents of a job's input, from all over it, and what the job's engines make of them in this process."""
+"""Samples documents from all over a job's input, and annotates them in this process."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ from ner_ray.store.documents import read_rows
 from ner_ray.store.run import NumberedShard, Wave
 from ner_ray.types import Annotation, DocumentStatus
 
-_SPOTS = 16  # places of the input that documents are drawn from
+_SPOTS = 16  # parts of the input that documents are drawn from
 
 
 def draw(job: Job, waves: Sequence[Wave], size: int, seed: int) -> pa.Table:
-    """Documents from some places of what is left to do: a few consecutive ones from each, which is cheap to read.
+    """Samples documents of some waves: a few consecutive ones at each of 16 random spots, which is cheap to read.
 
     Returns:
-        At most `size` rows, each row of the input once at most, with the columns of `store.documents.read_rows`.
+        At most `size` rows, without repetition, with the columns of `store.documents.read_rows`.
     """
     each = -(-size // _SPOTS)
     shards = [shard for wave in waves for shard in wave.shards]
-    ends = list(accumulate(-(-shard.shard.rows // each) for shard in shards))  # of each shard's windows of rows
+    ends = list(
+        accumulate(-(-shard.shard.rows // each) for shard in shards)
+    )  # shard i has windows ends[i-1] to ends[i]
     total = ends[-1] if ends else 0
     chosen = random.Random(seed).sample(range(total), min(_SPOTS, total))  # noqa: S311  # a sample, not a secret
     tables: list[pa.Table] = []
@@ -44,7 +46,7 @@ def draw(job: Job, waves: Sequence[Wave], size: int, seed: int) -> pa.Table:
 
 
 def ask(annotator: Annotator, row: Row, characters: int | None = None) -> Future[AnnotatedDocument]:
-    """The annotation of a row that was drawn, on its way; of the text's first characters, where so many are given."""
+    """Starts to annotate a row of the sample; at most the first `characters` of its text, if given."""
     if row[ERRORS]:
         errors = tuple(schema.error_from_row(error) for error in row[ERRORS])
         failed: Future[AnnotatedDocument] = Future()

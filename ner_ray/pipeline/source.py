@@ -1,7 +1,7 @@
 """A wave's shards as a Ray datasource.
 
-One of our own, since a row must carry its shard's and its own number as one int64 id: Ray's checkpoint needs a small
-unique id that survives every stage.
+Ray's own Parquet reader will not do: its checkpoint needs a small unique id per row that survives every stage, and only
+this source knows the numbers of shard and row that make one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,14 @@ _MIN_ROWS_PER_TASK = 16
 class ShardSource(Datasource):  # type: ignore[misc]  # Ray has no types
     """The rows of some shards, in ranges that are read by one task each.
 
-    How many is settled here: Ray would split what too few tasks read, and split the parts again after the filter of
-    a resumed wave, down to blocks of one row.
+    The number of ranges is fixed here. Otherwise Ray would split the output of too few tasks, and after the filter of a
+    resumed wave split it again, down to blocks of one row.
+
+    Args:
+        shards: of one wave.
+        columns: what to read.
+        schema: types of the kept columns.
+        tasks: desired number of ranges; there are more of them if shards are many, and fewer if they have few rows.
     """
 
     def __init__(self, shards: Sequence[NumberedShard], columns: Columns, schema: pa.Schema, tasks: int) -> None:
@@ -30,18 +36,18 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray has no types
         self._columns = columns
         self._schema = schema
         total = sum(numbered.shard.rows for numbered in shards)
-        most = max(_MIN_ROWS_PER_TASK, -(-total // tasks))
+        rows_per_task = max(_MIN_ROWS_PER_TASK, -(-total // tasks))
         self._ranges = [
-            (numbered, first, min(first + most, numbered.shard.rows))
+            (numbered, first, min(first + rows_per_task, numbered.shard.rows))
             for numbered in shards
-            for first in range(0, numbered.shard.rows, most)
+            for first in range(0, numbered.shard.rows, rows_per_task)
         ]
 
     def __len__(self) -> int:
         return len(self._ranges)
 
     def estimate_inmemory_data_size(self) -> int:
-        """About twice the size of what is read of the files."""
+        """About twice the size of the ranges in the files, in bytes."""
         return sum(_size(*part) for part in self._ranges)
 
     def get_read_tasks(
@@ -50,7 +56,7 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray has no types
         per_task_row_limit: int | None = None,
         data_context: object = None,  # noqa: ARG002  # Ray's signature
     ) -> list[ReadTask]:
-        """One for each range."""
+        """One task per range."""
         return [self._task(*part, per_task_row_limit) for part in self._ranges]
 
     def _task(self, numbered: NumberedShard, first: int, stop: int, limit: int | None) -> ReadTask:

@@ -1,6 +1,6 @@
-"""The CPU stages: Arrow table in, Arrow table out, with a pure function for each row in between.
+"""The CPU stages: Arrow table in, Arrow table out, with a pure function per row in between.
 
-They run as Ray tasks, and cache what is expensive to create (a tokenizer) for the life of their worker process.
+They run as Ray tasks and cache what is expensive to create (a tokenizer) for the life of their worker process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _FAILED = Annotation(entities=(), status=DocumentStatus.FAILED, errors=(_INTERNA
 
 
 class ChunkStage:
-    """Cuts each row's text into chunks that the model can take."""
+    """Cuts each row's text into chunks that fit into a prompt."""
 
     def __init__(self, spec: Spec, counts: Counts) -> None:
         self._spec = spec
@@ -74,15 +74,15 @@ class ChunkStage:
 
 
 class ReadStage:
-    """Reads the answers to some steps, on top of what earlier steps have found.
+    """Reads the answers to some steps and adds them to the findings of earlier steps.
 
-    After the last step each document's chunks are merged into the output columns; before, the findings travel on.
+    After the last step, the findings of a document's chunks are merged into the output columns; before, they travel on.
 
     Args:
         spec: the job's.
-        steps: whose answers are to be read.
-        counts: where to count.
-        keep: the columns to carry into the output, beside the row's ids; None for all that the input had.
+        steps: those whose answers are to be read.
+        counts: receives the counts of the stage.
+        keep: the columns to copy to the output, in addition to the row's ids; None for all columns of the input.
     """
 
     def __init__(self, spec: Spec, steps: Sequence[Step], counts: Counts, keep: Sequence[str] | None) -> None:
@@ -104,13 +104,13 @@ class ReadStage:
         return read_row(self._spec, row, self._steps)
 
     def _pass_on(self, table: pa.Table, rows: list[Row], findings: Sequence[list[Findings] | None]) -> pa.Table:
-        found = [
+        column = [
             [schema.findings_to_row(chunk) for chunk in (read or [_BROKEN] * len(row[CHUNKS] or ()))]
             for row, read in zip(rows, findings, strict=True)
         ]
         if not self._spec.config.output.completions:
             table = schema.with_column(table, EXCHANGES, pa.list_(schema.EXCHANGE), [[] for _ in rows])
-        return schema.with_column(table, FINDINGS, pa.list_(schema.CHUNK_FINDINGS), found)
+        return schema.with_column(table, FINDINGS, pa.list_(schema.CHUNK_FINDINGS), column)
 
     def _finish(self, table: pa.Table, rows: list[Row], findings: Sequence[list[Findings] | None]) -> pa.Table:
         annotations = [
@@ -147,13 +147,13 @@ class ReadStage:
 
 
 def rows_of(table: pa.Table) -> list[Row]:
-    """The rows of a table between stages, as far as stages look at them."""
+    """The rows of a table, with the columns that stages use."""
     rows: list[Row] = table.select([name for name in BETWEEN_STAGES if name in table.column_names]).to_pylist()
     return rows
 
 
 def _guarded(work: Callable[[Row], Any], row: Row, otherwise: Any) -> Any:
-    """What `work` makes of a row; a bug costs that row and is logged without its text."""
+    """The result of `work` for a row; a bug makes only that row fail, and is logged without the row's text."""
     try:
         return work(row)
     except Exception as error:  # noqa: BLE001  # the row boundary: one document must not end the job

@@ -1,4 +1,4 @@
-"""Work spread over the cluster as Ray tasks, with a bounded number of them under way."""
+"""Spreads work over the cluster as Ray tasks, with a bounded number in flight."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _IN_FLIGHT = 64
 def map_tasks(
     work: Callable[..., Made], items: Iterable[Any], *shared: Any, in_flight: int = _IN_FLIGHT, ordered: bool = True
 ) -> Iterator[Made]:
-    """What a function makes of each item, computed in Ray tasks ahead of the reader.
+    """The results of a function for each item, computed in Ray tasks ahead of the consumer.
 
     Args:
         work: called as `work(item, *shared)`; it must be importable on the workers.
-        items: what to work on; read only as far as tasks are started.
+        items: what to work on; consumed only as tasks are started.
         shared: further arguments, sent to the cluster once.
-        in_flight: the most tasks that are started and not yet read.
-        ordered: results come in the order of the items; else as they are ready.
+        in_flight: maximum number of tasks whose results have not been read yet.
+        ordered: yield results in the order of the items; otherwise as they become ready.
 
     Raises:
         NerRayError: as raised by `work`.
@@ -42,7 +42,7 @@ def map_tasks(
 
 
 def _next(waiting: deque[Any], *, ordered: bool) -> Any:  # Ray's references have no types
-    """Takes the next reference to read: the first one, or any that is ready."""
+    """Removes and returns the next reference to read: the first one, or any that is ready."""
     import ray
 
     if ordered:
