@@ -1,4 +1,4 @@
-"""How annotated text looks in HTML: entities as nested `<mark>`s, a colour for each label."""
+"""Renders annotated text as HTML: entities as nested `<mark>`s, one colour per label."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from markupsafe import Markup, escape
 
 from ner_ray.types import Annotation, DocumentStatus, Entity
 
-_NEAR = 6  # hues that look alike, where others are free
+_MIN_DISTANCE = 6  # of two hues, in steps; closer ones look alike
 _COLOURS = 24  # in page.css: c0 to c23, hues 15 degrees apart
-# A browser would drop or change these, so they are drawn as pictures; a carriage return survives as a reference.
+# Browsers drop or change control characters, so they are shown as symbols; a carriage return survives as a reference.
 _DRAWN: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
 _DRAWN |= {ord("\r"): "&#13;", 0x7F: 0x2421}
 _HUE_OF_FIRST, _HUE_STEP = 10, 15  # degrees, as in page.css
-_NOTE = 200  # characters of an error's message
+_NOTE = 200  # characters of an error's message that are shown
 _FRAGMENT_STYLE = """
 .ner-ray .text { line-height: 2.1; white-space: pre-wrap; overflow-wrap: anywhere }
 .ner-ray mark { background: hsl(var(--h) 80% 55% / .22); color: inherit; padding: .1em .25em; border-radius: .25em;
@@ -29,16 +29,16 @@ _FRAGMENT_STYLE = """
 
 
 def draw(text: str, entities: Sequence[Entity], number: Mapping[str, int], colour: Mapping[str, int]) -> Markup:
-    """The text with its entities in `<mark>`s, one inside the other where spans nest.
+    """The text with its entities in `<mark>`s, which nest as spans do.
 
-    A span that crosses another's end is drawn in pieces; pieces of one entity carry the same `data-e`, so that
-    what stands in them, put together, is the entity's text.
+    A span that crosses the end of another is drawn in pieces. The pieces of an entity carry the same `data-e`; their
+    contents, joined, are the entity's text.
 
     Args:
         text: the document.
-        entities: in any order; offsets into `text`.
+        entities: in any order, with offsets into `text`.
         number: of each label on the page.
-        colour: of each label.
+        colour: of each label, as returned by `colours`.
     """
     order = sorted(range(len(entities)), key=lambda i: (entities[i].start, -entities[i].end))
     waiting = iter([*order, None])
@@ -61,9 +61,9 @@ def draw(text: str, entities: Sequence[Entity], number: Mapping[str, int], colou
 
 
 def colours(labels: Iterable[str]) -> dict[str, int]:
-    """A colour's number for every label: the hue its name hashes to, or the free one farthest from all taken.
+    """A colour number for each label: the hue to which its name hashes, or else the free hue farthest from all in use.
 
-    So a label looks the same on most pages, and two labels of one page are easily told apart while there are few.
+    So a label has the same colour on most pages, and the colours on a page are distinct while there are few labels.
     """
     result: dict[str, int] = {}
     for rank, label in enumerate(sorted(set(labels))):
@@ -72,16 +72,16 @@ def colours(labels: Iterable[str]) -> dict[str, int]:
     return result
 
 
-def _hue(wanted: int, taken: Sequence[int]) -> int:
+def _hue(preferred: int, taken: Sequence[int]) -> int:
     def room(hue: int) -> int:
         return min((min((hue - other) % _COLOURS, (other - hue) % _COLOURS) for other in taken), default=_COLOURS)
 
-    turns = [(wanted + step) % _COLOURS for step in range(_COLOURS)]
-    return wanted if room(wanted) >= _NEAR else max(turns, key=room)
+    turns = [(preferred + step) % _COLOURS for step in range(_COLOURS)]
+    return preferred if room(preferred) >= _MIN_DISTANCE else max(turns, key=room)
 
 
 def fragment(text: str, annotation: Annotation) -> str:
-    """A text with its entities marked, for a notebook's cell: self-contained HTML, everything from outside escaped."""
+    """A text with its entities marked, for a notebook cell: self-contained HTML, with all data escaped."""
     names = [entity.label for entity in annotation.entities]
     number = {label: rank for rank, label in enumerate(dict.fromkeys(names))}
     colour = colours(names)
@@ -100,7 +100,7 @@ def fragment(text: str, annotation: Annotation) -> str:
 
 
 def _notes(annotation: Annotation) -> list[str]:
-    """What the marks cannot show: errors, and mentions without a place in the text."""
+    """What the marks cannot show: status, errors, and mentions that were not found in the text."""
     errors = [f"{error.code} ({error.stage}): {error.message[:_NOTE]}" for error in annotation.errors]
     status = [] if annotation.status is DocumentStatus.OK else [f"status: {annotation.status.value}"]
     lost = [f"not found in the text: {mention.text} ({mention.label})" for mention in annotation.unaligned]
@@ -108,7 +108,7 @@ def _notes(annotation: Annotation) -> list[str]:
 
 
 def _close(stack: list[int], out: list[Markup], entities: Sequence[Entity], place: int) -> list[int]:
-    """Ends what ends here, with all that stands inside it; returns what of that must go on, outermost first."""
+    """Closes the marks that end at `place` and all inside them; returns those to reopen, outermost first."""
     lowest = next((depth for depth, i in enumerate(stack) if entities[i].end <= place), len(stack))
     inside = stack[lowest:]
     del stack[lowest:]

@@ -1,7 +1,8 @@
-"""Where the words of the project meet Arrow: dataclasses as rows, and the names of all columns of a row.
+"""How the project's types look in Arrow: dataclasses to rows and back, and the names of all columns.
 
-Every document is one row from read to write. What belongs to its chunks travels in nested list columns. Columns whose
-names begin with an underscore exist between stages only; the others are in the output, some on request.
+Every document is one row, from reading to writing. What belongs to its chunks travels in nested list columns, parallel
+to `chunks`. Columns whose names begin with an underscore exist between stages only; the others are in the output, some
+of them on request.
 """
 
 from __future__ import annotations
@@ -31,20 +32,20 @@ from ner_ray.types import (
     Verdict,
 )
 
-Row = dict[str, Any]  # what pyarrow makes of a row, and what it takes for one
+Row = dict[str, Any]  # a row as pyarrow converts it to and from Python
 
-ROW_ID = "row_id"  # int64: the shard's number above, the row's below
+ROW_ID = "row_id"  # int64: the shard's ordinal in the upper bits, the row's number in the lower 40 (see store.run)
 DOC_ID = "doc_id"
-TEXT = "_text"  # the document, empty where there is none that can be annotated
-LABELS = "_labels"  # the row's own label set, where rows bring theirs
-ERRORS = "_errors"  # of the document so far; in the output, `errors`
+TEXT = "_text"  # the document's text; empty if it cannot be annotated
+LABELS = "_labels"  # the row's own label set, if rows have their own
+ERRORS = "_errors"  # the document's errors so far; in the output, `errors`
 CHUNKS = "chunks"
 DEMONSTRATIONS = "_demonstrations"  # parallel to the chunks
-EXCHANGES = "exchanges"  # what was asked and answered, each with its chunk and role
-FINDINGS = "_findings"  # parallel to the chunks: what the roles so far have found
+EXCHANGES = "exchanges"  # prompts and answers, each with its chunk and role
+FINDINGS = "_findings"  # parallel to the chunks: the findings of the roles so far
 TEXT_HASH = "text_hash"
 REUSED = "_reused"  # the annotation of an earlier document with the same text
-KEPT_TEXT = "text"  # the document in an output that keeps its answers
+KEPT_TEXT = "text"  # the document's text, in an output with completions
 BETWEEN_STAGES = (TEXT, LABELS, ERRORS, CHUNKS, EXCHANGES, DEMONSTRATIONS, FINDINGS, REUSED)
 
 CHUNK = pa.struct([(name, pa.int64()) for name in ("start", "end", "core_start", "core_end")])
@@ -162,8 +163,8 @@ def mention_from_row(row: Row) -> Mention:
     return Mention(row["text"], row["label"], row.get("score"))
 
 
-def error_to_row(problem: ErrorRecord) -> Row:
-    return {"code": problem.code, "stage": problem.stage, "message": problem.message}
+def error_to_row(error: ErrorRecord) -> Row:
+    return {"code": error.code, "stage": error.stage, "message": error.message}
 
 
 def error_from_row(row: Row) -> ErrorRecord:
@@ -180,7 +181,7 @@ def usage_to_row(usage: Usage) -> Row:
 
 
 def exchange_to_row(chunk: int, role: str, exchange: Exchange, *, with_prompt: bool) -> Row:
-    """An exchange as it travels; the prompt's text, which can be made again, only on request."""
+    """An exchange as a row; includes the prompt's text, which can be made again, only on request."""
     return {
         "chunk": chunk,
         "role": role,
@@ -193,7 +194,7 @@ def exchange_to_row(chunk: int, role: str, exchange: Exchange, *, with_prompt: b
 
 
 def exchange_from_row(row: Row) -> Exchange:
-    """An exchange as it was recorded; earlier versions wrote no `choices` and no `error`."""
+    """An exchange from its row; earlier versions wrote neither `choices` nor `error`."""
     prompt = Prompt(row["prompt"] or "", subject=row["subject"], choices=tuple(row.get("choices") or ()))
     error = error_from_row(row["error"]) if row.get("error") else None
     return Exchange(prompt, tuple(_completion_from_row(completion) for completion in row["completions"]), error)
@@ -204,7 +205,7 @@ def findings_to_row(findings: Findings) -> Row:
         "entities": [entity_to_row(entity) for entity in findings.entities],
         "unaligned": [mention_to_row(mention) for mention in findings.unaligned],
         "dropped": [mention_to_row(mention) for mention in findings.dropped],
-        "errors": [error_to_row(problem) for problem in findings.errors],
+        "errors": [error_to_row(error) for error in findings.errors],
         "verdicts": [verdict.value for verdict in findings.verdicts],
         "usage": usage_to_row(findings.usage),
         "status": findings.status.value,
@@ -216,7 +217,7 @@ def findings_from_row(row: Row) -> Findings:
         entities=tuple(entity_from_row(entity) for entity in row["entities"]),
         unaligned=tuple(mention_from_row(mention) for mention in row["unaligned"]),
         dropped=tuple(mention_from_row(mention) for mention in row["dropped"]),
-        errors=tuple(error_from_row(problem) for problem in row["errors"]),
+        errors=tuple(error_from_row(error) for error in row["errors"]),
         verdicts=tuple(Verdict(verdict) for verdict in row["verdicts"]),
         usage=Usage(**row["usage"]),
         status=DocumentStatus(row["status"]),
@@ -233,45 +234,49 @@ def demonstration_to_row(demonstration: Demonstration) -> Row:
 
 
 def demonstration_from_row(row: Row) -> Demonstration:
-    mentions = [Mention(one["text"], one["label"], start=one["start"], end=one["end"]) for one in row["mentions"]]
+    mentions = [
+        Mention(mention["text"], mention["label"], start=mention["start"], end=mention["end"])
+        for mention in row["mentions"]
+    ]
     return Demonstration(row["text"], tuple(mentions), row["score"], row["example_id"])
 
 
 def demonstrations_from_table(table: pa.Table) -> list[Demonstration]:
-    """Of a whole table, by columns: some times as fast as by rows."""
+    """The demonstrations of a whole table, converted by columns: several times as fast as by rows."""
     mentions = table["mentions"].combine_chunks()
-    flat = mentions.flatten()
+    flat = mentions.flatten()  # the mentions of all rows, one after the other
     fields = (flat.field(name).to_pylist() for name in ("text", "label", "start", "end"))
-    made = [Mention(text, label, start=start, end=end) for text, label, start, end in zip(*fields, strict=True)]
+    all_mentions = [Mention(text, label, start=start, end=end) for text, label, start, end in zip(*fields, strict=True)]
+    # Row i has the mentions bounds[i] to bounds[i + 1]; the offsets of a slice do not begin at 0, so they are shifted.
     bounds = (mentions.offsets.to_numpy() - mentions.offsets[0].as_py()).tolist() if len(mentions) else [0]
     columns = (table[name].to_pylist() for name in ("text", "score", "example_id"))
     return [
-        Demonstration(text, tuple(made[begin:end]), score, example_id)
+        Demonstration(text, tuple(all_mentions[begin:end]), score, example_id)
         for text, score, example_id, begin, end in zip(*columns, bounds[:-1], bounds[1:], strict=True)
     ]
 
 
 def annotation_to_row(annotation: Annotation) -> Row:
-    """The output columns of a document; see `OUTPUT`."""
+    """The output columns of a document (see `OUTPUT`)."""
     counts = Counter(verdict.value for verdict in annotation.verdicts)
     return {
         "entities": [entity_to_row(entity) for entity in annotation.entities],
         "unaligned": [mention_to_row(mention) for mention in annotation.unaligned],
         "dropped": [mention_to_row(mention) for mention in annotation.dropped],
         "status": annotation.status.value,
-        "errors": [error_to_row(problem) for problem in annotation.errors],
+        "errors": [error_to_row(error) for error in annotation.errors],
         "verdicts": {verdict.value: counts[verdict.value] for verdict in Verdict},
         "usage": usage_to_row(annotation.usage),
     }
 
 
 def annotation_from_row(row: Row) -> Annotation:
-    """The annotation that output columns hold."""
+    """The annotation in a row's output columns."""
     return Annotation(
         entities=tuple(entity_from_row(entity) for entity in row["entities"]),
         unaligned=tuple(mention_from_row(mention) for mention in row["unaligned"]),
         status=DocumentStatus(row["status"]),
-        errors=tuple(error_from_row(problem) for problem in row["errors"]),
+        errors=tuple(error_from_row(error) for error in row["errors"]),
         usage=Usage(**row["usage"]),
         dropped=tuple(mention_from_row(mention) for mention in row["dropped"]),
         verdicts=tuple(verdict for verdict in Verdict for _ in range(row["verdicts"][verdict.value])),
@@ -279,7 +284,7 @@ def annotation_from_row(row: Row) -> Annotation:
 
 
 def with_column(table: pa.Table, name: str, kind: pa.DataType, values: Sequence[Any]) -> pa.Table:
-    """The table with a column of that name, replaced where there was one."""
+    """The table with a column added, or replaced if there is one of that name."""
     column = pa.array(values, type=kind)
     if name in table.column_names:
         return table.set_column(table.column_names.index(name), name, column)

@@ -1,9 +1,9 @@
-"""The words of the project, in the order in which data flows through it.
+"""The types of the project, in the order in which data flows through it.
 
     Document -> Chunk -> StepInput -> Prompt -> Completion -> Reading -> Alignment -> Findings -> Annotation
 
-Frozen, slotted, few fields; behaviour lives in the functions of the other modules. Offsets are
-half-open and count code points.
+All are frozen and slotted, with few fields; behaviour lives in the functions of other modules. Offsets are half-open
+and count code points. GLOSSARY.md explains the same terms.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """How well an answer could be read."""
+    """How well an answer could be parsed.
+
+    Attributes:
+        OK: it follows the format.
+        RECOVERED: it deviates from the format, but could still be understood.
+        TRUNCATED: it was cut off; what is complete was parsed.
+        UNPARSABLE: nothing in it could be understood.
+    """
 
     OK = "ok"
     RECOVERED = "recovered"
@@ -24,11 +31,11 @@ class Verdict(StrEnum):
 
 
 class SpanStatus(StrEnum):
-    """How a mention was found in the text, from the surest to the least sure.
+    """How a mention was found in the text, from the most to the least certain.
 
     Attributes:
         EXACT: the same characters.
-        NORMALIZED: the same but for case, width, white space, quotes, dashes and the like.
+        NORMALIZED: the same except for case, width, white space, quotes, dashes and the like.
         INSIDE_WORD: a listed mention that occurs nowhere as a whole word, but verbatim inside a longer one.
         FUZZY: something similar.
     """
@@ -40,7 +47,7 @@ class SpanStatus(StrEnum):
 
 
 class DocumentStatus(StrEnum):
-    """Whether a document is wholly, partly or not at all annotated."""
+    """Whether a document is annotated completely, in part, or not at all."""
 
     OK = "ok"
     PARTIAL = "partial"
@@ -48,14 +55,14 @@ class DocumentStatus(StrEnum):
 
 
 class LeftOutReason(StrEnum):
-    """Why an answer cannot express a gold entity; a family may have further reasons of its own.
+    """Why an answer cannot express a gold entity; a family may add reasons of its own.
 
     Attributes:
-        OVERLAPS: the format has no overlaps, and another entity takes the place.
-        LABEL_NOT_IN_SET: nobody asks for its label.
-        LABEL_CONFLICT: the format has one label per surface, and the same surface bears another one before.
-        NOT_DELIMITABLE: written down it would be read as something else: its characters are those of the format.
-        BLANK: it is nothing but white space.
+        OVERLAPS: the format has no overlapping entities, and it overlaps another one.
+        LABEL_NOT_IN_SET: its label is not in the label set.
+        LABEL_CONFLICT: the format has one label per surface, and the same surface has another label earlier on.
+        NOT_DELIMITABLE: its text contains characters of the format and would be parsed as something else.
+        BLANK: it consists of white space.
     """
 
     OVERLAPS = "overlaps"
@@ -67,7 +74,7 @@ class LeftOutReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """An entity type; `children` are its finer types, where labels form a tree."""
+    """An entity type; `children` are its subtypes if labels form a tree."""
 
     name: str
     description: str = ""
@@ -90,7 +97,7 @@ class Document:
 class Chunk:
     """A stretch of a document: the model sees `start:end`, and entities that start in the core are kept.
 
-    The cores of a document's chunks partition it, so a mention in an overlap is kept once.
+    The cores of a document's chunks partition it, so an entity in an overlap is kept once.
     """
 
     start: int
@@ -101,14 +108,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A surface that a model named, with its label.
+    """A piece of text that a model named, with its label.
 
     Attributes:
         text: the surface, as the model wrote it.
-        label: empty as long as no classifier has spoken.
-        score: in [0, 1], or None where nothing is known.
-        start: where it begins in the `Reading.copy` it was read from, or None for a listed mention.
-        end: where it ends there, exclusive.
+        label: empty until a classifier assigns one.
+        score: in [0, 1], or None if unknown.
+        start: offset in the `Reading.copy` from which it was parsed; None for a listed mention.
+        end: end offset there, exclusive.
     """
 
     text: str
@@ -120,7 +127,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A mention with its place: `text == source[start:end]`, always."""
+    """A mention with its span: always, `text == source[start:end]`."""
 
     start: int
     end: int
@@ -135,9 +142,9 @@ class Demonstration:
     """An annotated example that goes into a prompt.
 
     Attributes:
-        text: the example.
-        mentions: its entities; `start` and `end`, where known, are places in `text`.
-        score: how near it is to the text it was retrieved for, on the retriever's own scale.
+        text: the text of the example.
+        mentions: its entities; `start` and `end`, where known, are offsets in `text`.
+        score: its similarity to the text that it was retrieved for, on the retriever's own scale.
         example_id: its id in the pool.
     """
 
@@ -149,15 +156,15 @@ class Demonstration:
 
 @dataclass(frozen=True, slots=True)
 class StepInput:
-    """What a step of a family sees: a chunk's text, and all that is known about it so far.
+    """What a step of a family sees: a chunk's text, and everything known about it so far.
 
     Attributes:
         text: the chunk.
         labels: the label set.
         demonstrations: annotated examples for the prompt.
-        entities: what the steps before have found, with offsets into `text`.
-        core: the stretch of `text` that the chunk owns, half-open; None for all of it. Entities that start outside
-            of it are a neighbouring chunk's.
+        entities: what earlier steps have found, with offsets into `text`.
+        core: the span of `text` that the chunk owns, half-open; None for all of it. Entities that start outside it
+            belong to a neighbouring chunk.
     """
 
     text: str
@@ -180,11 +187,11 @@ class Prompt:
     """One request to an engine.
 
     Attributes:
-        content: text that the model reads as it is (a BOS token is the engine's affair), or chat turns,
-            which the engine renders with the model's own chat template.
-        subject: what the answer is about, for the step that asked: a label, the number of an entity.
-        choices: where given, the answer may be held to one of these.
-        max_tokens: a bound on the answer that the step knows better than the configuration.
+        content: text that the model reads as it is (the engine adds a BOS token where needed), or chat turns, which
+            the engine renders with the model's own chat template.
+        subject: what the answer is about, for the step that asked: a label, or the number of an entity.
+        choices: if given, the answer may be constrained to one of these.
+        max_tokens: maximum length of the answer, where the step knows better than the configuration.
     """
 
     content: str | tuple[Message, ...]
@@ -199,12 +206,12 @@ class Completion:
 
     Attributes:
         text: the answer, without special tokens.
-        finish_reason: `stop`, or `length` where a limit cut the answer.
-        token_ends: for each generated token, the offset in `text` at which it ends; empty where unknown.
+        finish_reason: `stop`, or `length` if a limit cut the answer off.
+        token_ends: for each generated token, the offset in `text` at which it ends; empty if unknown.
         logprobs: natural logarithm of each generated token's probability, parallel to `token_ends`.
-        prompt_tokens: tokens read (counted once for all samples of a prompt: on the first).
-        cached_tokens: of these, how many the prefix cache held.
-        output_tokens: tokens generated.
+        prompt_tokens: number of tokens read; counted once per prompt, in the first of its samples.
+        cached_tokens: number of these that were in the prefix cache.
+        output_tokens: number of tokens generated.
     """
 
     text: str
@@ -216,7 +223,11 @@ class Completion:
     output_tokens: int = 0
 
     def probability(self, start: int = 0, end: int | None = None) -> float | None:
-        """The exponential of the mean log-probability of the tokens that touch `text[start:end]`; None if unknown."""
+        """The geometric mean of the probabilities of the tokens that touch `text[start:end]`; None if unknown.
+
+        >>> round(Completion("Rex", token_ends=(1, 3), logprobs=(0.0, -1.0)).probability(), 3)
+        0.607
+        """
         stop = len(self.text) if end is None else end
         begins = (0, *self.token_ends)
         touched = [
@@ -227,17 +238,17 @@ class Completion:
         return math.exp(sum(touched) / len(touched)) if touched else None
 
     def joint_probability(self) -> float | None:
-        """The probability of the whole answer, token by token, its end included; None if unknown.
+        """The probability of the whole answer, including its end: the product over its tokens; None if unknown.
 
-        What counts for an answer out of a list: where only one continuation is left a token is certain, and the mean
-        that `probability` takes would count that certainty as confidence in the choice.
+        Use this for an answer chosen from a list: once only one continuation is left, tokens are certain, and the mean
+        in `probability` would count that certainty as confidence in the choice.
         """
         return math.exp(sum(self.logprobs)) if self.logprobs else None
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A gold entity that a step's answer cannot express, and a short, stable reason such as `overlaps`."""
+    """A gold entity that a step's answer cannot express, and why: a short, stable reason such as `overlaps`."""
 
     entity: Entity
     reason: str
@@ -248,7 +259,7 @@ class Targets:
     """What a perfect model would answer to a step's questions: training data.
 
     Attributes:
-        exchanges: every prompt with its one right answer; reading them gives the gold back, but for `left_out`.
+        exchanges: every prompt with its one correct answer; reading them yields the gold, except for `left_out`.
         left_out: the gold entities that the answers do not express.
     """
 
@@ -258,11 +269,11 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRecord:
-    """Something that went wrong with one document, as data.
+    """An error of one document, as data.
 
     Attributes:
-        code: a short, stable word, such as `unparsable` or `prompt_too_long`.
-        stage: the stage or the engine role at which it happened.
+        code: a short, stable word, such as `unparsable` or `prompt_too_long` (see `errors.ErrorCode`).
+        stage: the stage or the role in which it happened.
         message: for people.
     """
 
@@ -273,10 +284,10 @@ class ErrorRecord:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A prompt and its answers, one for each sample.
+    """A prompt and its answers, one per sample.
 
     Attributes:
-        error: why there are no answers, where the engine refused the request.
+        error: why there are no answers, if the engine refused the request.
     """
 
     prompt: Prompt
@@ -289,15 +300,15 @@ Transcript = Sequence[Exchange]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a family's parser makes of one sample's answers to a passage.
+    """What a family's parser makes of one sample's answers about a chunk.
 
     Attributes:
-        mentions: what was named, in the order of the answer.
-        verdict: how well the answers could be read.
-        copy: for answers that repeat the text (tagged words, marks): the model's own copy of it, without
-            tags or marks, into which the mentions' offsets point. None for listed mentions.
-        dropped: mentions that were understood and refused: a label outside the set, no usable class.
-        errors: what could not be read, each with the raw answer in its message.
+        mentions: in the order of the answer.
+        verdict: how well the answers could be parsed.
+        copy: for answers that repeat the text (tagged words, marks), the model's own copy of it without tags or marks,
+            into which the mentions' offsets point. None for listed mentions.
+        dropped: mentions that were parsed but refused: a label outside the label set, or no usable class.
+        errors: what could not be parsed, each with the raw answer in its message.
     """
 
     mentions: tuple[Mention, ...]
@@ -309,7 +320,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Mentions put onto a text: entities with their place, and what could not be placed."""
+    """Mentions aligned with a text: entities with their spans, and the mentions that were not found."""
 
     entities: tuple[Entity, ...]
     unaligned: tuple[Mention, ...] = ()
@@ -317,7 +328,14 @@ class Alignment:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a document cost; adds."""
+    """The cost of a document or of one of its steps; can be added.
+
+    Attributes:
+        requests: number of prompts sent.
+        prompt_tokens: number of tokens in them.
+        cached_tokens: number of these that were in the prefix cache.
+        output_tokens: number of tokens generated.
+    """
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -335,11 +353,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the steps so far have found in one passage, with offsets into its text.
+    """What the steps so far have found in one chunk, with offsets into its text.
 
     Attributes:
-        status: failed where a step has no sample that could be read, partial where one was cut or unreadable.
-        verdicts: one for each sample that was read.
+        status: failed if a step has no sample that could be parsed; partial if a sample was cut off or unparsable, or a
+            request was refused.
+        verdicts: one per sample that was read.
     """
 
     entities: tuple[Entity, ...] = ()
@@ -353,7 +372,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """All that is known about one document at the end, with offsets into its original text."""
+    """Everything that is known about a document at the end, with offsets into its original text."""
 
     entities: tuple[Entity, ...]
     unaligned: tuple[Mention, ...] = ()

@@ -1,4 +1,4 @@
-"""`Annotator`: the whole of what the job does to a document, for strings, in this process."""
+"""`Annotator`: everything that the job does to a document, for strings, in this process."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ from ner_ray.types import Annotation, Chunk, Completion, Demonstration, Document
 
 Configuration = str | Path | Mapping[str, Any] | AnnotateConfig
 
-_PER_CALL = "column:labels"  # what a configuration without labels says: each text brings its own
-_TEXTS_PER_SEQUENCE = 4  # texts of a stream under way, for each request that an engine can run at once
+_PER_CALL = "column:labels"  # set if a configuration has no labels: each call brings its own
+_TEXTS_PER_SEQUENCE = 4  # texts of a stream in flight, per request that an engine can run at once
 _CLOSE_SECONDS = 30.0
-_LABEL_SETS = 64  # whose chunk sizes are remembered
+_LABEL_SETS = 64  # for which chunk sizes are remembered
 
 
 class Annotator:
-    """Annotates texts with a job's own configuration, and nothing around it: no Ray, no files, no run directory.
+    """Annotates texts with the configuration of a job, without Ray, files or a run directory.
 
-    Building one starts its engines, which stay warm until `close`, or until the `with` block ends. It can be shared by
-    threads, and used where an event loop is running already (a notebook, an actor).
+    Creating one starts its engines, which stay warm until `close` or the end of the `with` block. It can be shared by
+    threads, and used where an event loop is already running (in a notebook or an actor).
 
     Args:
-        config: what `ner-ray annotate` takes: the name of a configuration that ships with the package, a YAML file,
+        config: as for `ner-ray annotate`: the name of a configuration that ships with the package, a YAML file,
             its content, or an `AnnotateConfig`. Its `input` and `output` are not used.
         overrides: `key.path=value`, as on the command line.
-        labels: takes the place of the configuration's label set: a list, a tree, or a label file. Where there is
-            none at all, each call must bring one.
+        labels: replaces the label set of the configuration: a list, a tree, or a label file. Without any label set,
+            each call must bring one.
 
     Raises:
         ConfigError: the configuration is wrong.
@@ -70,10 +70,10 @@ class Annotator:
     ) -> None:
         self._spec = resolve(configure(config, overrides, labels))
         if self._spec.config.replay:
-            raise ConfigError("replay reads recorded answers, and an Annotator asks an engine", hint="replay=false")
+            raise ConfigError("replay reads recorded answers, but an Annotator asks an engine", hint="replay=false")
         pools.check(self._spec)
         fit(self._spec)
-        self._fitted = lru_cache(_LABEL_SETS)(lambda wanted: fit(replace(self._spec, labels=wanted)))
+        self._fitted = lru_cache(_LABEL_SETS)(lambda label_set: fit(replace(self._spec, labels=label_set)))
         self._selector: Selector | None = None
         if self._spec.config.demonstrations:
             self._selector = open_selector(self._spec.config.demonstrations)
@@ -91,9 +91,9 @@ class Annotator:
         """The annotation of one text.
 
         Args:
-            text: of any length; long ones are cut into chunks and merged as in the job.
-            labels: another label set, for this text alone.
-            demonstrations: examples for the prompts of this text, in place of retrieved ones.
+            text: of any length; long texts are cut into chunks, and their annotations merged, as in the job.
+            labels: another label set, for this text only.
+            demonstrations: few-shot examples for this text's prompts, instead of retrieved ones.
 
         Raises:
             EngineError: the engine has died; a new `Annotator` is needed.
@@ -109,7 +109,7 @@ class Annotator:
     def submit(
         self, text: str | None, *, labels: Any = None, demonstrations: Sequence[Demonstration] | None = None
     ) -> Future[AnnotatedDocument]:
-        """The annotation of one text, on its way; as of a `concurrent.futures` executor."""
+        """Starts to annotate one text; returns a future, like a `concurrent.futures` executor."""
         if text is not None and not isinstance(text, str):
             raise TypeError(f"a text must be a string, not {type(text).__name__}; Annotator.stream takes many texts")
         if not self._close.alive:
@@ -125,8 +125,8 @@ class Annotator:
     ) -> Iterator[AnnotatedDocument]:
         """The annotations of many texts, in their order; many requests are in flight at the same time.
 
-        Texts are taken from the iterable only as far ahead as keeps the engine busy, so it may be endless. A None
-        among them gives a failed annotation with the error `null_text`.
+        Texts are taken from the iterable only as far ahead as keeps the engine busy, so the iterable may be infinite. A
+        None yields a failed annotation with the error `null_text`.
         """
         texts_ahead = iter(texts)
         waiting: deque[Future[AnnotatedDocument]] = deque()
@@ -162,7 +162,7 @@ class Annotator:
                 future.cancel()
 
     def close(self) -> None:
-        """Stops the engines; what is still being asked for fails. Does nothing the second time."""
+        """Stops the engines; pending annotations fail. Further calls do nothing."""
         self._close()
 
     def __enter__(self) -> Self:
@@ -178,12 +178,12 @@ class Annotator:
         return _TEXTS_PER_SEQUENCE * max(pool.engine.max_num_seqs for pool in self._spec.pools)
 
     async def _annotate(
-        self, text: str | None, wanted: LabelSet | None, demonstrations: Sequence[Demonstration] | None
+        self, text: str | None, label_set: LabelSet | None, demonstrations: Sequence[Demonstration] | None
     ) -> AnnotatedDocument:
         if error := unusable(text, self._spec.config.input.max_characters):
             return AnnotatedDocument.of(text or "", Annotation((), status=DocumentStatus.FAILED, errors=(error,)))
         assert text is not None
-        prepare = partial(self._prepare, text, wanted, demonstrations)
+        prepare = partial(self._prepare, text, label_set, demonstrations)
         labels_asked, chunks, shown = await self._worker.in_thread(prepare)
         conversations = await asyncio.gather(
             *(
@@ -195,10 +195,10 @@ class Annotator:
         return AnnotatedDocument.of(text, annotation, chunks, conversations)
 
     def _prepare(
-        self, text: str, wanted: LabelSet | None, demonstrations: Sequence[Demonstration] | None
+        self, text: str, label_set: LabelSet | None, demonstrations: Sequence[Demonstration] | None
     ) -> tuple[LabelSet, list[Chunk], Sequence[Sequence[Demonstration]]]:
         """The label set, the chunks, and each chunk's demonstrations."""
-        spec = self._spec if wanted is None else self._fitted(wanted)
+        spec = self._spec if label_set is None else self._fitted(label_set)
         spec = self._fitted(spec.labels) if spec.labels else spec
         if not spec.labels:
             raise ConfigError("no label set", hint='Annotator(..., labels=["person"]), or labels=[...] with each text')
@@ -212,7 +212,7 @@ class Annotator:
 
 
 class _Worker:
-    """Engines and the event loop on which they are asked, in a thread of their own. Knows nothing of its annotator."""
+    """The engines, and the event loop that drives them, in a thread of its own. Holds no reference to its annotator."""
 
     def __init__(self, spec: Spec) -> None:
         self._engines = pools.start_all(spec)
@@ -230,18 +230,18 @@ class _Worker:
         return self._loop.run_in_executor(None, work)
 
     async def converse(
-        self, text: str, chunk: Chunk, wanted: LabelSet, demonstrations: Sequence[Demonstration]
+        self, text: str, chunk: Chunk, label_set: LabelSet, demonstrations: Sequence[Demonstration]
     ) -> Conversation:
         """A chunk's conversation with all engines, one after the other."""
-        given = step_input(text, chunk, wanted, demonstrations)
+        given = step_input(text, chunk, label_set, demonstrations)
         so_far = Conversation(Findings(), {})
         for asker in self._askers:
-            said = await asker.converse(given, so_far.findings)
-            so_far = Conversation(said.findings, {**so_far.transcripts, **said.transcripts})
+            latest = await asker.converse(given, so_far.findings)
+            so_far = Conversation(latest.findings, {**so_far.transcripts, **latest.transcripts})
         return so_far
 
     def close(self) -> None:
-        """Cancels what is under way, closes the engines while their loop still runs, and ends the loop."""
+        """Cancels what is in flight, closes the engines while their loop still runs, then stops the loop."""
         self._finish(self._cancel())
         for engine in self._engines:
             engine.close()
@@ -260,29 +260,34 @@ class _Worker:
         await self._settle()
 
     async def _settle(self) -> None:
-        """Waits for what is left on the loop, such as connections that are being closed."""
+        """Waits for the remaining tasks of the loop, such as connections that are being closed."""
         await asyncio.gather(*_others(), return_exceptions=True)
 
 
 def _others() -> list[asyncio.Task[Any]]:
-    """The tasks of the running loop but the current one."""
+    """The tasks of the running loop, except the current one."""
     return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
 
-def configure(config: Configuration, overrides: Sequence[str] = (), wanted: Any = None) -> AnnotateConfig:
-    """A configuration for texts that are at hand: `input.path` and `output.path` may be missing, labels too.
+def configure(config: Configuration, overrides: Sequence[str] = (), label_set: Any = None) -> AnnotateConfig:
+    """A configuration for texts in memory, in which `input.path`, `output.path` and the labels may be missing.
+
+    Args:
+        config: see `Annotator`.
+        overrides: `key.path=value`, as on the command line.
+        label_set: replaces the label set, unless None.
 
     Raises:
-        ConfigError: it is wrong.
+        ConfigError: the configuration is wrong.
     """
     if isinstance(config, AnnotateConfig):
-        if not overrides and wanted is None:
+        if not overrides and label_set is None:
             return config
         config = config.model_dump()
     plain = compose(config, overrides)
     plain["input"] = {"path": [], **(plain.get("input") or {})}
     plain["output"] = {"path": "", **(plain.get("output") or {})}
-    plain["labels"] = plain.get("labels", _PER_CALL) if wanted is None else wanted
+    plain["labels"] = plain.get("labels", _PER_CALL) if label_set is None else label_set
     return validate(AnnotateConfig, plain, "the configuration")
 
 
@@ -293,8 +298,8 @@ def _answer(engine: Engine) -> Answer:
     return answer
 
 
-def _label_set(wanted: Any) -> LabelSet | None:
-    return None if wanted is None else labels.parse(label_source(wanted))
+def _label_set(label_set: Any) -> LabelSet | None:
+    return None if label_set is None else labels.parse(label_source(label_set))
 
 
 async def _asynchronous(texts: Iterable[str | None] | AsyncIterable[str | None]) -> AsyncIterator[str | None]:

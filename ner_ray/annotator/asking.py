@@ -1,7 +1,7 @@
-"""Drives conversations with one engine: many chunks and many requests in flight, on the event loop of the caller.
+"""Drives conversations with one engine, with many chunks and requests in flight, on the event loop of the caller.
 
-Prompts are rendered, and answers read and aligned, in threads: the event loop does nothing but hand requests to the
-engine and answers back, so that it never keeps the engine waiting.
+Prompts are rendered, and answers parsed and aligned, in threads: the event loop only passes requests to the engine and
+answers back, so that it never keeps the engine waiting.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from ner_ray.types import Completion, ErrorRecord, Exchange, Findings, Prompt, S
 
 _LOG = logging.getLogger(__name__)
 
-# Enough to keep the engine's own queue from running dry, and few enough that what was begun is soon done.
+# Enough that the engine's own queue never runs dry, and few enough that chunks are finished soon after they are begun.
 _CHUNKS_PER_SEQUENCE = 2
 _REQUESTS_PER_SEQUENCE = 4
-_READERS = 2  # threads; parsing and aligning is Python, so that more would only compete
+_READERS = 2  # threads; parsing and aligning hold the GIL, so more would only compete
 
 Answer = Callable[[Role, Prompt], Awaitable[tuple[Completion, ...]]]
-"""Has an engine answer a prompt, one completion per sample; raises `RequestError` or `EngineError`."""
+"""Asks an engine for the answer to a prompt, one completion per sample; raises `RequestError` or `EngineError`."""
 
 
 class Asker:
-    """Puts chunks to the engine of one pool.
+    """Asks the engine of one pool about chunks.
 
     Args:
         pool: which steps to ask, and how.
         rules: how answers become entities.
-        answer: what answers, such as `Engine.generate` with its bookkeeping around it.
+        answer: returns answers: `Engine.generate`, perhaps with bookkeeping around it.
     """
 
     def __init__(self, pool: Pool, rules: ReadingRules, answer: Answer) -> None:
@@ -55,25 +55,25 @@ class Asker:
     async def converse(
         self, given: StepInput, known: Findings | None = None, *, leave_last: bool = False
     ) -> Conversation:
-        """The whole conversation about a chunk; see `document.converse`. A bug in a step costs this chunk alone.
+        """Holds the whole conversation about a chunk; see `document.converse`. A bug in a step fails only this chunk.
 
         Raises:
             EngineError: the engine is dead.
         """
         async with self._chunks:
-            said: dict[str, list[Exchange]] = {}
+            transcripts: dict[str, list[Exchange]] = {}
             dialogue = converse(self._pool.steps, given, self._rules, known, leave_last=leave_last)
             try:
-                return await self._drive(dialogue, said)
+                return await self._drive(dialogue, transcripts)
             except EngineError:
                 raise
             except Exception as error:  # noqa: BLE001  # the chunk's boundary: one document must not end the job
-                role = next(reversed(said), self._pool.name)
+                role = next(reversed(transcripts), self._pool.name)
                 _LOG.error("chunk.failed stage=%s error=%s", role, type(error).__name__)
-                return Conversation(broken(known or Findings(), role, error), said)
+                return Conversation(broken(known or Findings(), role, error), transcripts)
 
-    async def _drive(self, dialogue: Dialogue, said: dict[str, list[Exchange]]) -> Conversation:
-        """Runs a dialogue to its end; what is said is noted in `said`, by role, as it comes."""
+    async def _drive(self, dialogue: Dialogue, transcripts: dict[str, list[Exchange]]) -> Conversation:
+        """Runs a dialogue to its end; adds each exchange to `transcripts`, by role, as soon as it is complete."""
         loop = asyncio.get_running_loop()
         exchanges: list[Exchange] | None = None
         while True:
@@ -82,7 +82,7 @@ class Asker:
                 return turn
             role = self._roles[turn.role]
             exchanges = await asyncio.gather(*(self._exchange(role, prompt) for prompt in turn.prompts))
-            said.setdefault(turn.role, []).extend(exchanges)
+            transcripts.setdefault(turn.role, []).extend(exchanges)
 
     async def _exchange(self, role: Role, prompt: Prompt) -> Exchange:
         async with self._requests:
@@ -92,12 +92,12 @@ class Asker:
                 return Exchange(prompt, (), ErrorRecord(error.code, role.step.role, error.message))
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Stops the threads."""
         self._readers.shutdown(wait=False, cancel_futures=True)
 
 
 def _advance(dialogue: Dialogue, exchanges: Sequence[Exchange] | None) -> Round | Conversation:
-    """The next round of a dialogue, or its result; a `StopIteration` could not pass through a future."""
+    """The next round of a dialogue, or its result; a future cannot carry a `StopIteration`."""
     try:
         return next(dialogue) if exchanges is None else dialogue.send(exchanges)
     except StopIteration as finished:

@@ -56,7 +56,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What was said about one chunk, and what it amounts to.
+    """The prompts and answers about one chunk, and the findings from them.
 
     Attributes:
         findings: of all steps that were read.
@@ -92,7 +92,7 @@ def converse(
         given: the chunk.
         rules: how answers become entities.
         known: what earlier steps have found; None for nothing.
-        leave_last: do not read the last step's answers: somebody else will, from the transcript.
+        leave_last: do not read the last step's answers; the caller will, from the transcript.
     """
     findings = known or Findings()
     transcripts: dict[str, Transcript] = {}
@@ -108,7 +108,7 @@ def converse(
 
 
 def _ask(step: Step, seen: StepInput) -> Generator[Round, Sequence[Exchange], list[Exchange]]:
-    """All that a step asks at once, then what follows from the answers, until nothing does."""
+    """Asks all that a step asks at once, then what follows from the answers, until nothing more does."""
     transcript: list[Exchange] = []
     while prompts := step.ask(seen, transcript):
         transcript.extend((yield Round(step.role, tuple(prompts))))
@@ -122,9 +122,9 @@ def read_recorded(
     rules: ReadingRules,
     known: Findings | None = None,
 ) -> Findings:
-    """What transcripts that are already there say, on top of what is known.
+    """Reads recorded transcripts, and adds what they say to what is known.
 
-    A chunk in which a bug broke a step off is left as it is: its findings already say so.
+    A chunk in which a step was broken off by a bug is left as it is: its findings already say so.
     """
     findings = known or Findings()
     if is_broken(findings):
@@ -136,9 +136,9 @@ def read_recorded(
 
 
 def read_step(step: Step, given: StepInput, transcript: Transcript, rules: ReadingRules) -> Findings:
-    """What one step's transcript says about its input: aligned entities, and everything that was lost on the way.
+    """Reads one step's transcript: aligned entities, and everything that was lost on the way.
 
-    What the chunk does not own (see `StepInput.core`) is its neighbour's: no later step needs to be asked about it.
+    Entities outside the chunk's core (see `StepInput.core`) are its neighbours': no later step is asked about them.
     """
     readings = step.read(given, transcript)
     joined = join([align(given.text, reading, rules.align, given.core) for reading in readings], rules.vote)
@@ -156,7 +156,7 @@ def read_step(step: Step, given: StepInput, transcript: Transcript, rules: Readi
 
 
 def follow(before: Findings, after: Findings) -> Findings:
-    """What two steps in a row have found: the later one's entities, and everything else of both."""
+    """Combines the findings of two consecutive steps: the entities of the later one, and everything else of both."""
     return Findings(
         entities=after.entities,
         unaligned=before.unaligned + after.unaligned,
@@ -169,12 +169,12 @@ def follow(before: Findings, after: Findings) -> Findings:
 
 
 def is_broken(findings: Findings) -> bool:
-    """Whether a bug broke off an earlier step: nothing more is asked or read then."""
+    """Whether an earlier step was broken off by a bug; if so, nothing more is asked or read."""
     return any(error.code == ErrorCode.INTERNAL for error in findings.errors)
 
 
 def broken(known: Findings, role: str, error: Exception) -> Findings:
-    """The findings of a chunk in which a bug broke a step off: it has failed, whatever was found before."""
+    """The findings of a chunk in which a step was broken off by a bug: failed, whatever was found before."""
     record = ErrorRecord(ErrorCode.INTERNAL, role, type(error).__name__)
     return replace(known, entities=(), status=DocumentStatus.FAILED, errors=(*known.errors, record))
 
@@ -184,14 +184,14 @@ def merge(
 ) -> Annotation:
     """A document's annotation from those of its chunks.
 
-    An entity is kept if and only if it starts in its chunk's core, so overlaps yield no duplicates. Its text is cut
-    from the document, so `text[start:end]` is what it says.
+    An entity is kept if and only if it starts in its chunk's core, so overlaps yield no duplicates. Its text is taken
+    from the document, so that `text[start:end] == entity.text`.
 
     Args:
         text: the document.
         chunks: in order.
         findings: parallel to `chunks`, with offsets into their texts.
-        errors: of the document as a whole.
+        errors: those of the document as a whole.
     """
     if any(error.code == ErrorCode.POISON for error in errors):
         return Annotation(entities=(), status=DocumentStatus.FAILED, errors=tuple(errors))
@@ -221,14 +221,14 @@ def _in_document(text: str, chunk: Chunk, entities: Sequence[Entity]) -> list[En
 
 
 def _errors(reading: Reading, role: str) -> tuple[ErrorRecord, ...]:
-    """A reading's own errors; a cut answer has a code too, so that whatever makes a document partial can be counted."""
+    """A reading's errors, and one for a cut-off answer, so that whatever makes a document partial can be counted."""
     if reading.verdict is not Verdict.TRUNCATED or any(error.code == ErrorCode.TRUNCATED for error in reading.errors):
         return reading.errors
-    return (*reading.errors, ErrorRecord(ErrorCode.TRUNCATED, role, "the answer was cut by a token limit"))
+    return (*reading.errors, ErrorRecord(ErrorCode.TRUNCATED, role, "the answer was cut off at its token limit"))
 
 
 def _status(readings: Sequence[Reading]) -> DocumentStatus:
-    """How far one step's samples could be read; none at all means that the engine refused."""
+    """The status of one step's samples; no samples at all means that the engine refused the request."""
     verdicts = {reading.verdict for reading in readings}
     if verdicts <= {Verdict.UNPARSABLE}:
         return DocumentStatus.FAILED

@@ -1,4 +1,4 @@
-"""The engines of a spec's pools: checked before anything is started, started, and told apart."""
+"""Checks, starts and identifies the engines of a spec's pools."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ner_ray.errors import ConfigError, MissingExtraError, ModelError, NerRayErr
 
 
 def check(spec: Spec) -> None:
-    """Makes sure that every engine, model and adapter is there; nothing is started.
+    """Makes sure that every engine, model and adapter is available; starts nothing.
 
     Raises:
         ConfigError: a setting makes no sense, or a package is missing.
-        ModelError: a model or an adapter is not there.
+        ModelError: a model or an adapter does not exist.
     """
     if spec.config.replay:
         return
@@ -28,7 +28,7 @@ def check(spec: Spec) -> None:
 
 
 def start(spec: Spec, pool: Pool) -> Engine:
-    """A running engine for a pool.
+    """Starts an engine for a pool.
 
     Raises:
         ModelError: the model cannot be served.
@@ -54,9 +54,9 @@ def start_all(spec: Spec) -> list[Engine]:
 
 
 def identities(config: AnnotateConfig) -> dict[str, dict[str, str | None]]:
-    """Which model, revision and adapter answers for each role (`all`: for every one), for a run's record.
+    """The model, revision and adapter that answer for each role (`all` if one engine serves all), for `run.json`.
 
-    None when answers are replayed.
+    Empty if answers are replayed.
     """
     if config.replay:
         return {}

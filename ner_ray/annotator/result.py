@@ -13,12 +13,12 @@ from ner_ray.types import Annotation, Chunk
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedDocument(Annotation):
-    """A text with its entities; draws itself in a notebook.
+    """A text with its annotation; a notebook shows it with its entities marked.
 
     Attributes:
-        text: the text, in whose code points offsets count: `text[entity.start:entity.end] == entity.text`.
+        text: the text. Offsets count its code points: `text[entity.start:entity.end] == entity.text`.
         chunks: how it was cut.
-        conversations: parallel to the chunks: what the model was asked, and what it answered.
+        conversations: what the model was asked about each chunk, and what it answered; parallel to `chunks`.
     """
 
     text: str = ""
@@ -33,16 +33,16 @@ class AnnotatedDocument(Annotation):
         chunks: Sequence[Chunk] = (),
         conversations: Sequence[Conversation] = (),
     ) -> Self:
-        """An annotation with its text."""
+        """Adds the text to an annotation."""
         values = {known.name: getattr(annotation, known.name) for known in fields(Annotation)}
         return cls(**values, text=text, chunks=tuple(chunks), conversations=tuple(conversations))
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data: `text`, and the columns that the job's output has."""
+        """As plain data: `text`, and the columns of the job's output."""
         return {"text": self.text, **schema.annotation_to_row(self)}
 
     def exchanges(self) -> list[schema.Row]:
-        """What was asked and answered, prompts included, as the job's output keeps it on request."""
+        """All exchanges, including prompts, as in the `exchanges` column of the job's output."""
         return [
             schema.exchange_to_row(number, role, exchange, with_prompt=True)
             for number, conversation in enumerate(self.conversations)
@@ -51,5 +51,5 @@ class AnnotatedDocument(Annotation):
         ]
 
     def _repr_html_(self) -> str:
-        """What Jupyter shows: the text with its entities marked, and what could not be placed."""
+        """The text with its entities marked, and the mentions that were not found in it, for Jupyter."""
         return markup.fragment(self.text, self)

@@ -1,4 +1,4 @@
-"""Drives conversations without an event loop: all of them a round at a time, from answers that are simply computed."""
+"""Drives conversations without an event loop: all of them one round at a time, with a function that answers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ner_ray.annotator.document import Conversation, Dialogue, Round
 from ner_ray.types import Exchange
 
 AnswerRounds = Callable[[Sequence[Round]], Sequence[Sequence[Exchange]]]
-"""The exchanges of some rounds, parallel to them; each in the order of its prompts."""
+"""Returns the exchanges of some rounds, parallel to them; each in the order of its prompts."""
 
 
 def converse_in_rounds(dialogues: Sequence[Dialogue], answer: AnswerRounds) -> list[Conversation]:
-    """The conversations of dialogues that are led side by side, for models that are fastest with large batches.
+    """Runs dialogues in lock-step, for models that are fastest with large batches; returns their conversations.
 
     Args:
-        dialogues: fresh ones, from `document.converse`.
-        answer: is given the next round of every dialogue that is not over yet.
+        dialogues: from `document.converse`, not yet started.
+        answer: called with the next round of every dialogue that has not ended yet.
     """
     results: dict[int, Conversation] = {}
     waiting: dict[int, Sequence[Exchange] | None] = dict.fromkeys(range(len(dialogues)))
@@ -33,6 +33,6 @@ def converse_in_rounds(dialogues: Sequence[Dialogue], answer: AnswerRounds) -> l
 
 
 def converse_alone(dialogue: Dialogue, answer: Callable[[Round], Sequence[Exchange]]) -> Conversation:
-    """The conversation of one dialogue."""
+    """Runs a single dialogue; returns its conversation."""
     (conversation,) = converse_in_rounds([dialogue], lambda rounds: [answer(asked) for asked in rounds])
     return conversation

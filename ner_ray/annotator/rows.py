@@ -1,4 +1,4 @@
-"""A document's row between stages, as the core of the annotator sees it: label set, chunks, transcripts, findings."""
+"""Reads a document's row between stages: its label set, chunks, transcripts and findings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Transcripts = dict[str, list[Exchange]]  # by role
 
 
 def columns_of(spec: Spec) -> Columns:
-    """Which columns of the input the job reads."""
+    """The input columns that the job reads."""
     section = spec.config.input
     recorded = (CHUNKS, EXCHANGES) if spec.config.replay else ()
     return Columns(
@@ -32,7 +32,7 @@ def columns_of(spec: Spec) -> Columns:
 
 
 def labels_of(spec: Spec, row: Row) -> LabelSet:
-    """The label set for a row; empty where the row's own is missing or unusable."""
+    """The label set for a row; empty if the row's own is missing or unusable."""
     if spec.labels is not None:
         return spec.labels
     try:
@@ -42,29 +42,29 @@ def labels_of(spec: Spec, row: Row) -> LabelSet:
 
 
 def chunks_of(row: Row) -> list[Chunk]:
-    """A row's chunks; none where its shard could not be decoded."""
+    """A row's chunks; none if its shard could not be decoded."""
     return [schema.chunk_from_row(chunk) for chunk in row[CHUNKS] or ()]
 
 
 def inputs_of(spec: Spec, row: Row) -> list[StepInput]:
     """What a family sees of each chunk of a row before anything is found."""
-    wanted = labels_of(spec, row)
+    label_set = labels_of(spec, row)
     chunks = chunks_of(row)
     shown: Sequence[Sequence[Row]] = row.get(DEMONSTRATIONS) or [[]] * len(chunks)
     return [
-        step_input(row[TEXT], chunk, wanted, _demonstrations(examples))
+        step_input(row[TEXT], chunk, label_set, _demonstrations(examples))
         for chunk, examples in zip(chunks, shown, strict=True)
     ]
 
 
 def findings_of(row: Row) -> list[Findings | None]:
-    """What earlier steps have found in each chunk of a row; None where none has looked."""
+    """What earlier steps have found in each chunk of a row; None if this is the first step."""
     known = row.get(FINDINGS)
-    return [schema.findings_from_row(found) for found in known] if known else [None] * len(row[CHUNKS] or ())
+    return [schema.findings_from_row(findings) for findings in known] if known else [None] * len(row[CHUNKS] or ())
 
 
 def read_row(spec: Spec, row: Row, steps: Sequence[Step]) -> list[Findings]:
-    """What is known about each chunk: the row's findings and, on top, what some steps' answers in it say.
+    """What is known about each chunk: the row's findings, and what the recorded answers to some steps add.
 
     Linear in the number of chunks and answers.
     """
@@ -80,21 +80,21 @@ def merge_row(row: Row, findings: Sequence[Findings]) -> Annotation:
     return merge(row[TEXT], chunks_of(row), findings, [schema.error_from_row(error) for error in row[ERRORS]])
 
 
-def exchange_rows(number: int, said: Conversation, *, with_prompt: bool) -> list[Row]:
-    """What was said about chunk `number`, as it travels in its document's row."""
+def exchange_rows(number: int, conversation: Conversation, *, with_prompt: bool) -> list[Row]:
+    """The exchanges about chunk `number`, as rows for the `exchanges` column of the document."""
     return [
         schema.exchange_to_row(number, role, exchange, with_prompt=with_prompt)
-        for role, transcript in said.transcripts.items()
+        for role, transcript in conversation.transcripts.items()
         for exchange in transcript
     ]
 
 
 def _transcripts(row: Row) -> dict[int, Transcripts]:
     """The recorded exchanges of a row by chunk, in one pass."""
-    found: dict[int, Transcripts] = defaultdict(lambda: defaultdict(list))
+    by_chunk: dict[int, Transcripts] = defaultdict(lambda: defaultdict(list))
     for exchange in row[EXCHANGES] or ():
-        found[exchange["chunk"]][exchange["role"]].append(schema.exchange_from_row(exchange))
-    return found
+        by_chunk[exchange["chunk"]][exchange["role"]].append(schema.exchange_from_row(exchange))
+    return by_chunk
 
 
 def _demonstrations(rows: Sequence[Row]) -> tuple[Demonstration, ...]:

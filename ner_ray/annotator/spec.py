@@ -24,7 +24,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Engines of one kind, and the consecutive steps that they serve; two adapters of one base model share a pool."""
+    """Identical engines, and the consecutive steps that they serve; two adapters of one base model share a pool."""
 
     engine: EngineConfig
     roles: tuple[Role, ...]
@@ -44,13 +44,15 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A resolved configuration; small and plain, so that it can be sent to every worker.
+    """A resolved configuration; small, so that it can be sent to every worker.
 
     Attributes:
-        labels: one set for all documents, or None where each document brings its own.
-        labels_column: the column with a set per row, or None.
-        budget: the longest chunk, in tokens, that fits the model beside the prompt.
-        demonstration_tokens: by how many tokens demonstrations may lengthen a prompt; None for no limit.
+        config: the configuration.
+        labels: one label set for all documents, or None if each document has its own.
+        labels_column: the column with a label set per row, or None.
+        pools: in the order of the steps.
+        budget: maximum length of a chunk, in tokens.
+        demonstration_tokens: maximum number of tokens that demonstrations may add to a prompt; None for no limit.
     """
 
     config: AnnotateConfig
@@ -71,10 +73,10 @@ class Spec:
 
 
 def resolve(config: AnnotateConfig) -> Spec:
-    """The spec of a configuration.
+    """Resolves a configuration.
 
     Raises:
-        ConfigError: no such family or option, a role without an engine, an empty label set.
+        ConfigError: there is no such family or option, a role has no engine, or the label set is empty.
     """
     column = labels.column_of(config.labels)
     return Spec(

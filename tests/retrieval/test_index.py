@@ -320,5 +320,5 @@ def test_a_builder_given_takes_the_place_of_the_retrievers_own(pool: str, tmp_pa
 
 
 def test_a_store_that_nothing_opens_is_refused() -> None:
-    with pytest.raises(NerRayError, match="no library at hand opens nosuch://"):
+    with pytest.raises(NerRayError, match="no installed library opens nosuch://"):
         open_index("nosuch://bucket/index")

@@ -65,7 +65,7 @@ def test_a_path_that_names_nothing_is_an_error(tmp_path: Path) -> None:
         list_shards(str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="no Parquet file"):
         list_shards(str(tmp_path))
-    with pytest.raises(InputError, match="no library at hand opens odd://"):
+    with pytest.raises(InputError, match="no installed library opens odd://"):
         list_shards("odd://bucket/x")
 
 
