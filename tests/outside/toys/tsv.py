@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ner_ray.export.base import ExportContext, Exported
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported, exported, open_output
 from ner_ray.types import Annotation, Document
 
 
-def write(documents: Iterable[tuple[Document, Annotation]], path: str | Path, context: ExportContext) -> Exported:
+def write(
+    documents: Iterable[tuple[Document, Annotation]], path: str | Path, context: ExportContext = NO_CONTEXT
+) -> Exported:
     written = Exported()
     with open_output(path) as file:
         file.write(f"# {context.title!r}: {', '.join(map(repr, context.labels))}\n".encode())
