@@ -50,3 +50,15 @@ def test_a_long_tail_is_thinned_out_and_keeps_its_ends():
 
 def test_of_nothing_there_is_a_page_too():
     assert "circle" not in _Page(render("Nothing", Statistics(), FilterCounts(), ())).tags
+
+
+def test_what_answers_leave_out_is_shown_by_form_and_reason_and_only_then():
+    left_out = {"gner": {"overlaps": 1234}, "b2ner": {}}
+
+    shown = _Page(render("A set", Statistics(), FilterCounts(), (), left_out)).texts
+    bare = _Page(render("A set", Statistics(), FilterCounts(), (), {"b2ner": {}})).texts
+
+    cell = shown.index("gner")
+    assert [text for text in shown[cell : cell + 3] if text] == ["gner", "overlaps", "1,234"]
+    assert "Entities that answers leave out" in shown
+    assert "Entities that answers leave out" not in bare
