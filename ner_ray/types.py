@@ -309,6 +309,13 @@ class Reading:
             into which the mentions' offsets point. None for listed mentions.
         dropped: mentions that were parsed but refused: a label outside the label set, or no usable class.
         errors: what could not be parsed, each with the raw answer in its message.
+        repairs: how an answer that is not of the expected form was read, as short, stable words:
+            `syntax` (quotes, commas or brackets), `surroundings` (text around the list), `lists` (several joined),
+            `draft` (a draft, an echo of the format or a repetition left out), `lines` (lines instead of a list),
+            `words` ("there are none" in words), `shape` (records where strings were asked for), `fields` (a record
+            under names of its own), `label` (written otherwise than in the set), `bio` (words tagged one by one, put
+            together), `sides` (the label stood on the other side), `unclear` (nothing tells which side is the label),
+            `untyped` (mentions without a label, in `dropped`).
     """
 
     mentions: tuple[Mention, ...]
@@ -316,6 +323,7 @@ class Reading:
     copy: str | None = None
     dropped: tuple[Mention, ...] = ()
     errors: tuple[ErrorRecord, ...] = ()
+    repairs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

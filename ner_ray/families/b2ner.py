@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
+from ner_ray.families.toolkit.answers import list_entities, to_reading
 from ner_ray.families.toolkit.labels import descriptions, fold, outputs, resolve
+from ner_ray.families.toolkit.records import Guide
 from ner_ray.families.toolkit.targets import listed
 from ner_ray.families.toolkit.template import render, template
 from ner_ray.families.toolkit.transcript import read_samples, settle, unparsable
@@ -34,6 +36,8 @@ from ner_ray.types import (
 
 _NOTHING = " None"
 _SEPARATOR = re.compile(r"[;；\n]")
+# More colons than this are not in a label.
+_MOST_COLONS = 8
 _COLON = re.compile(r"[:：]")
 _LEAD = re.compile(r"\s*(?:(?:[-*•]|\d{1,3}[.)]|Answer:|答案[:：]|Antwort:|Antwoord:|Respuesta:)\s+)?")
 # The languages whose released templates have room for descriptions and examples.
@@ -89,6 +93,8 @@ class _Tagger:
         return read_samples(
             transcript,
             lambda _, completion: _read(passage.text, completion, known, self.options.outside_labels, self.role),
+            text=passage.text,
+            role=self.role,
         )
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
@@ -167,25 +173,57 @@ def _write(items: Sequence[tuple[str, str]]) -> str:
 
 
 def _read(text: str, completion: Completion, known: Mapping[str, str], policy: LabelPolicy, role: str) -> Reading:
+    """The answer as `label: entity; ...`, or in whatever dialect names more entities of the passage."""
     answer = completion.text
     cut = completion.finish_reason == "length"
     if fold(answer).rstrip(".。") in ("none", "无"):
-        return Reading((), settle(completion, recovered=answer.strip() != _NOTHING.strip()))
-    items, odd = _items(answer, text, known, cut=cut)
+        repairs = () if answer.strip() == _NOTHING.strip() else ("words",)
+        return Reading((), settle(completion, recovered=bool(repairs)), repairs=repairs)
+    guide = Guide(tuple(known), text)
+    items, odd = _items(answer, guide, cut=cut)
+    own = _placeable(((item.label, answer[item.entity : item.end]) for item in items), guide)
+    if odd or own < len(items) or not items:
+        listed = list_entities(answer, guide, cut=cut)
+        named = ((item.label.value if item.label else "", item.entity.value) for item in listed.items)
+        if listed.understood and (_placeable(named, guide) > own or not (own or listed.items)):
+            return to_reading(listed, completion, guide, known, policy)
     if not items and not (cut and answer.strip()):
         return unparsable(role, completion)
+    return _reading(items, completion, guide, known, policy, odd=odd)
+
+
+def _placeable(named: Iterable[tuple[str, str]], guide: Guide) -> int:
+    """How many entities the passage holds and a label of the set is given to."""
+    return sum(guide.has(entity) and guide.label(label) is not None for label, entity in named)
+
+
+def _reading(
+    items: Sequence[_Item],
+    completion: Completion,
+    guide: Guide,
+    known: Mapping[str, str],
+    policy: LabelPolicy,
+    *,
+    odd: bool,
+) -> Reading:
     mentions: list[Mention] = []
     dropped: list[Mention] = []
+    repairs = {"lines"} if odd else set()
     for item in items:
-        resolved = resolve(item.label, known, policy)
-        odd |= not resolved.exact
+        entity = completion.text[item.entity : item.end]
+        if guide.is_nothing(entity):
+            repairs.add("words")
+            continue
+        resolved = resolve(guide.label(item.label) or item.label, known, policy)
+        repairs |= set() if resolved.exact and item.label in known else {"label"}
         label = item.label if resolved.label is None else resolved.label
         score = completion.probability(item.start, item.end)
-        (dropped if resolved.label is None else mentions).append(Mention(answer[item.entity : item.end], label, score))
-    return Reading(tuple(mentions), settle(completion, recovered=odd), dropped=tuple(dropped))
+        (dropped if resolved.label is None else mentions).append(Mention(entity, label, score))
+    verdict = settle(completion, recovered=bool(repairs))
+    return Reading(tuple(mentions), verdict, dropped=tuple(dropped), repairs=tuple(sorted(repairs)))
 
 
-def _items(answer: str, text: str, known: Mapping[str, str], *, cut: bool) -> tuple[list[_Item], bool]:
+def _items(answer: str, guide: Guide, *, cut: bool) -> tuple[list[_Item], bool]:
     """The complete items of an answer, and whether there was anything to repair.
 
     Repaired are items on lines of their own, full-width punctuation, bullets, a repeated answer prefix, an
@@ -198,13 +236,13 @@ def _items(answer: str, text: str, known: Mapping[str, str], *, cut: bool) -> tu
         pieces = pieces[:-1]
     items: list[_Item] = []
     for start, end, repaired in pieces:
-        label, entity = _label(answer, start, end, known)
+        label, entity = _label(answer, start, end, guide)
         odd |= repaired or not label
-        if label and entity < end:
-            parts = list(_entities(answer, entity, end, text))
+        if label and answer[entity:end].strip("*_` "):
+            parts = list(_entities(answer, entity, end, guide.text))
             odd |= len(parts) > 1
             items += [_Item(label, start, begin, stop) for begin, stop in parts]
-        elif not label and items and answer[items[-1].entity : end] in text:
+        elif not label and items and answer[items[-1].entity : end] in guide.text:
             items[-1] = replace(items[-1], end=end)
     return items, odd
 
@@ -222,15 +260,14 @@ def _pieces(answer: str) -> Iterator[tuple[int, int, bool]]:
         begin = end + 1
 
 
-def _label(answer: str, start: int, end: int, known: Mapping[str, str]) -> tuple[str, int]:
+def _label(answer: str, start: int, end: int, guide: Guide) -> tuple[str, int]:
     """The label of a piece and where its entity begins; an empty label where the piece has none.
 
     A label of the set may hold colons; any other ends at the first.
     """
     piece = answer[start:end]
-    colons = [match.start() for match in _COLON.finditer(piece)]
-    offered = {fold(name) for name in known}
-    ends = [colon for colon in colons if fold(piece[:colon]) in offered][-1:] or colons[:1]
+    colons = [match.start() for match in itertools.islice(_COLON.finditer(piece), _MOST_COLONS)]
+    ends = [colon for colon in colons if guide.label(piece[:colon])][-1:] or colons[:1]
     if not ends or not piece[: ends[0]].strip():
         return "", start
     behind = piece[ends[0] + 1 :]

@@ -22,6 +22,7 @@ from ner_ray.families.toolkit.labels import fold, leaves, nearest, same_name
 from ner_ray.families.toolkit.marks import delimitable, mark, trim, unmark
 from ner_ray.families.toolkit.targets import in_label_set, play, verified, without_overlaps
 from ner_ray.families.toolkit.template import render, template
+from ner_ray.families.toolkit.thoughts import answer_of
 from ner_ray.families.toolkit.transcript import read_samples, settle, unparsable, worst
 from ner_ray.text.sentences import spans
 from ner_ray.types import (
@@ -96,7 +97,12 @@ class _Extractor:
 
         Of nested marks, the outermost count. A mention's score is the probability of the marked span.
         """
-        return read_samples(transcript, lambda _, completion: _read_marks(passage.text, completion, self.role))
+        return read_samples(
+            transcript,
+            lambda _, completion: _read_marks(passage.text, completion, self.role),
+            text=passage.text,
+            role=self.role,
+        )
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """The text with all its entities marked, whatever their labels.
@@ -204,18 +210,23 @@ class _Classifier:
         walk = _Walk(options=passage.labels)
         names = leaves(passage.labels)
         for exchange in exchanges:
-            walk = self._descend(walk, exchange, names)
+            walk = self._descend(walk, exchange, names, passage.text)
         return walk
 
-    def _descend(self, walk: _Walk, exchange: Exchange, names: Mapping[tuple[str, ...], str]) -> _Walk:
+    def _descend(self, walk: _Walk, exchange: Exchange, names: Mapping[tuple[str, ...], str], text: str) -> _Walk:
         """One level further down, by majority of the samples; of tied answers, the first."""
         if not exchange.completions:
             return replace(walk, options=(), code=ErrorCode.UNANSWERED)
+        answers = [answer_of(completion, text) for completion in exchange.completions]
+        if all(answer.lost for answer in answers):
+            raw = f"{answers[0].lost}: {exchange.completions[0].text}"
+            return replace(walk, options=(), code=ErrorCode.TRUNCATED, raw=raw, verdict=Verdict.TRUNCATED)
+        completions = [answer.completion for answer in answers if not answer.lost]
         nearest_wins = self.options.outside_labels == "nearest"
-        found = [_match(completion, walk.options, nearest_wins=nearest_wins) for completion in exchange.completions]
+        found = [_match(completion, walk.options, nearest_wins=nearest_wins) for completion in completions]
         votes = Counter(label for label, _ in found)
         (winner, count), *_ = votes.most_common(1)
-        voters = [one for one, (label, _) in zip(exchange.completions, found, strict=True) if label == winner]
+        voters = [one for one, (label, _) in zip(completions, found, strict=True) if label == winner]
         verdict = next(verdict for label, verdict in found if label == winner)
         if winner is None:
             return self._unknown(walk, voters[0])

@@ -84,6 +84,8 @@ class _Tagger:
         return read_samples(
             transcript,
             lambda _, completion: _read(passage.text, completion, known, self.options.outside_labels, self.role),
+            text=passage.text,
+            role=self.role,
         )
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:

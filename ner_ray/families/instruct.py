@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -12,16 +11,15 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
-from ner_ray.families.toolkit.labels import descriptions, names, resolve
-from ner_ray.families.toolkit.lists import Pair, is_empty, pairs, read_list
+from ner_ray.families.base import FamilyOptions, Step
+from ner_ray.families.toolkit.answers import read_answer
+from ner_ray.families.toolkit.labels import descriptions, names
+from ner_ray.families.toolkit.records import Guide
 from ner_ray.families.toolkit.targets import listed
 from ner_ray.families.toolkit.template import placeholders, render, template
-from ner_ray.families.toolkit.transcript import read_samples, settle, unparsable
+from ner_ray.families.toolkit.transcript import read_samples
 from ner_ray.types import (
-    Completion,
     Entity,
-    Mention,
     Message,
     Prompt,
     Reading,
@@ -31,8 +29,6 @@ from ner_ray.types import (
 )
 
 _PLACEHOLDERS = frozenset({"text", "labels", "descriptions"})
-# Not followed by a quote: a text may hold this very mark.
-_THOUGHT_ENDS = re.compile(r"</think>(?=[\s\[({`]|$)")
 
 
 class UserTemplate(BaseModel):
@@ -120,7 +116,13 @@ class _Tagger:
         """
         known = names(passage.labels)
         policy = self.options.outside_labels if known else "keep"
-        return read_samples(transcript, lambda _, completion: _read(completion, known, policy, self.role))
+        guide = Guide(tuple(known), passage.text)
+        return read_samples(
+            transcript,
+            lambda _, completion: read_answer(completion, guide, known, policy, self.role),
+            text=passage.text,
+            role=self.role,
+        )
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """A pair for every mention, in the order of the text; without a label set, with whatever label it has.
@@ -158,27 +160,3 @@ def _values(passage: StepInput) -> dict[str, str]:
 
 def _quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-
-
-def _read(completion: Completion, known: Mapping[str, str], policy: LabelPolicy, role: str) -> Reading:
-    answer = completion.text
-    # What a reasoning model thinks before it answers is blanked, so that offsets stay those of the answer.
-    thought = max((match.end() for match in _THOUGHT_ENDS.finditer(answer)), default=0)
-    listed = read_list(" " * thought + answer[thought:])
-    found = pairs(listed.root) if listed.root is not None else []
-    if listed.root is None or (not found and not listed.cut and not is_empty(listed.root)):
-        return unparsable(role, completion)
-    odd = listed.odd
-    mentions: list[Mention] = []
-    dropped: list[Mention] = []
-    for pair in found:
-        resolved = resolve(pair.label.value, known, policy)
-        odd |= not resolved.exact and bool(known)
-        label = pair.label.value if resolved.label is None else resolved.label
-        mention = Mention(pair.entity.value, label, completion.probability(*_extent(pair)))
-        (dropped if resolved.label is None else mentions).append(mention)
-    return Reading(tuple(mentions), settle(completion, cut=listed.cut, recovered=odd), dropped=tuple(dropped))
-
-
-def _extent(pair: Pair) -> tuple[int, int]:
-    return min(pair.entity.start, pair.label.start), max(pair.entity.end, pair.label.end)

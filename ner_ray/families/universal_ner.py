@@ -63,9 +63,9 @@ class _Tagger:
         defined = descriptions(passage.labels) if self.options.definitions else {}
         return [Prompt(self._content(passage, defined.get(name, name)), subject=name) for name in names(passage.labels)]
 
-    def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:  # noqa: ARG002 - subjects say it
+    def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         """The listed mentions, label by label."""
-        return read_queries(transcript, self.role)
+        return read_queries(passage, transcript, self.role)
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """One list per label, one item per mention, in the order of the text.

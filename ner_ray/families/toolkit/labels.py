@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from ner_ray.families.base import LabelPolicy
 from ner_ray.types import Label, LabelSet
 
+_SPACES = re.compile(r"[\s_]+")
+
 PATH = "->"
 """Joins the levels of a label's path, as B2NER's hierarchical labels do."""
 
@@ -94,7 +96,7 @@ def nearest(name: str, offered: Sequence[str]) -> str:
 
 def fold(name: str) -> str:
     """A name without what models get wrong about it: case, underscores for blanks, white space."""
-    return re.sub(r"[\s_]+", " ", name).strip().casefold()
+    return _SPACES.sub(" ", name).strip().casefold()
 
 
 def _plain(name: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ner_ray.errors import ErrorCode
+from ner_ray.families.toolkit.thoughts import answer_of
 from ner_ray.types import Completion, ErrorRecord, Prompt, Reading, Transcript, Verdict
 
 _SEVERITY = (Verdict.OK, Verdict.RECOVERED, Verdict.TRUNCATED, Verdict.UNPARSABLE)
@@ -15,10 +17,20 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return max(verdicts, key=_SEVERITY.index, default=Verdict.OK)
 
 
-def read_samples(transcript: Transcript, read_one: Callable[[Prompt, Completion], Reading]) -> list[Reading]:
-    """One reading a sample, each of which joins that sample's answers to all prompts.
+def read_samples(
+    transcript: Transcript, read_one: Callable[[Prompt, Completion], Reading], *, text: str = "", role: str = "tagger"
+) -> list[Reading]:
+    """One reading per sample, each of which joins that sample's answers to all prompts.
 
-    Nothing asked gives one empty reading; nothing answered (an engine refused) gives none.
+    Nothing asked gives one empty reading; nothing answered (an engine refused) gives none. What a reasoning model
+    thought before it answered is taken away first, for every family; where nothing is left, the reading is empty and
+    `truncated`, and its error says why.
+
+    Args:
+        transcript: the prompts and their answers.
+        read_one: reads one answer, which holds no thoughts.
+        text: the passage that was asked about; marks of thought that it holds are text.
+        role: of the step, for errors.
     """
     if not transcript:
         return [Reading(mentions=())]
@@ -26,13 +38,20 @@ def read_samples(transcript: Transcript, read_one: Callable[[Prompt, Completion]
     return [
         _join(
             [
-                read_one(exchange.prompt, exchange.completions[sample])
+                _read(exchange.prompt, exchange.completions[sample], read_one, text, role)
                 for exchange in transcript
                 if sample < len(exchange.completions)
             ]
         )
         for sample in range(samples)
     ]
+
+
+def cut_short(role: str, completion: Completion, why: str = "") -> Reading:
+    """The reading of an answer that was cut before it named an entity; the error says why and holds the answer."""
+    message = f"{why}: {completion.text}" if why else completion.text
+    problem = ErrorRecord(code=ErrorCode.TRUNCATED, stage=role, message=message)
+    return Reading(mentions=(), verdict=Verdict.TRUNCATED, errors=(problem,))
 
 
 def unparsable(role: str, completion: Completion) -> Reading:
@@ -48,6 +67,19 @@ def settle(completion: Completion, *, cut: bool = False, recovered: bool = False
     return Verdict.RECOVERED if recovered else Verdict.OK
 
 
+def _read(
+    prompt: Prompt, completion: Completion, read_one: Callable[[Prompt, Completion], Reading], text: str, role: str
+) -> Reading:
+    answer = answer_of(completion, text)
+    if answer.lost:
+        return cut_short(role, completion, answer.lost)
+    reading = read_one(prompt, answer.completion)
+    if answer.completion is completion or not reading.errors:
+        return reading
+    # An error holds the raw answer, thoughts included.
+    return replace(reading, errors=tuple(replace(problem, message=completion.text) for problem in reading.errors))
+
+
 def _join(readings: Sequence[Reading]) -> Reading:
     if len(readings) == 1:
         return readings[0]
@@ -56,4 +88,5 @@ def _join(readings: Sequence[Reading]) -> Reading:
         verdict=worst([reading.verdict for reading in readings]),
         dropped=tuple(mention for reading in readings for mention in reading.dropped),
         errors=tuple(problem for reading in readings for problem in reading.errors),
+        repairs=tuple(sorted({repair for reading in readings for repair in reading.repairs})),
     )

@@ -1,0 +1,110 @@
+"""How models say "nothing", "answer", "draft" in the languages of the world; the words are data (`languages.yaml`)."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from importlib import resources
+
+import yaml
+
+_SPACES = re.compile(r"\s+")
+_EDGES = " \t\r\n.。!！…,，;；:：*_`#>\"'“”‘’「」«»()（）[]{}<-–—•·"
+_WORD = re.compile(r"\w+")
+# Longer answers than this say more than "nothing".
+_LONGEST_NOTHING = 400
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?。！？\n])\s*")
+# Scripts whose words are not separated by spaces: a word may stand anywhere.
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+def says_nothing(text: str) -> bool:
+    """Whether an answer, an item or a value says in words that there is no entity.
+
+    >>> says_nothing("There are no named entities in the text.")
+    True
+    >>> says_nothing("该文本中没有任何实体。")
+    True
+    >>> says_nothing("Ann Smith")
+    False
+    """
+    if len(text) > _LONGEST_NOTHING:
+        return False
+    bare = plain(text)
+    if not bare:
+        return text.strip() in _whole()
+    return bare in _whole() or any(_denies(sentence) for sentence in _SENTENCE_ENDS.split(text.casefold()))
+
+
+def plain(text: str) -> str:
+    """Text in lower case, without Markdown, quotes, brackets and punctuation at its ends, with single spaces."""
+    return _SPACES.sub(" ", text).strip(_EDGES).casefold()
+
+
+@functools.cache
+def headings(kind: str) -> frozenset[str]:
+    """The headings of a kind (`thoughts`, `answer`), as `plain` leaves them."""
+    return frozenset(plain(word) for word in _words(kind))
+
+
+def announces(kind: str, text: str) -> bool:
+    """Whether a stretch of prose holds a word of a kind (`final`, `draft`)."""
+    return _pattern(kind).search(text.casefold()) is not None
+
+
+@functools.cache
+def _whole() -> frozenset[str]:
+    words = list(_words("nothing"))
+    return frozenset([*words, *(plain(word) for word in words if plain(word))])
+
+
+def _denies(sentence: str) -> bool:
+    # Looked up first, since most of what is asked about is a name.
+    if _first_words().isdisjoint(_WORD.findall(sentence)) and not _UNSPACED.search(sentence):
+        return False
+    return any(
+        negation.search(sentence) is not None and entity.search(sentence) is not None for negation, entity in _denials()
+    )
+
+
+@functools.cache
+def _first_words() -> frozenset[str]:
+    return frozenset(word for negation in _words("negation") for word in _WORD.findall(negation.casefold())[:1])
+
+
+@functools.cache
+def _denials() -> tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]:
+    """For each language what denies and what is denied: both have to be of one language."""
+    return tuple(
+        (_any_of(language["negation"]), _any_of(language["entity"]))
+        for language in _load().values()
+        if "negation" in language
+    )
+
+
+@functools.cache
+def _pattern(kind: str) -> re.Pattern[str]:
+    return _any_of(_words(kind))
+
+
+def _any_of(words: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(_word(word.casefold()) for word in sorted(words, key=len, reverse=True)))
+
+
+def _word(word: str) -> str:
+    stem = re.escape(word.removesuffix("*")).replace(r"\ ", r"\s+")
+    if _UNSPACED.search(word):
+        return stem
+    return rf"(?<!\w){stem}" + ("" if word.endswith("*") else r"(?!\w)")
+
+
+def _words(kind: str) -> Iterable[str]:
+    return (word for language in _load().values() for word in language.get(kind, ()))
+
+
+@functools.cache
+def _load() -> Mapping[str, Mapping[str, list[str]]]:
+    text = resources.files(__package__).joinpath("languages.yaml").read_text(encoding="utf-8")
+    loaded: Mapping[str, Mapping[str, list[str]]] = yaml.safe_load(text)
+    return loaded

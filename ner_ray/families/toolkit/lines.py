@@ -1,0 +1,341 @@
+"""A reader of answers in lines: `mention (LABEL)`, `mention: LABEL`, `LABEL: a, b`, bullets, headings, tables.
+
+The label set tells which side of a line is the label; without one, or for labels outside it, the passage does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ner_ray.families.toolkit.languages import headings, plain
+from ner_ray.families.toolkit.lists import Text, unquote
+from ner_ray.families.toolkit.records import Guide, Item
+
+_LINE = re.compile(r"[^\n]+")
+_LEAD = re.compile(
+    r"(?:\s|>|[-•·▪◦‣–—+](?=[\s*_`\"'“])|\*(?=\s)|#{1,6}(?=\s)|\(?\d{1,3}[.)、](?=\s|[^\d\s])|\[[ xX]\]\s)+"
+)
+_FENCE = re.compile(r"\s*(?:```\w*|~~~\w*)\s*")
+_PARENS = re.compile(r"(?P<head>[^\n]*?\S)\s*[(（\[](?P<inner>[^()（）\[\]]{1,200})[)）\]](?P<tail>[^()（）]*)")
+_SEVERAL = re.compile(
+    r"(?P<head>[^(),;，；（]+)\s*[(（\[](?P<inner>[^()（）\[\]]{1,80})[)）\]]\s*(?:[,;，；、.]|and\b|$)"
+)
+_SEPARATOR = re.compile(r"\s*(?:->|→|=>|⇒|:=|\|)\s*|\s*[:：]\s*|\s+[-–—=~]\s+|\t+|,\s+(?=\S+\W*$)")
+_PARTS = re.compile(r"[^,，、;；]+")
+_AND = re.compile(r"\s+(?:and|und|et|y|e|en|i|и|ve|och|og|ja|dan|و|&)\s+|\s*(?:和|及|と|및)\s*")
+_RULE = re.compile(r"[\s|:+-]+")
+_SENTENCE = re.compile(r"[.!?。！？]\s")
+_MARKUP = "*_`"
+_TRIM = " \t\r,;，；、."
+_EDGES = " \t\r,;，；、*`"
+_MOST_SEPARATORS = 4
+_MOST_WORDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The entities that lines name.
+
+    Attributes:
+        items: in order.
+        denied: a line or a value says that there is nothing.
+        unread: stretches that look like items and are none: too few or too many sides.
+    """
+
+    items: tuple[Item, ...]
+    denied: bool = False
+    unread: int = 0
+
+
+@dataclass(slots=True)
+class _State:
+    """The heading that lines stand under."""
+
+    heading: Text | None = None
+    denied: bool = False
+    unread: int = 0
+
+
+def read_lines(answer: str, guide: Guide, *, cut: bool = False) -> Lines:
+    """The entities of an answer in lines.
+
+    Args:
+        answer: of any form.
+        guide: the label set, the passage, the label that was asked for.
+        cut: the last line may be incomplete, and is left out.
+    """
+    state = _State()
+    found: list[Item] = []
+    lines = list(_LINE.finditer(answer))
+    if cut and lines and lines[-1].end() == len(answer):
+        lines.pop()
+    for match in lines:
+        if not _FENCE.fullmatch(match[0]):
+            found += _line(match[0], match.start(), guide, state)
+    return Lines(tuple(found), state.denied, state.unread)
+
+
+def pair_in(value: str, guide: Guide) -> tuple[str, str] | None:
+    """Entity and label of a string such as `Ann (person)` or `person: Ann`; None where no label of the set is in it."""
+    for item in _known_sides(value, 0, guide):
+        if item.label is not None:
+            return item.entity.value, item.label.value
+    return None
+
+
+def split_values(text: str, start: int, guide: Guide) -> list[Text]:
+    """The entities in `a, b and c`, which stays whole where the passage holds it whole.
+
+    Args:
+        text: what stands behind a label.
+        start: where it begins in the answer.
+        guide: with the passage.
+    """
+    whole = _clean(text, start)
+    if whole is None:
+        return []
+    if guide.has(whole.value):
+        return [whole]
+    parts = [part for match in _PARTS.finditer(text) if (part := _clean(match[0], start + match.start()))]
+    if len(parts) > 1 and any(guide.has(part.value) for part in parts):
+        return [piece for part in parts for piece in _and(part, guide)]
+    return _and(whole, guide)
+
+
+def _and(part: Text, guide: Guide) -> list[Text]:
+    if guide.has(part.value):
+        return [part]
+    pieces: list[Text] = []
+    begin = 0
+    for match in _AND.finditer(part.value):
+        pieces.append(Text(part.value[begin : match.start()], part.start + begin, part.start + match.start()))
+        begin = match.end()
+    pieces.append(Text(part.value[begin:], part.start + begin, part.end))
+    pieces = [piece for piece in pieces if piece.value]
+    if len(pieces) > 1 and all(guide.has(piece.value) for piece in pieces):
+        return pieces
+    head = _PARENS.fullmatch(part.value)
+    if head and guide.has(head["head"]):
+        return [Text(head["head"], part.start, part.start + head.end("head"))]
+    return [part]
+
+
+def _line(line: str, start: int, guide: Guide, state: _State) -> list[Item]:
+    if "|" in line and line.strip().startswith("|"):
+        return _row(line, start, guide)
+    lead = _LEAD.match(line)
+    begin = lead.end() if lead else 0
+    body = line[begin:].rstrip()
+    is_item = bool(lead and lead[0].strip(" >#\t")) and not line.lstrip().startswith("#")
+    title = plain(body)
+    written = (
+        guide.heading(title)
+        if len(title) < 80 and (body.rstrip(_MARKUP)[-1:] in ":：" or not is_item or body[:2] == "**")
+        else None
+    )
+    if written is not None and not (guide.has(body.strip()) and not body.rstrip(_MARKUP).endswith((":", "："))):
+        state.heading = Text(written, start + begin, start + begin + len(body))
+        return []
+    if guide.is_nothing(body.strip(_MARKUP)) or _denies(body, guide):
+        state.denied = True
+        return []
+    known = _known_sides(body, start + begin, guide) if guide.may_name_a_label(body) else ()
+    found = list(known) or list(_unknown_sides(body, start + begin, guide, state))
+    if not found and (state.heading is not None or guide.subject):
+        found = _under_heading(body, start + begin, guide, state, is_item=is_item)
+    state.denied |= any(not item.entity.value for item in found)
+    if not found and state.heading is not None and not is_item:
+        state.heading = None
+    return [item for item in found if item.entity.value]
+
+
+def _denies(body: str, guide: Guide) -> bool:
+    """Whether a line such as `Entities: none` says that there is nothing."""
+    left, _, right = body.partition(":") if ":" in body else body.partition("：")
+    return (
+        bool(right)
+        and len(body) < 80
+        and not guide.heading(_bare(left))
+        and guide.is_nothing(right.strip(_MARKUP + _TRIM))
+    )
+
+
+def _under_heading(body: str, start: int, guide: Guide, state: _State, *, is_item: bool) -> list[Item]:
+    """The entities of a line that names no label: of the heading's label, or of the one asked for."""
+    values = split_values(body, start, guide)
+    here = [value for value in values if guide.has(value.value)]
+    if here and len(here) == len(values):
+        return [Item(value, state.heading) for value in values]
+    if not is_item:
+        return []
+    first = _before_comment(body, start, guide)
+    return [Item(first, state.heading)] if first else [Item(value, state.heading) for value in values]
+
+
+def _before_comment(body: str, start: int, guide: Guide) -> Text | None:
+    """The entity of `Ann: the heroine`, `Ann - a name`, `**Ann**, who ...`."""
+    for match in _SEPARATOR.finditer(body):
+        head = _clean(body[: match.start()], start)
+        if head and guide.has(head.value):
+            return head
+    return None
+
+
+def _known_sides(body: str, start: int, guide: Guide) -> Iterator[Item]:
+    """The entities of a line that holds a label of the set; a blank entity where a label has none."""
+    several = list(_SEVERAL.finditer(body)) if "(" in body or "（" in body else []
+    behind = [match for match in several if guide.label(match["inner"])]
+    before = [match for match in several if guide.heading(_bare(match["head"]))]
+    if len(behind) > 1:
+        yield from (item for match in behind if (item := _parenthesised(match, start, guide)))
+        return
+    if len(before) > 1:
+        for match in before:
+            yield from _valued(_label(match["head"], start, guide), match["inner"], start + match.start("inner"), guide)
+        return
+    parens = _PARENS.match(body)
+    if parens and guide.label(parens["inner"]) and not guide.has(body.rstrip(_TRIM)):
+        item = _parenthesised(parens, start, guide)
+        if item and not guide.label(item.entity.value.rstrip(":")):
+            yield item
+            return
+    name = parens["head"].rpartition(":")[2] if parens and parens.end() == len(body) else ""
+    if parens and guide.heading(_bare(name)):
+        yield from _valued(_label(name, start, guide), parens["inner"], start + parens.start("inner"), guide)
+        return
+    yield from _separated(body, start, guide)
+
+
+def _parenthesised(match: re.Match[str], start: int, guide: Guide) -> Item | None:
+    entity = _named(match["head"], start + match.start("head"), guide)
+    label = Text(match["inner"].strip(), start + match.start("inner"), start + match.end("inner"))
+    return Item(entity, label) if entity else None
+
+
+def _label(written: str, start: int, guide: Guide) -> Text:
+    return Text(guide.heading(_bare(written)) or written, start, start + len(written))
+
+
+def _bare(text: str) -> str:
+    return unquote(text.strip(_MARKUP + _TRIM))
+
+
+def _separated(body: str, start: int, guide: Guide) -> Iterator[Item]:
+    separators = list(_some(_SEPARATOR.finditer(body)))
+    for match in reversed(separators):
+        left = body[: match.start()].strip(_MARKUP + " ")
+        if match[0].strip() != "," and guide.heading(unquote(left)):
+            named = Text(guide.heading(unquote(left)) or left, start, start + match.start())
+            yield from _valued(named, body[match.end() :], start + match.end(), guide)
+            return
+    for match in separators:
+        right = body[match.end() :].strip(_MARKUP + _TRIM)
+        label = right if guide.label(unquote(right)) else re.split(r"\s*[(（,，;；–—]|\s-\s|\.\s", right, maxsplit=1)[0]
+        entity = _clean(body[: match.start()], start)
+        if entity and guide.label(unquote(label.strip(_MARKUP))):
+            yield Item(entity, Text(unquote(label.strip(_MARKUP)), start + match.end(), start + len(body)))
+            return
+
+
+def _valued(label: Text, values: str, start: int, guide: Guide) -> Iterator[Item]:
+    if guide.is_nothing(values.strip(_MARKUP + _TRIM)):
+        yield Item(Text("", start, start), label)
+        return
+    for value in split_values(values, start, guide):
+        yield Item(value if not guide.is_nothing(value.value) else Text("", start, start), label)
+
+
+def _unknown_sides(body: str, start: int, guide: Guide, state: _State) -> Iterator[Item]:
+    """The entities of a line with a label outside the set, or of any line where there is no set."""
+    if guide.subject or len(body) > 400 or (state.heading is not None and guide.names):
+        return
+    several = [match for match in _SEVERAL.finditer(body) if guide.has(match["head"].strip(_MARKUP + " "))]
+    parens = (
+        [several[0]] if len(several) == 1 and several[0].end() == len(body) else several if len(several) > 1 else []
+    )
+    if parens and all(_is_label(match["inner"]) for match in parens):
+        for match in parens:
+            entity = _clean(match["head"], start + match.start("head"))
+            if entity:
+                yield Item(entity, Text(match["inner"], start + match.start("inner"), start + match.end("inner")))
+        return
+    for match in _some(_SEPARATOR.finditer(body)):
+        if match[0].strip() == ",":
+            continue
+        left, right = _clean(body[: match.start()], start), _clean(body[match.end() :], start + match.end())
+        if left is None or right is None or plain(left.value) in headings("answer"):
+            continue
+        if guide.has(left.value) and _is_label(right.value):
+            yield Item(left, right, "unclear" if guide.has(right.value) and not guide.names else "")
+            return
+        values = split_values(body[match.end() :], start + match.end(), guide)
+        if not guide.names and _is_label(left.value) and all(guide.has(value.value) for value in values):
+            yield from (Item(value, left) for value in values)
+            return
+
+
+def _named(head: str, start: int, guide: Guide) -> Text | None:
+    """The entity at the end of what stands before a label; all of it, unless only an end of it is in the passage."""
+    whole = _clean(head, start)
+    if whole is None or guide.has(whole.value):
+        return whole
+    for match in list(re.finditer(r"(?<=\s)\S", head))[:_MOST_WORDS]:
+        rest = _clean(head[match.start() :], start + match.start())
+        if rest and guide.has(rest.value):
+            return rest
+    return whole
+
+
+def _row(line: str, start: int, guide: Guide) -> list[Item]:
+    """A row of a Markdown table: an entity and its label, in any two cells."""
+    if _RULE.fullmatch(line):
+        return []
+    cells: list[Text] = []
+    begin = line.find("|") + 1
+    while (end := line.find("|", begin)) >= 0 or line[begin:].strip():
+        end = len(line) if end < 0 else end
+        if cell := _clean(line[begin:end], start + begin):
+            cells.append(cell)
+        begin = end + 1
+    labels = [cell for cell in cells if guide.label(cell.value)]
+    here = [cell for cell in cells if guide.has(cell.value) and cell not in labels[:1]]
+    if labels and (here or len(cells) == 2):
+        entity = here[0] if here else next((cell for cell in cells if cell is not labels[0]), None)
+        return [Item(entity, labels[0])] if entity else []
+    if not here:
+        return []
+    others = [cell for cell in cells if cell is not here[0] and _is_label(cell.value)]
+    return [Item(here[0], None if guide.subject else others[0])] if others or guide.subject else []
+
+
+def _some(matches: Iterator[re.Match[str]]) -> Sequence[re.Match[str]]:
+    """The first and the last few, so that a line of separators costs no more than any other."""
+    found = list(matches)
+    return found if len(found) <= 2 * _MOST_SEPARATORS else [*found[:_MOST_SEPARATORS], *found[-_MOST_SEPARATORS:]]
+
+
+def _is_label(text: str) -> bool:
+    return (
+        len(text) <= 40 and len(text.split()) <= 4 and not _SENTENCE.search(text + " ") and any(map(str.isalpha, text))
+    )
+
+
+def _clean(text: str, start: int) -> Text | None:
+    """A side of a line without Markdown, quotes and what separates it from the next one."""
+    bare, at = _cleaned(text)
+    return Text(bare, start + at, start + at + len(bare)) if bare else None
+
+
+@lru_cache(4096)
+def _cleaned(text: str) -> tuple[str, int]:
+    bare = text.strip(" \t\r")
+    for _ in range(2):
+        bare = bare.strip(_EDGES)
+        if len(bare) > 2 and bare[0] == bare[-1] == "_":
+            bare = bare[1:-1]
+        bare = unquote(bare)
+    bare = bare.strip()
+    return bare, text.find(bare)

@@ -1,0 +1,522 @@
+"""What lists mean: the entities in them, with the labels they were given, whatever shape their records have.
+
+A record may be a pair (`["Ann", "person"]`, with more behind it or not), a dictionary of one entry or many
+(`{"Ann": "person"}`, `{"person": ["Ann", "Bo"]}`), or a dictionary whose keys say what its values are
+(`{"entity": "Ann", "type": "person"}`, under the names that common tools use). Keys that describe a value are never
+mentions. Which of two strings is the label is told by the label set, without one by the passage: an entity is in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+
+import yaml
+
+from ner_ray.families.toolkit.labels import fold
+from ner_ray.families.toolkit.languages import says_nothing
+from ner_ray.families.toolkit.lists import Group, Text, entries, groups, texts
+
+_FIELD = re.compile(r"[\s_\-\d.]+")
+_BIO = re.compile(r"(?P<prefix>[BILUESMOW])[-_](?=\S)")
+_MARKUP = "*_`\"' <>[]()#:"
+_PEOPLE = ("people",)
+_LONGEST_LABEL = 200
+_NUMBER = re.compile(r"[-+]?\d+(?:[.,:]\d+)*%?")
+
+
+def _fields_named(kind: str) -> frozenset[str]:
+    loaded = yaml.safe_load(resources.files(__package__).joinpath("fields.yaml").read_text(encoding="utf-8"))
+    return frozenset(loaded[kind])
+
+
+ENTITY_FIELDS = _fields_named("entity")
+TYPE_FIELDS = _fields_named("type")
+CONTAINERS = _fields_named("container")
+_ASIDE = _fields_named("aside")
+_PLACEHOLDER = re.compile(
+    r"<.*>|\{.*\}|\.{2,}|…|string|str"
+    r"|(?:the )?(?:extracted |named )?(?:entity|mention|name|text|word|span|label|type|实体|类型)s?"
+    r"(?: ?(?:name|text|type|label|mention|value|here|\d+|[a-z]))?"
+    r"|(?:type|label|class|category) of (?:the )?entity ?\d*|实体\d*的?(?:类型|类别)"
+)
+
+
+@dataclass(slots=True)
+class Guide:
+    """What is known about an answer before it is read.
+
+    Attributes:
+        names: what labels the prompt offered.
+        text: the passage.
+        subject: the label that was asked for, where an answer lists entities of one.
+        folded_text: the passage without regard to case.
+    """
+
+    names: Sequence[str]
+    text: str
+    subject: str = ""
+    folded_text: str = field(init=False)
+    _folded: dict[str, str] = field(init=False)
+    _cased: dict[str, str] = field(init=False)
+    _plural: dict[str, str] = field(init=False)
+    _first_words: frozenset[str] = field(init=False)
+    _labels: dict[str, str | None] = field(init=False, default_factory=dict)
+    _present: dict[str, bool] = field(init=False, default_factory=dict)
+    _void: dict[str, bool] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folded_text = self.text.casefold()
+        self._folded = {fold(name): name for name in reversed(self.names)}
+        self._cased = {" ".join(name.split()).casefold(): name for name in reversed(self.names)}
+        first = (word for name in (*self._folded, *_PEOPLE) for word in name.split()[:1])
+        self._first_words = frozenset(word.removesuffix("y") for word in first)
+        self._plural = {form: name for name in reversed(self.names) for form in _plurals(fold(name))}
+
+    def label(self, written: str) -> str | None:
+        """The label of the set that a string stands for, with or without a BIO prefix; None for any other string."""
+        if written not in self._labels:
+            self._labels[written] = self._label(written)
+        return self._labels[written]
+
+    def heading(self, written: str) -> str | None:
+        """The label that a key or a heading stands for, in the plural too."""
+        return self.label(written) or self._plural.get(fold(written.strip(_MARKUP)))
+
+    def may_name_a_label(self, line: str) -> bool:
+        """Whether a line can hold a label of the set at all; a quick look."""
+        folded = line.casefold()
+        return any(word in folded for word in self._first_words)
+
+    def _label(self, written: str) -> str | None:
+        if len(written) > _LONGEST_LABEL:
+            return None
+        bare = written[2:] if _BIO.match(written) else written.strip(_MARKUP)
+        return self._spelt(written) or (self._spelt(bare) if bare != written else None)
+
+    def _spelt(self, written: str) -> str | None:
+        """As `labels.same_name`: exactly, then whatever its case, then whatever its underscores."""
+        if written in self.names:
+            return written
+        return self._cased.get(" ".join(written.split()).casefold()) or self._folded.get(fold(written))
+
+    def has(self, surface: str) -> bool:
+        """Whether the passage holds a string."""
+        known = self._present.get(surface)
+        if known is None:
+            known = self._present[surface] = bool(surface) and surface in self.text
+        return known
+
+    def is_placeholder(self, value: str) -> bool:
+        """Whether a string is a description of what should stand in its place, such as `entity 1`."""
+        return len(value) < 60 and not self.has(value) and _PLACEHOLDER.fullmatch(fold(value)) is not None
+
+    def is_nothing(self, value: str) -> bool:
+        """Whether a string says that there is no entity; not where the passage holds it."""
+        if value not in self._void:
+            self._void[value] = not value or (not self.has(value) and says_nothing(value))
+        return self._void[value]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An entity and its label, as written; `label` is None where none was given."""
+
+    entity: Text
+    label: Text | None = None
+    why: str = ""
+
+
+def items(group: Group, guide: Guide, label: Text | None = None) -> list[Item]:
+    """The entities of a list, in order.
+
+    Args:
+        group: the list.
+        guide: the label set, the passage, the label that was asked for.
+        label: of all entities that have none of their own.
+    """
+    if group.bracket == "{" or any(True for _ in entries(group)):
+        return list(_dictionary(group, guide, label))
+    if group.bracket == "(" or _is_pair(group, guide):
+        return list(_tuple(group, guide, label))
+    return list(_list(group, guide, label))
+
+
+def bio_prefix(written: str, guide: Guide) -> str:
+    """`B`, `I`, ... where a label has a BIO prefix that is not part of its name; else empty."""
+    match = _BIO.match(written)
+    return (
+        match["prefix"] if match and written not in guide.names and fold(written) not in map(fold, guide.names) else ""
+    )
+
+
+def _plurals(name: str) -> list[str]:
+    stem = name.removesuffix("y")
+    return [name + "s", name + "es", *([stem + "ies"] if stem != name else []), *(_PEOPLE if name == "person" else ())]
+
+
+def _list(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
+    columns = _alternating(group, guide)
+    if columns:
+        yield from columns
+        return
+    for item in group.items:
+        if isinstance(item, Text):
+            if item.value:
+                yield _string(item, guide, label)
+        elif isinstance(item, Group):
+            if item.bracket == "{" or any(True for _ in entries(item)):
+                yield from _dictionary(item, guide, label)
+            elif len(texts(item)) == len(item.items) and item.items:
+                yield from _tuple(item, guide, label)
+            else:
+                yield from items(item, guide, label)
+
+
+def _string(item: Text, guide: Guide, label: Text | None) -> Item:
+    """A string of a list; `Ann (person)` and `Ann: person` in it are an entity with its label."""
+    from ner_ray.families.toolkit.lines import pair_in
+
+    pair = None if guide.has(item.value) else pair_in(item.value, guide)
+    if pair is None:
+        return Item(item, label)
+    entity, written = pair
+    return Item(Text(entity, item.start, item.end), Text(written, item.start, item.end), "lines")
+
+
+def _alternating(group: Group, guide: Guide) -> list[Item]:
+    """`["Ann", "person", "Paris", "place"]`: entities and labels by turns."""
+    found = texts(group)
+    if len(found) < 4 or len(found) % 2 or len(found) != len(group.items):
+        return []
+    pairs = list(zip(found[::2], found[1::2], strict=True))
+    if all(guide.label(label.value) and not guide.has(label.value) for _, label in pairs):
+        return [Item(entity, label, "shape") for entity, label in pairs]
+    return []
+
+
+def _is_pair(group: Group, guide: Guide) -> bool:
+    """Whether a list of strings is an entity and its label, and not a list of entities."""
+    found = texts(group)
+    if len(found) != len(group.items) or not 2 <= len(found) <= 6:
+        return False
+    labels = [bool(guide.label(item.value)) for item in found]
+    others = [item for item, is_label in zip(found, labels, strict=True) if not is_label and not _is_number(item)]
+    return (
+        sum(labels) == 1
+        and len(others) == 1
+        and not guide.has(next(t.value for t, is_l in zip(found, labels, strict=True) if is_l))
+    )
+
+
+def _tuple(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
+    """An entity and its label, in any order, with numbers and other things around them."""
+    found = [item for item in texts(group) if item.value]
+    if len(texts(group)) != len(group.items):
+        yield from _list(group, guide, label)
+        return
+    words = [item for item in found if not _is_number(item) or guide.label(item.value)]
+    named = [item for item in words if guide.label(item.value)]
+    if guide.subject and not named and len(words) > 1 and all(guide.has(item.value) for item in words):
+        yield from (Item(item, label) for item in words)
+    elif label is not None and not named:
+        yield from (Item(item, label) for item in (words[:1] if len(words) < len(found) else words))
+    elif len(words) == 1:
+        if not group.cut:
+            yield Item(words[0], label)
+    elif words:
+        yield from _sides(words, named, guide, cut=group.cut)
+
+
+def _sides(words: Sequence[Text], named: Sequence[Text], guide: Guide, *, cut: bool) -> Iterator[Item]:
+    if len(named) > 1:
+        # Both are labels of the set: the one that is not in the passage is meant as one.
+        outside = [item for item in named if not guide.has(item.value)]
+        chosen = outside[0] if len(outside) == 1 else words[1]
+    elif named:
+        chosen = named[0]
+    elif not guide.names and _is_swapped(words[0], words[1], guide):
+        chosen = words[0]
+    elif all(guide.has(item.value) for item in words) and guide.names and len(words) > 2:
+        if not cut:
+            yield from (Item(item) for item in words)
+        return
+    else:
+        chosen = words[1]
+    entity = next(item for item in words if item is not chosen)
+    yield Item(entity, chosen, "" if chosen is words[1] else "sides")
+
+
+def _dictionary(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
+    pairs = [(key, value) for key, value in entries(group) if key.value]
+    held = {id(value) for _, value in pairs}
+    loose = [item for item in groups(group) if id(item) not in held]
+    if group.cut:
+        # Half a record: whether a key such as `name` is a field or a label cannot be told yet.
+        pairs = [(key, value) for key, value in pairs if isinstance(value, Group) or not _is_either(key, guide)]
+    record = _record(pairs, guide, label, cut=group.cut)
+    if record is not None:
+        yield from record
+    else:
+        for key, value in pairs:
+            yield from _entry(key, value, guide, label, alone=len(pairs) == 1)
+    if not pairs and not group.cut:
+        yield from (Item(item, label) for item in texts(group) if item.value)
+    for inner in loose:
+        yield from items(inner, guide, label)
+
+
+def _record(
+    pairs: Sequence[tuple[Text, Text | Group]], guide: Guide, label: Text | None, *, cut: bool
+) -> list[Item] | None:
+    """The entities of a dictionary whose keys say what its values are; None for any other dictionary."""
+    named = [(_field(key), key, value) for key, value in pairs]
+    if (
+        label is None
+        and any(guide.heading(key.value) for _, key, _ in named)
+        and not any(
+            guide.label(text.value)
+            for name, _, value in named
+            if name in TYPE_FIELDS | ENTITY_FIELDS
+            for text in _flat(value)
+        )
+    ):
+        return None
+    entity = [
+        value
+        for name, key, value in named
+        if name in ENTITY_FIELDS and not _maps(key, value, guide, alone=len(pairs) == 1)
+    ]
+    kind = [
+        value
+        for name, key, value in named
+        if name in TYPE_FIELDS and not _maps(key, value, guide, alone=len(pairs) == 1)
+    ]
+    inside = [value for name, _, value in named if name in CONTAINERS and isinstance(value, Group)]
+    if not kind and len(entity) > 1:
+        entity, kind = _entity_and_kind(entity, guide)
+    if not entity and not kind:
+        return _by_values(named, guide)
+    if inside and not (kind and entity and inside[0] in entity):
+        return _container(inside, kind, guide, label)
+    if not entity:
+        return _typed(named, kind, guide, label)
+    return _fields(entity, kind, guide, label, cut=cut)
+
+
+def _maps(key: Text, value: Text | Group, guide: Guide, *, alone: bool) -> bool:
+    """Whether what looks like a field's name is an entity of the passage, with its label."""
+    here = isinstance(value, Text) and guide.has(key.value) and guide.label(value.value)
+    return bool(here) and (alone or key.value[:1].isupper())
+
+
+def _entity_and_kind(entity: list[Text | Group], guide: Guide) -> tuple[list[Text | Group], list[Text | Group]]:
+    """Of several values under names of entities, such as `entity` and `word`, those that are labels."""
+    kind: list[Text | Group] = [value for value in entity if isinstance(value, Text) and guide.label(value.value)]
+    if not kind and not guide.names:
+        kind = [value for value in entity if isinstance(value, Text) and not guide.has(value.value)]
+    taken = {id(value) for value in kind}
+    rest = [value for value in entity if id(value) not in taken]
+    return (rest, kind[:1]) if rest else (entity, [])
+
+
+def _container(inside: Sequence[Group], kind: Sequence[Text | Group], guide: Guide, label: Text | None) -> list[Item]:
+    written = next((value for value in kind if isinstance(value, Text) and value.value), label)
+    return [item for group in inside for item in items(group, guide, written)]
+
+
+def _typed(
+    named: Sequence[tuple[str, Text, Text | Group]], kind: Sequence[Text | Group], guide: Guide, label: Text | None
+) -> list[Item] | None:
+    """A record with a type but none of the known names for its entity."""
+    written = next((value for value in kind if isinstance(value, Text) and value.value), label)
+    taken = {id(value) for value in kind}
+    others = [value for name, _, value in named if id(value) not in taken and name not in _ASIDE]
+    inner = [value for value in others if isinstance(value, Group)]
+    if inner:
+        return [item for group in inner for item in items(group, guide, written)]
+    strings = [value for value in others if isinstance(value, Text) and value.value and not _is_number(value)]
+    if written is not None and strings and (guide.label(written.value) or not guide.names):
+        here = [value for value in strings if guide.has(value.value)] or strings
+        return [Item(here[0], written, "fields")]
+    return [] if len(named) == len(kind) and not any(guide.label(key.value) for _, key, _ in named) else None
+
+
+def _by_values(named: Sequence[tuple[str, Text, Text | Group]], guide: Guide) -> list[Item] | None:
+    """A record under unknown names: one value is a label, another is in the passage, and their keys are not."""
+    strings = [(key, value) for _, key, value in named if isinstance(value, Text) and value.value]
+    kind = [value for key, value in strings if guide.label(value.value) and not guide.has(key.value)]
+    here = [
+        value
+        for key, value in strings
+        if guide.has(value.value)
+        and not guide.heading(key.value)
+        and not guide.has(key.value)
+        and not _is_number(value)
+    ]
+    here = [value for value in here if value not in kind[:1]]
+    if len(kind) == 1 and here:
+        return [Item(here[0], kind[0], "fields")]
+    return None
+
+
+def _fields(
+    entity: Sequence[Text | Group], kind: Sequence[Text | Group], guide: Guide, label: Text | None, *, cut: bool
+) -> list[Item] | None:
+    """The pairs of a record with fields for entities, and for types or a label from outside."""
+    surfaces = _flat(_best(entity, guide))
+    labels = (
+        _flat(next((value for value in kind if any(guide.label(one.value) for one in _flat(value))), kind[0]))
+        if kind
+        else []
+    )
+    if labels and surfaces and len(labels) == len(surfaces) == 1:
+        return list(_told(surfaces[0], labels[0], guide))
+    if not labels:
+        plain = [value for value in entity if isinstance(value, Group)]
+        if plain and not label and not guide.subject and any(groups(value) for value in plain):
+            return [item for value in plain for item in items(value, guide, label)]
+        return [] if cut and label is None and not guide.subject else [Item(surface, label) for surface in surfaces]
+    if len(labels) == len(surfaces):
+        return [Item(surface, written) for surface, written in zip(surfaces, labels, strict=True)]
+    if len(surfaces) == 1:
+        return [Item(surfaces[0], written) for written in labels]
+    return [Item(surface, labels[0]) for surface in surfaces]
+
+
+def _told(surface: Text, written: Text, guide: Guide) -> Iterator[Item]:
+    if guide.label(surface.value) and not guide.label(written.value) and guide.has(written.value):
+        yield Item(written, surface, "sides")
+    else:
+        yield Item(surface, written)
+
+
+def _best(values: Sequence[Text | Group], guide: Guide) -> Text | Group:
+    """Of several values for an entity the first that the passage holds."""
+    return next((value for value in values if isinstance(value, Group) or guide.has(value.value)), values[0])
+
+
+def _flat(value: Text | Group) -> list[Text]:
+    """The strings of a value: itself, those of a list, the named or the text field of a record."""
+    if isinstance(value, Text):
+        return [value] if value.value else []
+    named = [inner for key, inner in entries(value) if _field(key) in ENTITY_FIELDS | TYPE_FIELDS]
+    if named:
+        return _flat(named[0])
+    found: list[Text] = []
+    for item in value.items:
+        if isinstance(item, Group):
+            found += _flat(item)
+        elif isinstance(item, Text) and item.value and ":" not in value.items and not _is_number(item):
+            found.append(item)
+    return found
+
+
+def _entry(key: Text, value: Text | Group, guide: Guide, label: Text | None, *, alone: bool) -> Iterator[Item]:
+    """What an entry `key: value` says, where keys are entities or labels."""
+    name = _field(key)
+    if isinstance(value, Text):
+        yield from _string_entry(key, value, guide, label, alone=alone)
+        return
+    written = guide.heading(key.value)
+    if written is None and name in CONTAINERS | ENTITY_FIELDS and not guide.has(key.value):
+        yield from items(value, guide, label)
+    elif name in _ASIDE and written is None:
+        return
+    elif _describes(value, guide) or (written is None and _all_labels(value, guide)):
+        yield from (Item(key, kind) for kind in _kinds(value))
+    else:
+        yield from _under_label(key, value, guide)
+
+
+def _under_label(key: Text, value: Group, guide: Guide) -> Iterator[Item]:
+    """The entities of a type, `{"person": [...]}`, as strings, records, or keys with their places."""
+    pairs = list(entries(value))
+    fields = {_field(inner) for inner, _ in pairs}
+    if (
+        pairs
+        and not fields & (ENTITY_FIELDS | CONTAINERS)
+        and not any(
+            guide.heading(inner.value) or (isinstance(child, Text) and guide.label(child.value))
+            for inner, child in pairs
+        )
+    ):
+        yield from (Item(inner, _named(key, guide), "shape") for inner, _ in pairs if _field(inner) not in _ASIDE)
+        return
+    written = _named(key, guide)
+    for item in items(value, guide, written):
+        foreign = item.label is not None and item.label is not written and not guide.label(item.label.value)
+        yield Item(item.entity, written, item.why) if foreign and guide.heading(key.value) else item
+
+
+def _describes(value: Group, guide: Guide) -> bool:
+    """Whether a dictionary says what an entity is, `{"Ann": {"type": "person"}}`, without naming it again."""
+    fields = {_field(key) for key, inner in entries(value) if not (isinstance(inner, Text) and guide.has(inner.value))}
+    names = {_field(key) for key, _ in entries(value)}
+    return bool(fields & TYPE_FIELDS) and not names & ENTITY_FIELDS
+
+
+def _all_labels(value: Group, guide: Guide) -> bool:
+    inner = texts(value)
+    return bool(inner) and len(inner) == len(value.items) and all(guide.label(text.value) for text in inner)
+
+
+def _kinds(value: Group) -> list[Text]:
+    kinds = [child for key, child in entries(value) if _field(key) in TYPE_FIELDS]
+    return [text for kind in kinds for text in _flat(kind)] if kinds else texts(value)
+
+
+def _string_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, alone: bool) -> Iterator[Item]:
+    """`{"Ann": "person"}` or `{"person": "Ann"}`: the label set tells, without one the passage."""
+    name = _field(key)
+    swapped = guide.label(key.value) and guide.has(value.value) and not guide.has(key.value)
+    if not value.value:
+        if not guide.heading(key.value) and name not in _ASIDE | TYPE_FIELDS | ENTITY_FIELDS | CONTAINERS:
+            yield Item(key if guide.has(key.value) else value, label, "untyped")
+    elif guide.label(value.value) and not swapped:
+        yield Item(key, value)
+    elif guide.heading(key.value):
+        yield Item(value, _named(key, guide), "sides")
+    else:
+        yield from _foreign_entry(key, value, guide, label, alone=alone)
+
+
+def _foreign_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, alone: bool) -> Iterator[Item]:
+    """The same where neither side is a label of the set."""
+    name = _field(key)
+    if guide.has(key.value) and not guide.has(value.value):
+        if not _is_number(value) or not guide.names:
+            yield Item(key, value)
+        elif guide.subject:
+            yield Item(key, label)
+    elif name in _ASIDE or (name in ENTITY_FIELDS | TYPE_FIELDS | CONTAINERS and not guide.has(key.value)):
+        if name in ENTITY_FIELDS | CONTAINERS and (label is not None or guide.subject):
+            yield Item(value, label)
+    elif _is_swapped(key, value, guide):
+        yield Item(value, key, "sides")
+    else:
+        yield Item(key, value, "" if alone and guide.names else "unclear")
+
+
+def _is_swapped(key: Text, value: Text, guide: Guide) -> bool:
+    """Whether only the second of two strings is in the passage, whatever the case of the first."""
+    return len(value.value) > 1 and guide.has(value.value) and key.value.casefold() not in guide.folded_text
+
+
+def _is_either(key: Text, guide: Guide) -> bool:
+    return _field(key) in ENTITY_FIELDS | TYPE_FIELDS and guide.heading(key.value) is not None
+
+
+def _named(key: Text, guide: Guide) -> Text:
+    """A key as the label that it stands for, in the plural too."""
+    return Text(guide.heading(key.value) or key.value, key.start, key.end)
+
+
+def _field(key: Text) -> str:
+    return _FIELD.sub("", key.value).casefold()
+
+
+def _is_number(item: Text) -> bool:
+    return not item.quoted and _NUMBER.fullmatch(item.value) is not None
