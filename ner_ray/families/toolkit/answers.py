@@ -338,7 +338,7 @@ def _with_lines(answer: str, listed: Listed, kept: Sequence[_Part], guide: Guide
 
 
 def _from_lines(answer: str, guide: Guide, *, cut: bool) -> Listed:
-    sections = [*_sections(answer), answer]
+    sections = [*_sections(answer, guide), answer]
     for section in sections:
         lines = read_lines(section, guide, cut=cut)
         found = tuple(item for item in lines.items if not _is_void(item, guide) and not _is_echo(item, guide))
@@ -350,9 +350,16 @@ def _from_lines(answer: str, guide: Guide, *, cut: bool) -> Listed:
     return Listed((), frozenset({"words"}), understood=says_nothing(answer))
 
 
-def _sections(answer: str) -> Iterator[str]:
-    """What stands under the heading that announces the answer, blanks before it, so that offsets hold."""
-    found = [match for match in _HEADING.finditer(answer) if plain(match["title"]) in headings("answer")]
+def _sections(answer: str, guide: Guide) -> Iterator[str]:
+    """What stands under the heading that announces the answer, blanks before it, so that offsets hold.
+
+    A word of the passage, such as `Output`, is no heading.
+    """
+    found = [
+        match
+        for match in _HEADING.finditer(answer)
+        if plain(match["title"]) in headings("answer") and not guide.has(match["title"])
+    ]
     if found and (len(found) == 1 or announces("final", found[-1]["title"])):
         end = found[-1].end()
         yield " " * end + answer[end:]

@@ -33,6 +33,7 @@ _TRIM = " \t\r,;，；、."
 _EDGES = " \t\r,;，；、*`"
 _MOST_SEPARATORS = 4
 _MOST_WORDS = 20
+_LONGEST_HEADING = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +131,8 @@ def _line(line: str, start: int, guide: Guide, state: _State) -> list[Item]:
     begin = lead.end() if lead else 0
     body = line[begin:].rstrip()
     is_item = bool(lead and lead[0].strip(" >#\t")) and not line.lstrip().startswith("#")
-    title = plain(body)
-    written = (
-        guide.heading(title)
-        if len(title) < 80 and (body.rstrip(_MARKUP)[-1:] in ":：" or not is_item or body[:2] == "**")
-        else None
-    )
-    if written is not None and not (guide.has(body.strip()) and not body.rstrip(_MARKUP).endswith((":", "："))):
+    written = _heading(body, guide, is_item=is_item)
+    if written is not None:
         state.heading = Text(written, start + begin, start + begin + len(body))
         return []
     if guide.is_nothing(body.strip(_MARKUP)) or _denies(body, guide):
@@ -150,6 +146,15 @@ def _line(line: str, start: int, guide: Guide, state: _State) -> list[Item]:
     if not found and state.heading is not None and not is_item:
         state.heading = None
     return [item for item in found if item.entity.value]
+
+
+def _heading(body: str, guide: Guide, *, is_item: bool) -> str | None:
+    """The label that the next lines are of, where a line is nothing but a label."""
+    title = body.strip("*_`# \t")
+    announced = title.endswith((":", "："))
+    if len(title) > _LONGEST_HEADING or title[:1] in ":：'\"" or (is_item and not announced and body[:2] != "**"):
+        return None
+    return guide.heading(title.rstrip(":： ")) if announced or not guide.has(title) else None
 
 
 def _denies(body: str, guide: Guide) -> bool:

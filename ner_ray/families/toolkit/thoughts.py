@@ -195,7 +195,8 @@ def _headed(answer: str, text: str, *, cut: bool) -> tuple[list[Span], bool]:
         first = _LINE.search(answer, first.end())
     if first is None or first[0].strip() in text or _title(first[0]) not in headings("thoughts"):
         return [], False
-    ends = [end for end in map(_answer_heading, _LINE.finditer(answer, first.end())) if end is not None]
+    lines = [line for line in _LINE.finditer(answer, first.end()) if line[0].strip() not in text]
+    ends = [end for line in lines if (end := _answer_heading(line, text)) is not None]
     if ends:
         return [(0, ends[-1])], False
     return ([(0, len(answer))], True) if cut else ([], False)
@@ -207,8 +208,11 @@ def _title(line: str) -> str:
     return plain(inline["title"]) if inline else plain(line) if len(line) < 80 else ""
 
 
-def _answer_heading(match: re.Match[str]) -> int | None:
+def _answer_heading(match: re.Match[str], text: str) -> int | None:
+    """Where the answer begins behind a line that announces it; a word of the passage announces nothing."""
     inline = _INLINE_HEADING.match(match[0])
+    if inline and inline["title"] in text:
+        return None
     if inline and plain(inline["title"]) in headings("answer"):
         return match.start() + inline.end()
     bare = match[0].strip()
