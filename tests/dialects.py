@@ -231,6 +231,13 @@ def a_fence_for_each_type(gold: Gold, pick: Pick) -> str:
     return "\n\n".join(blocks) or "```json\n[]\n```"
 
 
+FIELDS = (
+    ("Entity", "Type"),
+    ("text", "label"),
+    ("Mention", "Category"),
+    ("**Entity**", "**Type**"),
+    ("entity_name", "entity_type"),
+)
 # Lines.
 
 
@@ -277,6 +284,39 @@ def a_table(gold: Gold, pick: Pick) -> str:
 @dialect(*LABELLED)
 def items_in_one_line(gold: Gold, pick: Pick) -> str:
     return ", ".join(f"{surface} ({label})" for surface, label in gold) or "none"
+
+
+@dialect("instruct")
+def several_labels_in_one_line(gold: Gold, pick: Pick) -> str:
+    return "; ".join(f"{label}: {', '.join(surfaces)}" for label, surfaces in _by_label(gold)) or "none"
+
+
+@dialect(*LABELLED)
+def fields_on_lines(gold: Gold, pick: Pick) -> str:
+    (entity, kind), (opening, indent) = pick(FIELDS), pick([("- ", "  "), ("1. ", "   "), ("", ""), ("* ", "* ")])
+    return "\n".join(f"{opening}{entity}: {s}\n{indent}{kind}: {label}" for s, label in gold) or "None"
+
+
+@dialect(*LABELLED)
+def fields_in_a_line(gold: Gold, pick: Pick) -> str:
+    (entity, kind), bullet = pick(FIELDS), pick(BULLETS)
+    return "\n".join(f"{bullet(n)}{entity}: {s}, {kind}: {label}" for n, (s, label) in enumerate(gold, 1)) or "None"
+
+
+@dialect(*LABELLED)
+def rows_with_a_judgement(gold: Gold, pick: Pick) -> str:
+    rows = [f"{n}. {s} | True | {label} | it is one" for n, (s, label) in enumerate(gold, 1)]
+    return "\n".join([*rows, f"{len(rows) + 1}. rained | False | ==NONE== | is a verb"])
+
+
+@dialect(*LABELLED)
+def cells_of_graphs(gold: Gold, pick: Pick) -> str:
+    return "##\n".join(f'("entity"<|>{s}<|>{label}<|>somebody)' for s, label in gold) or "None"
+
+
+@dialect(*LABELLED)
+def tags_with_labels(gold: Gold, pick: Pick) -> str:
+    return "\n".join(f'<entity type="{label}">{s}</entity>' for s, label in gold) or "None"
 
 
 @dialect("b2ner")

@@ -25,6 +25,8 @@ from ner_ray.types import Completion, Mention, Reading
 
 # How far back from a list its heading is looked for.
 _LEAD = 200
+# Between the cells of tuples in the notation of GraphRAG, which are read as the rows of a table.
+_CELLS = "<|>"
 _FENCES = re.compile(r"```\w*|~~~\w*")
 _HEADING = re.compile(
     r"^[*_#\s]{0,9}(?P<title>[^\W\d_][^\n:：*]{0,60}?)[*_]{0,3}[ \t]{0,3}(?:[:：][*_]{0,3}|$)", re.MULTILINE
@@ -96,7 +98,7 @@ def list_entities(answer: str, guide: Guide, *, cut: bool = False) -> Listed:
     >>> [(item.entity.value, item.label.value) for item in found.items]
     [('Ann', 'person'), ('Bo', 'dog')]
     """
-    found = list(roots(answer))
+    found = [] if _CELLS in answer else list(roots(answer))
     parts = [_part(answer, found, index, guide) for index in range(len(found))]
     parts = [part for part in parts if not part.aside]
     kept = _without_drafts(parts, cut=cut)

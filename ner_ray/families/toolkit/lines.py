@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from ner_ray.families.toolkit.languages import headings, plain
 from ner_ray.families.toolkit.lists import Text, unquote
-from ner_ray.families.toolkit.records import Guide, Item
+from ner_ray.families.toolkit.records import ENTITY_FIELDS, TYPE_FIELDS, Guide, Item, field_name
 
 _LINE = re.compile(r"[^\n]+")
 _LEAD = re.compile(
@@ -23,9 +23,17 @@ _PARENS = re.compile(r"(?P<head>[^\n]*?\S)\s*[(（\[](?P<inner>[^()（）\[\]]{1
 _SEVERAL = re.compile(
     r"(?P<head>[^(),;，；（]+)\s*[(（\[](?P<inner>[^()（）\[\]]{1,80})[)）\]]\s*(?:[,;，；、.]|and\b|$)"
 )
-_SEPARATOR = re.compile(r"\s*(?:->|→|=>|⇒|:=|\|)\s*|\s*[:：]\s*|\s+[-–—=~]\s+|\t+|,\s+(?=\S+\W*$)")
+_SEPARATOR = re.compile(r"\s*(?:->|→|=>|⇒|:=|\|)\s*|\s*[:：]\s*|\s+[-–—=~]\s+|\t+|,\s*(?=[^,]{1,40}$)")
 _PARTS = re.compile(r"[^,，、;；]+")
 _AND = re.compile(r"\s+(?:and|und|et|y|e|en|i|и|ve|och|og|ja|dan|و|&)\s+|\s*(?:和|及|と|및)\s*")
+_FIELD = re.compile(
+    r"(?:^|[,;|]\s{0,3})[*_`\"']{0,3}(?P<name>[^\W\d][\w -]{0,24}?)[*_`\"']{0,3}\s?[:：=][*_`]{0,3}\s?"
+    r"(?P<value>(?:(?![,;|]\s{0,3}[*_`\"']{0,3}[^\W\d][\w -]{0,24}[*_`\"']{0,3}\s?[:：=]).){1,300})"
+)
+_TAGGED = re.compile(
+    r"<(?P<name>\w[\w -]{0,40}?)(?:\s+\w+\s?=\s?[\"'](?P<kind>[^\"'<>]{1,60})[\"'])?[^<>]{0,80}>"
+    r"(?P<text>[^<>]{1,300})</(?P=name)>"
+)
 _RULE = re.compile(r"[\s|:+-]+")
 _SENTENCE = re.compile(r"[.!?。！？]\s")
 _MARKUP = "*_`"
@@ -33,6 +41,9 @@ _TRIM = " \t\r,;，；、."
 _EDGES = " \t\r,;，；、*`"
 _MOST_SEPARATORS = 4
 _MOST_WORDS = 20
+_MOST_LABEL_WORDS = 4
+_ASSIGNED = re.compile(r"\s?[:：=]")
+_KEYWORD = re.compile(r"\w{1,20}\s?=\s?(?=[\"'])")
 _LONGEST_HEADING = 80
 
 
@@ -56,6 +67,8 @@ class _State:
     """The heading that lines stand under."""
 
     heading: Text | None = None
+    entity: Text | None = None
+    label: Text | None = None
     denied: bool = False
     unread: int = 0
 
@@ -75,7 +88,7 @@ def read_lines(answer: str, guide: Guide, *, cut: bool = False) -> Lines:
         lines.pop()
     for match in lines:
         if not _FENCE.fullmatch(match[0]):
-            found += _line(match[0], match.start(), guide, state)
+            found += _tagged(match, guide) or _line(match[0], match.start(), guide, state)
     return Lines(tuple(found), state.denied, state.unread)
 
 
@@ -109,6 +122,9 @@ def split_values(text: str, start: int, guide: Guide) -> list[Text]:
 def _and(part: Text, guide: Guide) -> list[Text]:
     if guide.has(part.value):
         return [part]
+    bare = part.value.rstrip(".")
+    if guide.has(bare):
+        return [Text(bare, part.start, part.start + len(bare))]
     pieces: list[Text] = []
     begin = 0
     for match in _AND.finditer(part.value):
@@ -125,12 +141,18 @@ def _and(part: Text, guide: Guide) -> list[Text]:
 
 
 def _line(line: str, start: int, guide: Guide, state: _State) -> list[Item]:
-    if "|" in line and line.strip().startswith("|"):
-        return _row(line, start, guide)
+    if line.count("|") > 1:
+        found = _row(_cells(line) if "<|>" in line else line, start, guide)
+        state.denied |= any(not item.entity.value for item in found)
+        return [item for item in found if item.entity.value]
     lead = _LEAD.match(line)
     begin = lead.end() if lead else 0
     body = line[begin:].rstrip()
     is_item = bool(lead and lead[0].strip(" >#\t")) and not line.lstrip().startswith("#")
+    if ":" in body or "：" in body or "=" in body:
+        fields = _fields(body, start + begin, guide, state)
+        if fields is not None:
+            return fields
     written = _heading(body, guide, is_item=is_item)
     if written is not None:
         state.heading = Text(written, start + begin, start + begin + len(body))
@@ -146,6 +168,44 @@ def _line(line: str, start: int, guide: Guide, state: _State) -> list[Item]:
     if not found and state.heading is not None and not is_item:
         state.heading = None
     return [item for item in found if item.entity.value]
+
+
+def _cells(line: str) -> str:
+    """A tuple in the notation of GraphRAG as a row of a table of the same length."""
+    return line.replace("<|COMPLETE|>", " " * 12).replace("<|>", " | ")
+
+
+def _tagged(match: re.Match[str], guide: Guide) -> list[Item]:
+    """Entities in tags, `<person>Ann</person>` or `<entity type="person">Ann</entity>`."""
+    found = []
+    for tag in _TAGGED.finditer(match[0]) if "</" in match[0] else ():
+        written = next((text for text in (tag["kind"], tag["name"]) if text and guide.label(text)), "")
+        entity = _clean(tag["text"], match.start() + tag.start("text"))
+        if entity and (written or (guide.subject and guide.has(entity.value))):
+            label = Text(written or guide.subject, match.start() + tag.start(), match.start() + tag.end("name"))
+            found.append(Item(entity, label))
+    return found
+
+
+def _fields(body: str, start: int, guide: Guide, state: _State) -> list[Item] | None:
+    """The entity that is complete with a line such as `Type: person`, where fields have lines of their own.
+
+    None where a line holds no fields.
+    """
+    found: list[Item] = []
+    named = False
+    for piece in _FIELD.finditer(body):
+        name, value = field_name(piece["name"]), _clean(piece["value"], start + piece.start("value"))
+        if value is None or guide.heading(piece["name"]) or guide.has(piece["name"]):
+            continue
+        if name in TYPE_FIELDS and (guide.label(value.value) or not guide.names):
+            state.label, named = value, True
+        elif name in ENTITY_FIELDS and not guide.is_nothing(value.value) and not guide.label(value.value):
+            state.entity, named = value, True
+        if named and state.entity and (state.label or guide.subject):
+            found.append(Item(state.entity, state.label))
+            state.entity = state.label = None
+    return found if named else None
 
 
 def _heading(body: str, guide: Guide, *, is_item: bool) -> str | None:
@@ -191,6 +251,11 @@ def _before_comment(body: str, start: int, guide: Guide) -> Text | None:
 
 def _known_sides(body: str, start: int, guide: Guide) -> Iterator[Item]:
     """The entities of a line that holds a label of the set; a blank entity where a label has none."""
+    segments = _segments(body, guide)
+    if segments:
+        for label, begin, end in segments:
+            yield from _valued(Text(label, start + begin, start + begin), body[begin:end], start + begin, guide)
+        return
     several = list(_SEVERAL.finditer(body)) if "(" in body or "（" in body else []
     behind = [match for match in several if guide.label(match["inner"])]
     before = [match for match in several if guide.heading(_bare(match["head"]))]
@@ -212,6 +277,23 @@ def _known_sides(body: str, start: int, guide: Guide) -> Iterator[Item]:
         yield from _valued(_label(name, start, guide), parens["inner"], start + parens.start("inner"), guide)
         return
     yield from _separated(body, start, guide)
+
+
+def _segments(body: str, guide: Guide) -> list[tuple[str, int, int]]:
+    """Label, begin and end of what stands behind each label, where one line has several: `PER: Ann; LOC: Paris`."""
+    found: list[tuple[str, int, int]] = []
+    for match in _some(_ASSIGNED.finditer(body)):
+        before = body[max(0, match.start() - _LONGEST_HEADING) : match.start()]
+        words = list(re.finditer(r"\S+", before))[-_MOST_LABEL_WORDS:]
+        for word in words:
+            label = guide.heading(before[word.start() :])
+            if label and not guide.has(before[word.start() :] + match[0]):
+                found.append((label, match.start() - len(before) + word.start(), match.end()))
+                break
+    if len(found) < 2:
+        return []
+    ends = [*(entry[1] for entry in found[1:]), len(body)]
+    return [(label, begin, end) for (label, _, begin), end in zip(found, ends, strict=True)]
 
 
 def _parenthesised(match: re.Match[str], start: int, guide: Guide) -> Item | None:
@@ -249,6 +331,9 @@ def _valued(label: Text, values: str, start: int, guide: Guide) -> Iterator[Item
     if guide.is_nothing(values.strip(_MARKUP + _TRIM)):
         yield Item(Text("", start, start), label)
         return
+    keyword = _KEYWORD.match(values)
+    if keyword:
+        values, start = values[keyword.end() :], start + keyword.end()
     for value in split_values(values, start, guide):
         yield Item(value if not guide.is_nothing(value.value) else Text("", start, start), label)
 
@@ -299,7 +384,8 @@ def _row(line: str, start: int, guide: Guide) -> list[Item]:
     if _RULE.fullmatch(line):
         return []
     cells: list[Text] = []
-    begin = line.find("|") + 1
+    lead = _LEAD.match(line)
+    begin = line.find("|") + 1 if line.lstrip().startswith("|") else lead.end() if lead else 0
     while (end := line.find("|", begin)) >= 0 or line[begin:].strip():
         end = len(line) if end < 0 else end
         if cell := _clean(line[begin:end], start + begin):
@@ -307,6 +393,8 @@ def _row(line: str, start: int, guide: Guide) -> list[Item]:
         begin = end + 1
     labels = [cell for cell in cells if guide.label(cell.value)]
     here = [cell for cell in cells if guide.has(cell.value) and cell not in labels[:1]]
+    if any(guide.is_nothing(cell.value.strip("=")) or cell.value in {"False", "false"} for cell in cells[1:3]):
+        return [Item(Text("", start, start))]
     if labels and (here or len(cells) == 2):
         entity = here[0] if here else next((cell for cell in cells if cell is not labels[0]), None)
         return [Item(entity, labels[0])] if entity else []

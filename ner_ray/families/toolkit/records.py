@@ -338,6 +338,9 @@ def _typed(
     if inner:
         return [item for group in inner for item in items(group, guide, written)]
     strings = [value for value in others if isinstance(value, Text) and value.value and not _is_number(value)]
+    strings += [
+        value for _, _, value in named if isinstance(value, Text) and guide.has(value.value) and value is not written
+    ]
     if written is not None and strings and (guide.label(written.value) or not guide.names):
         here = [value for value in strings if guide.has(value.value)] or strings
         return [Item(here[0], written, "fields")]
@@ -423,7 +426,7 @@ def _entry(key: Text, value: Text | Group, guide: Guide, label: Text | None, *, 
     written = guide.heading(key.value)
     if written is None and name in CONTAINERS | ENTITY_FIELDS and not guide.has(key.value):
         yield from items(value, guide, label)
-    elif name in _ASIDE and written is None:
+    elif (name in _ASIDE or name.endswith("attributes")) and written is None:
         return
     elif _describes(value, guide) or (written is None and _all_labels(value, guide)):
         yield from (Item(key, kind) for kind in _kinds(value))
@@ -476,7 +479,8 @@ def _string_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, a
         if not guide.heading(key.value) and name not in _ASIDE | TYPE_FIELDS | ENTITY_FIELDS | CONTAINERS:
             yield Item(key if guide.has(key.value) else value, label, "untyped")
     elif guide.label(value.value) and not swapped:
-        yield Item(key, value)
+        if guide.has(key.value) or name not in TYPE_FIELDS | ENTITY_FIELDS:
+            yield Item(key, value)
     elif guide.heading(key.value):
         yield Item(value, _named(key, guide), "sides")
     else:
@@ -514,8 +518,13 @@ def _named(key: Text, guide: Guide) -> Text:
     return Text(guide.heading(key.value) or key.value, key.start, key.end)
 
 
+def field_name(key: str) -> str:
+    """The name of a key or a heading, as `ENTITY_FIELDS` and `TYPE_FIELDS` have it."""
+    return _FIELD.sub("", key).casefold()
+
+
 def _field(key: Text) -> str:
-    return _FIELD.sub("", key.value).casefold()
+    return field_name(key.value)
 
 
 def _is_number(item: Text) -> bool:
