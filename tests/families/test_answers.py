@@ -103,9 +103,9 @@ def test_no_answer_at_the_limit_is_truncated_and_the_error_is_not_empty(name: st
 
 
 def test_a_teachers_negatives_are_empty_answers() -> None:
-    answer = teacher.read(
-        "It rained.", ["There are no entities in this passage."], instruct.Options(prompt="annotation")
-    )
+    said = Exchange(Prompt(()), (Completion("There are no entities in this passage."),))
+
+    answer = teacher.read("It rained.", [said], instruct.Options(prompt="annotation"))
 
     assert (answer.mentions, answer.verdicts, answer.errors) == ((), (Verdict.RECOVERED,), ())
 
