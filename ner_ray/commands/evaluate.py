@@ -12,6 +12,7 @@ For example:
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from ner_ray.evaluate.config import EvaluateConfig
 if TYPE_CHECKING:
     from ner_ray.evaluate.run import Evaluation
 
-_WIDTH = 120
+_WIDTH = 120  # columns, where the output is not a terminal
 
 Config = EvaluateConfig
 
@@ -56,4 +57,5 @@ def show(result: Result) -> str:
     from ner_ray.commands import _tables
     from ner_ray.evaluate import report
 
-    return "\n".join(_tables.text(table, _WIDTH) for table in report.tables(result.evaluation))
+    width = shutil.get_terminal_size((_WIDTH, 0)).columns
+    return "\n".join(_tables.text(table, width) for table in report.tables(result.evaluation))
