@@ -41,14 +41,13 @@ def explained(error: Exception) -> tuple[str, int]:
 
 
 def _of_the_system(error: OSError) -> tuple[str, int]:
-    place = f"{error.filename}: " if error.filename else ""
-    reason = error.strerror or _first_line(error)
+    message = f"{error.filename}: {error.strerror}" if error.filename else _first_line(error)
     passing = error.errno in _PASSING or (error.errno is None and not any(word in str(error) for word in _REFUSED))
     if passing:
         hint = "everything written so far is kept: remove the cause and run the same command again"
-        return f"{place}{reason}\n  hint: {hint}", EXIT_STOPPED
+        return f"{message}\n  hint: {hint}", EXIT_STOPPED
     hint = "use a path that exists and that you may read and write"
-    return f"cannot read or write {place}{reason}\n  hint: {hint}", EXIT_BAD_CONFIG_OR_INPUT
+    return f"{message}\n  hint: {hint}", EXIT_BAD_CONFIG_OR_INPUT
 
 
 def _first_line(error: Exception) -> str:
