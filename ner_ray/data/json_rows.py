@@ -54,7 +54,8 @@ def _values(source: Source, *, array: bool) -> Iterator[object]:
     """The values of an array, or of a sequence; a value is held together with at most as much that is read ahead."""
     decoder = json.JSONDecoder()
     with source.open() as stream:
-        text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8-sig")
+        # A byte that is not UTF-8 becomes half of a surrogate pair, for which its record alone is rejected.
+        text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8-sig", errors="surrogateescape")
         buffer, wanted, ended = "", _CHUNK, False
         opened = not array
         while not ended:
@@ -69,6 +70,8 @@ def _values(source: Source, *, array: bool) -> Iterator[object]:
                     return
                 try:
                     value, stop = decoder.raw_decode(buffer, place)
+                except RecursionError as error:
+                    raise _broken(source, error) from error
                 except ValueError as error:
                     if ended:
                         raise _broken(source, error) from error
@@ -90,5 +93,5 @@ def _next(buffer: str, at: int) -> int:
     return at
 
 
-def _broken(source: Source, error: ValueError) -> InputError:
+def _broken(source: Source, error: Exception) -> InputError:
     return InputError(f"{source.label} is not JSON: {error}", hint="write one record per line, or an array of records")
