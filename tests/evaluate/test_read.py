@@ -232,7 +232,7 @@ def test_a_row_whose_gold_cannot_be_read_is_a_reject(row, reason):
 
 def test_answers_come_in_four_shapes():
     """One string, one a prompt, several samples a prompt, and exchanges as annotating keeps them."""
-    plan = ScoringConfig(columns=Columns(answers="raw"))
+    plan = ScoringConfig(columns=Columns(answers="raw"), labels=["person"])
 
     def texts(value, **more):
         row = {"text": "Ada", "gold": [], "raw": value, **more}
