@@ -1,6 +1,6 @@
 """Cases of the golden format for retrieving demonstrations.
 
-`FUNCTIONS` maps the name of a published function to what runs a case of it here.
+`FUNCTIONS` maps system and name of a published function to what runs a case of it here.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ Case = dict[str, Any]
 _STRATEGIES = {
     "strategy NN_bm25Rej": "nn_bm25_rejection",
     "strategy diverseNN": "diverse_nn",
+    "strategy diverseNN_bm25Rej": "diverse_nn_bm25_rejection",
     "strategy diverseNN_bm25Rank": "bm25_rank",
 }
 
@@ -106,10 +107,10 @@ def _scores(index: bm25.Bm25, text: str) -> list[float]:
     return scores.tolist()
 
 
-FUNCTIONS: dict[str, Callable[[Case], Any]] = {
-    "gensim BM25": _floor,
-    "get_adaptive_examples": _strategy,
-    "get_similar_examples_by_emb": _nearest,
-    "split_and_rm_stopwords + BM25.get_score": _bm25("spaces"),
-    "split_and_rm_stopwords + gensim.summarization.bm25.BM25.get_score": _bm25("jieba"),
+FUNCTIONS: dict[tuple[str, str], Callable[[Case], Any]] = {
+    ("RA-IT", "gensim BM25"): _floor,
+    ("RA-IT", "get_adaptive_examples"): _strategy,
+    ("RA-IT", "get_similar_examples_by_emb"): _nearest,
+    ("RA-IT", "split_and_rm_stopwords + BM25.get_score"): _bm25("spaces"),
+    ("RA-IT", "split_and_rm_stopwords + gensim.summarization.bm25.BM25.get_score"): _bm25("jieba"),
 }

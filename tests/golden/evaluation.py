@@ -1,6 +1,6 @@
 """Cases of the golden format for the published scorers and their answer parsers.
 
-`FUNCTIONS` maps the name of a released function to what runs a case of it here: it takes the whole case and
+`FUNCTIONS` maps system and name of a released function to what runs a case of it here: it takes the whole case and
 returns what is compared with the case's `reference_result`.
 """
 
@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ner_ray.evaluate.papers import b2ner, cascade, gner, ra_it, universal_ner
+from ner_ray.evaluate.papers._matches import MatchSums, matches
+from ner_ray.evaluate.papers.base import PaperScore
 
 Case = dict[str, Any]
 
@@ -39,8 +41,14 @@ def _gner_alignment(case: Case) -> dict[str, Any]:
     return {
         "lcs_solve(O(N^2))": _plain_lcs(raw, predicted),
         "lcs_solve_fast": gner.longest_common_subsequence(raw, predicted),
-        "contains_in_order": gner.subsequence(raw, predicted) is not None,
+        "contains_in_order": _subsequence(case, gner.subsequence(raw, predicted)),
     }
+
+
+def _subsequence(case: Case, places: list[int] | None) -> list[int] | bool | None:
+    """The places themselves where a case expects a list, else whether there are any."""
+    expected = case["reference_result"]["contains_in_order"]
+    return places if isinstance(expected, list) or expected is None else places is not None
 
 
 def _plain_lcs(raw: Sequence[str], predicted: Sequence[str]) -> list[int]:
@@ -72,6 +80,27 @@ def _universal_ner_evaluate(case: Case) -> dict[str, float]:
     rows = zip(case["output_text"], case["input"]["golds"], strict=True)
     total = sum((universal_ner.score(answer, gold) for answer, gold in rows), universal_ner.Sums())
     score = universal_ner.scores(total)
+    return {"precision": score.precision, "recall": score.recall, "f1": score.f1}
+
+
+def _gner_evaluate(case: Case) -> dict[str, float]:
+    """Micro-averaged over examples: words, label set, BIO gold, and the answer."""
+    total = MatchSums()
+    for example, answer in zip(case["input"]["examples"], case["output_text"], strict=True):
+        words = example["words"]
+        predicted = gner.tags(words, answer, example["label_list"])
+        total += matches(gner.pairs(words, predicted), gner.pairs(words, example["labels"]))
+    return _fractions(gner.scores(total))
+
+
+def _ra_it_evaluate(case: Case) -> dict[str, Any]:
+    rows = zip(case["output_text"], case["input"]["golds"], strict=True)
+    score = ra_it.scores(sum((ra_it.score(answer, gold) for answer, gold in rows), ra_it.Sums()))
+    figures = {**_fractions(score), **score.counts}
+    return {name: figures.get(name) for name in case["reference_result"]}
+
+
+def _fractions(score: PaperScore) -> dict[str, float]:
     return {"precision": score.precision, "recall": score.recall, "f1": score.f1}
 
 
@@ -140,18 +169,24 @@ def _spans(sentence: str, spans: Sequence[tuple[int, int]]) -> list[dict[str, An
     return [{"text": sentence[start:end], "start": start, "end": end} for start, end in spans]
 
 
-FUNCTIONS: dict[str, Callable[[Case], Any]] = {
-    "EvaluatorBase.add": _b2ner_add,
-    "EvaluatorNER._extract + MetricF1": _b2ner,
-    "NEREvaluator.evaluate": _universal_ner_evaluate,
-    "b2ner_trainer.skip_instructions": lambda case: [b2ner.response(text) for text in case["input"]["decoded"]],
-    "calculate_f1.gpt_format_fix": lambda case: b2ner.split_commas(case["output_text"]),
-    "contains_in_order / lcs_solve / lcs_solve_fast": _gner_alignment,
-    "evaluate.py": _cascade_evaluate,
-    "evaluation/evaluate.entity_parser": _ra_it,
-    "extract + extract_predictions + parser (evaluate.py)": _gner,
-    "extract_entities_with_positions + merge_entities (infer.py)": _cascade_read,
-    "process_json_input": _cascade_file,
-    "src/eval/evaluate.parser": lambda case: universal_ner.read(case["output_text"]),
-    "src/utils.get_response": lambda case: [universal_ner.response(text) for text in case["output_text"]],
+FUNCTIONS: dict[tuple[str, str], Callable[[Case], Any]] = {
+    ("B2NER", "EvaluatorBase.add"): _b2ner_add,
+    ("B2NER", "EvaluatorNER._extract + MetricF1"): _b2ner,
+    ("UniversalNER", "NEREvaluator.evaluate"): _universal_ner_evaluate,
+    ("GNER", "NEREvaluator.evaluate"): _gner_evaluate,
+    ("RA-IT", "NEREvaluator.evaluate"): _ra_it_evaluate,
+    ("B2NER", "b2ner_trainer.skip_instructions"): lambda case: [
+        b2ner.response(text) for text in case["input"]["decoded"]
+    ],
+    ("B2NER", "calculate_f1.gpt_format_fix"): lambda case: b2ner.split_commas(case["output_text"]),
+    ("GNER", "contains_in_order / lcs_solve / lcs_solve_fast"): _gner_alignment,
+    ("CascadeNER", "evaluate.py"): _cascade_evaluate,
+    ("RA-IT", "evaluation/evaluate.entity_parser"): _ra_it,
+    ("GNER", "extract + extract_predictions + parser (evaluate.py)"): _gner,
+    ("CascadeNER", "extract_entities_with_positions + merge_entities (infer.py)"): _cascade_read,
+    ("CascadeNER", "process_json_input"): _cascade_file,
+    ("UniversalNER", "src/eval/evaluate.parser"): lambda case: universal_ner.read(case["output_text"]),
+    ("UniversalNER", "src/utils.get_response"): lambda case: [
+        universal_ner.response(text) for text in case["output_text"]
+    ],
 }

@@ -246,14 +246,14 @@ def _found(given: dict[str, Any]) -> Iterator[Entity]:
         yield Entity(start, start + len(text), text, "")
 
 
-FUNCTIONS: dict[str, Callable[[Case], Any]] = {
-    "4.gen_it_data.benchmark_test_set_to_conversation": _ra_it_conversations,
-    "apps.predict_entities (fake model)": _gner_demo,
-    "categorize_entities": _cascade_questions,
-    "evaluation/evaluate.preprocess_instance": _ra_it_prompt,
-    "gner_dataset.GNERDataset._generate_examples": _gner_instances,
-    "instruction_config_ml.json + DataCollatorForB2NER.get_instruction": _b2ner_prompt,
-    "prompt_utils templates as used in 5.gen_rag_it_data.py": _ra_it_demonstrations,
-    "serve/utils.get_conversations + preprocess_instance": _ra_it_serve,
-    "src/utils.preprocess_instance": _universal_ner_prompt,
+FUNCTIONS: dict[tuple[str, str], Callable[[Case], Any]] = {
+    ("RA-IT", "4.gen_it_data.benchmark_test_set_to_conversation"): _ra_it_conversations,
+    ("GNER", "apps.predict_entities (fake model)"): _gner_demo,
+    ("CascadeNER", "categorize_entities"): _cascade_questions,
+    ("RA-IT", "evaluation/evaluate.preprocess_instance"): _ra_it_prompt,
+    ("GNER", "gner_dataset.GNERDataset._generate_examples"): _gner_instances,
+    ("B2NER", "instruction_config_ml.json + DataCollatorForB2NER.get_instruction"): _b2ner_prompt,
+    ("RA-IT", "prompt_utils templates as used in 5.gen_rag_it_data.py"): _ra_it_demonstrations,
+    ("RA-IT", "serve/utils.get_conversations + preprocess_instance"): _ra_it_serve,
+    ("UniversalNER", "src/utils.preprocess_instance"): _universal_ner_prompt,
 }

@@ -1,8 +1,9 @@
 """Runs cases of the golden format: what published code returned, against what runs here.
 
 A case is a JSON object with `system`, `case`, `function`, `input`, `output_text` and `reference_result`. The
-tables `FUNCTIONS` of this folder's modules map names of published functions to a function that takes a case
-and returns what must equal its `reference_result`. A function in no table is not covered: no pass.
+tables `FUNCTIONS` of this folder's modules map system and name of a published function (names repeat between systems)
+to a function that takes a case and returns what must equal its `reference_result`. A function in no table is not
+covered: no pass.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from tests.golden import demonstrations, evaluation, families, synthesis
 Case = dict[str, Any]
 Check = Callable[[Case], Any]
 
-FUNCTIONS: dict[str, Check] = {
+Key = tuple[str, str]
+
+FUNCTIONS: dict[Key, Check] = {
     **families.FUNCTIONS,
     **evaluation.FUNCTIONS,
     **demonstrations.FUNCTIONS,
@@ -54,9 +57,9 @@ def load(path: Path) -> list[Case]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def run(cases: Iterable[Case], functions: dict[str, Check] = FUNCTIONS) -> list[Outcome]:
+def run(cases: Iterable[Case], functions: dict[Key, Check] = FUNCTIONS) -> list[Outcome]:
     """The outcome of every case, in order; a check that raises is a failed one."""
-    return [_run(case, functions.get(case["function"])) for case in cases]
+    return [_run(case, functions.get((case["system"], case["function"]))) for case in cases]
 
 
 def equal(expected: Any, actual: Any) -> bool:

@@ -1,7 +1,7 @@
 """Cases of the golden format for making training data.
 
-`FUNCTIONS` maps the name of a published function to what runs a case of it here. Two published functions have no use in
-the package, whose own ways are better (`DIFFERENCES.md`); they are written out here, to show that we know what they do.
+`FUNCTIONS` maps system and name of a published function to what runs a case of it here. Two published functions have no
+use in the package, whose own ways are better (`DIFFERENCES.md`); they are written out here, to show what they do.
 """
 
 from __future__ import annotations
@@ -210,14 +210,14 @@ def _instance_of(result: Any) -> dict[str, Any]:
     return {"sentence": sentence, "entities": entities}
 
 
-FUNCTIONS: dict[str, Callable[[Case], Any]] = {
-    "B2NERInstructions.load_NER_dataset": _b2ner_instances,
-    "batch_move_ending_punc + batch_strip": _ends,
-    "categorization/dynamic*.py": _dynamic_helpers,
-    "dynamic1.merge_lists": _merge_lists,
-    "filter_entity": _filter,
-    "response_2_prediction_of_dict_json (uses eval())": _annotation,
-    "stage1_trans.convert_to_conversation_format": _extractor_target,
-    "stage2_trans.convert_to_complex_conversation_format": _classifier_rows,
-    "transformation/BIO_trans_zh.py": _characters,
+FUNCTIONS: dict[tuple[str, str], Callable[[Case], Any]] = {
+    ("B2NER", "B2NERInstructions.load_NER_dataset"): _b2ner_instances,
+    ("RA-IT", "batch_move_ending_punc + batch_strip"): _ends,
+    ("CascadeNER", "categorization/dynamic*.py"): _dynamic_helpers,
+    ("CascadeNER", "dynamic1.merge_lists"): _merge_lists,
+    ("RA-IT", "filter_entity"): _filter,
+    ("RA-IT", "response_2_prediction_of_dict_json (uses eval())"): _annotation,
+    ("CascadeNER", "stage1_trans.convert_to_conversation_format"): _extractor_target,
+    ("CascadeNER", "stage2_trans.convert_to_complex_conversation_format"): _classifier_rows,
+    ("CascadeNER", "transformation/BIO_trans_zh.py"): _characters,
 }

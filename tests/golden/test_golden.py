@@ -40,7 +40,7 @@ def test_every_prompt_parser_and_scorer_of_the_five_systems_is_covered(golden: l
     asked_or_read = re.compile(
         "parser|preprocess_instance|get_instruction|evaluat|predict_entities|categorize|_extract"
     )
-    functions = {case["function"] for case in golden if asked_or_read.search(case["function"])}
+    functions = {(case["system"], case["function"]) for case in golden if asked_or_read.search(case["function"])}
 
     assert functions - FUNCTIONS.keys() == set()
 
@@ -60,6 +60,20 @@ def test_a_case_passes_fails_or_is_not_covered() -> None:
     unknown = {**PARSED, "function": "of_nobody"}
 
     assert [outcome.state for outcome in run([PARSED, wrong, unknown])] == ["passed", "failed", "not covered"]
+
+
+def test_every_golden_case_is_covered(golden: list[dict[str, Any]]) -> None:
+    assert [str(outcome) for outcome in run(golden) if outcome.state == "not covered"] == []
+
+
+def test_systems_that_name_their_functions_alike_have_checks_of_their_own() -> None:
+    golds, answers = ['["paris"]', '["x"]'], ['["Paris"]', "[oops"]
+    case = {"function": "NEREvaluator.evaluate", "case": "two rows", "input": {"golds": golds}, "output_text": answers}
+    uniner = {**case, "system": "UniversalNER", "reference_result": {"precision": 1.0, "recall": 0.5, "f1": 2 / 3}}
+    ra_it = {**case, "system": "RA-IT", "reference_result": {"precision": 100.0, "recall": 50.0, "f1": 66.67}}
+
+    assert run([ra_it])[0].state == "passed"
+    assert FUNCTIONS["UniversalNER", "NEREvaluator.evaluate"](uniner)["recall"] == pytest.approx(0.5)
 
 
 def test_a_check_that_raises_is_a_failure_with_its_traceback() -> None:
