@@ -43,6 +43,7 @@ _OUTSIDE_CORE = 3.0
 _INSIDE_WORD = 10.0
 
 _MAX_PLACES = 1000  # per surface; more do not matter in a text that a model reads at once
+_MAX_TRIED = 20_000  # occurrences of one surface, most of them inside words: a text of one letter, repeated
 _MAX_SIMILAR = 8
 _WIDER = range(-1, 3)  # tokens that a similar window may have more than the surface
 
@@ -138,7 +139,9 @@ def _enough(found: _Occurrences, times: int, config: AlignConfig) -> list[_Place
 def _exact(source: str, surface: str) -> _Occurrences:
     found = _Occurrences([], [])
     at = source.find(surface)
-    while at >= 0 and len(found.whole) < _MAX_PLACES:
+    for _ in range(_MAX_TRIED):
+        if at < 0 or len(found.whole) >= _MAX_PLACES:
+            break
         taken = _add(found, source, at, at + len(surface), 0.0)
         at = source.find(surface, at + len(surface) if taken else at + 1)
     return found
@@ -170,7 +173,9 @@ def _normalized(source: str, normal: Normalized, surface: str) -> _Occurrences:
     canonical = unicodedata.normalize("NFC", surface)
     found = _Occurrences([], [])
     at = normal.text.find(needle) if needle else -1
-    while at >= 0 and len(found.whole) < _MAX_PLACES:
+    for _ in range(_MAX_TRIED):
+        if at < 0 or len(found.whole) >= _MAX_PLACES:
+            break
         stop = at + len(needle)
         start, end = normal.to_source(at, stop)
         same = source[start:end] == surface

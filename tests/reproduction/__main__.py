@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.reproduction import corpora
 from tests.reproduction.corpora import FAMILIES, Recovered
-from tests.reproduction.rescore import Result, rescore, scored
+from tests.reproduction.rescore import Result, aligned, rescore, scored
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- {} -->", "<!-- end of {} -->"
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables = {
         "published figures": published_table(rescore(reference)),
         "figures without a published one": scored_table(reference),
+        "real answers": aligned_table(reference),
         "ideal answers": round_trip_table(reference, given.limit),
         "corrupted answers": corruption_table(reference, given.limit),
     }
@@ -66,6 +67,14 @@ def scored_table(reference: Path) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for system, run, scorer, figures in scored(reference):
         yield f"| {system} | {run} | {scorer} | " + " | ".join(f"{figure:.2f}" for figure in figures) + " |"
+
+
+def aligned_table(reference: Path) -> Iterator[str]:
+    """Runs of GNER, by the released matching and by our aligner."""
+    yield "| run | published matching | ner_ray | difference |"
+    yield "|---|---|---|---|"
+    for run, released, own in aligned(reference):
+        yield f"| {run} | {released:.2f} | {own:.2f} | {own - released:+.2f} |"
 
 
 def round_trip_table(reference: Path, limit: int | None) -> Iterator[str]:

@@ -15,10 +15,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from ner_ray.align import align
+from ner_ray.config import AlignConfig, labels
 from ner_ray.evaluate import spans
 from ner_ray.evaluate.papers import gner
 from ner_ray.evaluate.papers.base import Case
-from ner_ray.types import Completion, Entity, Exchange, Prompt
+from ner_ray.families import gner as gner_family
+from ner_ray.types import Completion, Entity, Exchange, Prompt, StepInput
 from tests.reproduction import formats
 
 OUTPUTS = Path("data") / "released_outputs"
@@ -186,6 +189,22 @@ def scored(reference: Path) -> Iterator[tuple[str, str, str, tuple[float, float,
         score = gner.scores(sum((gner.count(_case(row)) for row in _rows(folder, run)), gner.Sums()))
         figures = (100 * score.precision, 100 * score.recall, 100 * score.f1)
         yield folder.name, f"{run['model']} {run['chapter']}", "gner (own parser)", figures
+
+
+def aligned(reference: Path) -> Iterator[tuple[str, float, float]]:
+    """Strict F1 of runs of GNER: by the released parser and matching, and by our family and aligner."""
+    folder = reference / OUTPUTS / "gner_kind_it"
+    (step,) = gner_family.steps(gner_family.Options())
+    for run in json.loads((folder / "scores.json").read_text()):
+        released, own = spans.SpanSums(), spans.SpanSums()
+        for row in _rows(folder, run):
+            case = _case(row)
+            tags = gner.tags(row["words"], row["raw"], row["label_list"])
+            released += spans.count(list(formats.bio_spans(row["gold_tags"])), list(formats.bio_spans(tags)))
+            passage = StepInput(case.text, labels.parse(row["label_list"]))
+            (reading,) = step.read(passage, [Exchange(Prompt(""), (Completion(row["raw"]),))])
+            own += spans.count(list(case.gold), list(align(case.text, reading, AlignConfig()).entities))
+        yield f"{run['model']} {run['chapter']}", *(100 * spans.micro(sums)["strict"].f1 for sums in (released, own))
 
 
 def _rows(folder: Path, run: Row) -> list[Row]:

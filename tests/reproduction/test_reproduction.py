@@ -10,7 +10,7 @@ import pytest
 
 from tests.reproduction import __main__ as report
 from tests.reproduction import corpora, formats
-from tests.reproduction.rescore import Result, rescore
+from tests.reproduction.rescore import Result, aligned, rescore
 
 # Enough of each corpus to meet every reason and every language in a few seconds.
 LIMIT = 25
@@ -44,8 +44,20 @@ def test_the_tables_of_figures_are_those_that_the_script_writes(results, referen
     """Whoever changes a scorer runs `python -m tests.reproduction` again."""
     text = report.README.read_text(encoding="utf-8")
 
-    for line in [*report.published_table(results), *report.scored_table(reference_data)]:
+    for line in [
+        *report.published_table(results),
+        *report.scored_table(reference_data),
+        *report.aligned_table(reference_data),
+    ]:
         assert line in text
+
+
+def test_on_real_answers_the_aligner_is_never_below_the_published_matching(reference_data):
+    figures = list(aligned(reference_data))
+
+    assert len(figures) == 6
+    assert all(own >= released for _, released, own in figures)
+    assert any(own > released for _, released, own in figures)
 
 
 def test_ideal_answers_bring_back_every_span_that_they_can_say(reference_data):
