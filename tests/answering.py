@@ -1,7 +1,7 @@
-"""A real HTTP server that speaks OpenAI's protocol and answers by a function: jobs whose answers are known.
+"""A real HTTP server that speaks OpenAI's protocol and answers with a function, for jobs with known answers.
 
-Engines of the kind `openai` ask it. What such a job does with processes, blocks, prompts and answers is what it does
-with any engine; that vLLM's own engine and server work is tested where engines are, and with it where that matters.
+The engine `openai` connects to it. Such a job treats processes, blocks, prompts and answers as it does with any engine.
+vLLM's own engine and server are tested in tests/engines, and in other tests where they matter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODEL = "script"
-PROMPT_TOKENS, OUTPUT_TOKENS = 7, 5  # what every answer is said to have cost
+PROMPT_TOKENS, OUTPUT_TOKENS = 7, 5  # the reported cost of every answer
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -52,11 +52,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Stays silent."""
+        """Logs nothing."""
 
 
 class AnsweringServer(ThreadingHTTPServer):
-    """Answers the last turn, or the prompt, of each request by `answer`, after `seconds`; keeps what was asked."""
+    """Answers each request with `answer(last turn or prompt)`, after `seconds`; records what it was asked."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -69,18 +69,18 @@ class AnsweringServer(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients may be killed; what `answer` raises goes on, to standard error."""
+        """Ignores clients that were killed; prints what `answer` raises to standard error."""
         if not isinstance(sys.exception(), ConnectionError | json.JSONDecodeError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     def engine(self, **changes: object) -> dict:
-        """The section of a configuration for an engine that asks here."""
+        """The `engine` section of a configuration that uses this server."""
         return {"name": "openai", "url": self.url, "model": MODEL, "sampling": {"logprobs": False}} | changes
 
 
 @contextmanager
 def answering(answer: Callable[[str], str]) -> Iterator[AnsweringServer]:
-    """A server that runs while this is entered."""
+    """A context manager with a running server."""
     server = AnsweringServer(answer)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

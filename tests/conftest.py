@@ -1,4 +1,4 @@
-"""Fixtures that several folders of tests share."""
+"""Fixtures that several test folders share."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Threads of OpenMP's wait for each other spinning: with several a process, processes side by side keep the cores busy
-# with waiting, and all of them take up to four times as long.
+# OpenMP threads wait for each other in busy loops: with several threads per process, parallel processes keep the cores
+# busy with waiting and take up to four times as long.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# No deadlines: the time of an example says more about the machine than about the code.
+# No deadlines: the duration of an example says more about the machine than about the code.
 settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
 settings.register_profile("brief", settings.get_profile("suite"), max_examples=25)
 settings.load_profile("suite")
@@ -29,23 +29,23 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start clusters and engines come first, so that no process of the suite ends with minutes of them."""
+    """Runs files that start clusters and engines first, so that they do not keep one process busy at the end."""
     slow = {item.path for item in items if item.get_closest_marker("cluster") or item.get_closest_marker("engine")}
     items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
-    """The folder of reference data that is not part of the project; tests that need it skip without it."""
+    """The folder of reference data, which is not part of the project; tests that need it are skipped without it."""
     folder = Path(os.environ.get("NER_RAY_REFERENCE_DATA", REPOSITORY.parent / "shared"))
     if not (folder / "golden" / "golden.jsonl").is_file():
-        pytest.skip("reference data is not at hand: set NER_RAY_REFERENCE_DATA to its folder")
+        pytest.skip("there is no reference data: set NER_RAY_REFERENCE_DATA to its folder")
     return folder
 
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
-    """A server that speaks S3, on loopback; every client of this process and its children finds it."""
+    """An S3 server on the loopback interface; all clients of this process and its children use it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Output files as the job writes them, without the job."""
+"""Makes output files like those of the job, without running it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ner_ray.types import Annotation, DocumentStatus, Entity, ErrorRecord
 
 
 def annotated(labels: Sequence[str] = (), codes: Sequence[str] = ()) -> Annotation:
-    """A document with an entity of each label, and a problem of each code."""
+    """A document with one entity per label and one error per code."""
     return Annotation(
         entities=tuple(Entity(0, 1, "x", label) for label in labels),
         status=DocumentStatus.FAILED if codes else DocumentStatus.OK,
@@ -20,8 +20,8 @@ def annotated(labels: Sequence[str] = (), codes: Sequence[str] = ()) -> Annotati
 
 
 def table(ids: Iterable[int], annotations: Sequence[Annotation] | None = None, mark: str = "") -> pa.Table:
-    """Rows with these ids; what is not given is empty. `mark` stands in a kept column of that name."""
-    ids = [int(one) for one in ids]
+    """Rows with these ids, and with empty annotations unless given; a kept column `mark` holds `mark`."""
+    ids = [int(row_id) for row_id in ids]
     rows = [
         {schema.ROW_ID: row_id, "mark": mark, **schema.annotation_to_row(annotation)}
         for row_id, annotation in zip(ids, annotations or [annotated()] * len(ids), strict=True)

@@ -1,4 +1,4 @@
-"""A corpus whose answers are at hand, as a run with `output.completions` leaves them: jobs without a model."""
+"""A corpus with recorded answers, as left by a run with `output.completions`, for jobs without a model."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PLACES = ("Graz", "Kiel", "Oslo")
 
 
 def write_corpus(folder: Path, shards: int = 8, rows: int = 60) -> None:
-    """Texts with a tagger's answers, as a run with `output.completions` leaves them."""
+    """Writes texts with a tagger's answers, as a run with `output.completions` leaves them."""
     folder.mkdir(parents=True, exist_ok=True)
     for shard in range(shards):
         write_shard(folder / f"{shard:03}.parquet", shard, rows)
 
 
 def entities_of(shard: int, row: int) -> list[tuple[str, str]]:
-    """What stands in a row, in order: surfaces and labels."""
+    """The entities of a row, in order: surfaces and labels."""
     return [("Ada", "person"), ("Bo", "person"), (PLACES[(shard + row) % 3], "place")]
 
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies that several folders of tests share."""
+"""Hypothesis strategies that several test folders share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ner_ray.types import Mention
 
-# What breaks code that handles text: marks, joiners, flags, ligatures, widths, surrogates, NUL, odd blanks.
+# Characters that break code for text: combining marks, joiners, flags, ligatures, widths, surrogates, NUL, odd blanks.
 AWKWARD = (
     "é e\u0301 ﬁ ß İ ς … ＡＢ ﾊﾞ が か\u3099 각 \u1100\u1161\u11a8 กำ เ ก์ क्ष 👨\u200d👩\u200d👧 🇩🇪🇫🇷 \ud800 \udfff \0 "
     "\r\n \u2028 \u3000 \x1c \u00ad \ufeff \u0600 # ( ) [ ] \" ' “ ” ’ – —"
@@ -21,7 +21,7 @@ WORDS = [
 
 
 def texts(max_size: int = 60) -> st.SearchStrategy[str]:
-    """Any string: any code points, lone surrogates included, mixed with what is known to be awkward."""
+    """Strings of any code points, including lone surrogates, mixed with characters known to be difficult."""
     anything = st.characters(codec=None, exclude_categories=())
     awkward = st.sampled_from(sorted(set(AWKWARD)))
     plain = st.sampled_from("ab .\n中京한ก-")
@@ -29,7 +29,7 @@ def texts(max_size: int = 60) -> st.SearchStrategy[str]:
 
 
 def word_lists(min_size: int = 0, max_size: int = 24) -> st.SearchStrategy[list[str]]:
-    """Words of many scripts, with many repeats."""
+    """Words of many scripts, with many repetitions."""
     return st.lists(st.sampled_from(WORDS), min_size=min_size, max_size=max_size)
 
 
@@ -57,5 +57,5 @@ def corrupted(draw: st.DrawFn, words: list[str]) -> list[str]:
 
 
 def marked(copy: str, places: list[tuple[int, int]], label: str = "x") -> list[Mention]:
-    """Mentions at places of a copy."""
+    """Mentions with offsets into a copy."""
     return [Mention(copy[start:end], label, None, start, end) for start, end in places]

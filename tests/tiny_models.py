@@ -1,7 +1,6 @@
-"""Real checkpoints, small enough to make on the spot: random weights, a tokenizer of their own.
+"""Real checkpoints, small enough to create on the fly: random weights and a tokenizer of their own.
 
-They answer rubbish, which is what makes them good for everything but the meaning of an answer: the engine,
-the pipeline, speed, faults.
+Their answers are meaningless, but they exercise everything else: the engine, the pipeline, speed and faults.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ _SYLLABLES = ("ka", "lo", "mi", "ter", "an", "do", "vi", "sen", "ra", "bu", "ne"
 
 
 def save_tiny_model(folder: Path, *, width: int = 64, layers: int = 2, seed: int = 0) -> Path:
-    """A Qwen2 decoder with random weights and a byte-level tokenizer, written in Hugging Face's layout."""
+    """Writes a Qwen2 decoder with random weights and a byte-level tokenizer, in the Hugging Face layout."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 

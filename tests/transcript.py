@@ -1,4 +1,4 @@
-"""Transcripts written by hand."""
+"""Handwritten transcripts."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from ner_ray.types import Completion, Exchange, Prompt
 
 
 def said(*answers: str) -> list[Exchange]:
-    """One question with these answers, one per sample; nothing where there are none."""
+    """One prompt with these answers, one per sample; empty without answers."""
     return [Exchange(Prompt(""), tuple(Completion(answer) for answer in answers))] if answers else []

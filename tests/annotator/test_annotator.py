@@ -29,7 +29,7 @@ NAMES = {"Ann": "person", "Rex": "person", "Ghent": "place", "Kiel": "place"}
 
 
 def tagged(prompt: str) -> str:
-    """What a perfect GNER answers, for the names above and the labels that it is offered."""
+    """The answer of a perfect GNER model, for the names above and the labels in the prompt."""
     labels = re.search(r"Use the specific entity tags: (.*?) and O\.", prompt).group(1).split(", ")
     words = prompt.rsplit("Sentence: ", 1)[1].removesuffix(" [/INST]").split(" ")
     tags = [f"B-{NAMES[word]}" if NAMES.get(word) in labels else "O" for word in words]
@@ -60,7 +60,7 @@ def found(annotated: ner_ray.AnnotatedDocument) -> list[tuple[int, str, str]]:
 EXPECTED = [(0, "Ann", "person"), (8, "Rex", "person"), (15, "Ghent", "place")]
 
 
-def test_a_text_has_its_entities_where_they_stand(annotator: Annotator) -> None:
+def test_a_text_has_its_entities_at_their_places(annotator: Annotator) -> None:
     annotated = annotator("Ann met Rex in Ghent.")
 
     assert found(annotated) == EXPECTED
@@ -83,7 +83,7 @@ def test_without_any_labels_each_call_must_bring_some(server: AnsweringServer) -
             bare("Ann ran.")
 
 
-def test_demonstrations_of_a_call_stand_in_its_prompt(server: AnsweringServer) -> None:
+def test_demonstrations_of_a_call_appear_in_its_prompt(server: AnsweringServer) -> None:
     shown = Demonstration("Kiel is far.", (Mention("Kiel", "place", start=0, end=4),))
     with (
         answering(lambda _: '[{"Ann": "person"}]') as instructed,
@@ -96,7 +96,7 @@ def test_demonstrations_of_a_call_stand_in_its_prompt(server: AnsweringServer) -
     assert found(annotated) == [(0, "Ann", "person")]
 
 
-def test_a_stream_keeps_the_order_and_many_requests_are_under_way() -> None:
+def test_a_stream_keeps_the_order_and_many_requests_in_flight() -> None:
     texts = [f"Ann {number} met Rex in Ghent ." for number in range(200)]
     at_once, lock, most = [0], threading.Lock(), [0]
 
@@ -138,7 +138,7 @@ def test_what_cannot_be_annotated_is_an_annotation_that_says_so(annotator: Annot
 
 def test_an_annotator_serves_coroutines_threads_and_a_loop_that_runs_already(annotator: Annotator) -> None:
     async def both() -> tuple[ner_ray.AnnotatedDocument, list[ner_ray.AnnotatedDocument]]:
-        inside = annotator("Ann ran.")  # as a notebook's cell does: a loop is running, and the call is synchronous
+        inside = annotator("Ann ran.")  # as in a notebook cell: a loop is running, and the call is synchronous
         streamed = [annotated async for annotated in annotator.stream_async(["Rex ran.", "Ann sat."])]
         return await annotator.annotate_async(inside.text), streamed
 
@@ -157,7 +157,7 @@ def test_an_annotator_serves_coroutines_threads_and_a_loop_that_runs_already(ann
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.sampled_from(["Ann", "met", "Rex", "in", "Ghent.", "Then", "Kiel", "\n\n"]), max_size=150))
 def test_long_texts_are_cut_and_merged_exactly_as_the_core_does(words: list[str]) -> None:
-    """Against the slow and obvious way: every chunk of `split` alone, and `merge`."""
+    """Compares with the slow and obvious way: each chunk of `split` separately, then `merge`."""
     text = " ".join(words)
     labels = (Label("person"), Label("place"))
     (step,) = family_steps({"name": "gner"})
@@ -169,13 +169,13 @@ def test_long_texts_are_cut_and_merged_exactly_as_the_core_does(words: list[str]
         )
         for chunk in chunks
     ]
-    expected = merge(text, chunks, [said.findings for said in conversations])
+    expected = merge(text, chunks, [conversation.findings for conversation in conversations])
 
     annotated = SMALL(text)
 
     assert annotated.chunks == tuple(chunks)
     assert annotated.entities == expected.entities
-    assert [(one.start, one.text) for one in annotated.entities] == [
+    assert [(entity.start, entity.text) for entity in annotated.entities] == [
         (match.start(), match[0]) for match in re.finditer("Ann|Rex|Ghent|Kiel", text)
     ]
 
@@ -187,7 +187,7 @@ def estimate(texts: list[str]) -> list[int]:
 
 
 class _Lazy:
-    """An annotator with tiny chunks, started with the first text and kept to the end of the tests."""
+    """An annotator with tiny chunks, created for the first text and kept until the tests end."""
 
     def __call__(self, text: str) -> ner_ray.AnnotatedDocument:
         if not hasattr(self, "annotator"):
@@ -249,7 +249,7 @@ def test_a_notebook_shows_the_text_with_its_entities_and_nothing_becomes_markup(
 
 @pytest.mark.engine
 def test_the_shipped_configuration_works_by_name_with_a_real_engine(tmp_path: Path) -> None:
-    """The five lines of the README, on vLLM and the model that ships with the package."""
+    """The five lines of the README, with vLLM and the model that ships with the package."""
     text = "Marie Curie was born in Warsaw. She moved to Paris in 1891."
     with Annotator("annotate/demo", ["engine.max_num_seqs=8"], labels=["person", "place"]) as annotator:
         annotated = annotator(text)

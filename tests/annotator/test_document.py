@@ -1,4 +1,4 @@
-"""A document's way: what is asked, what is read, and how chunks come together without doubles or losses."""
+"""The core: what is asked, what is read, and how chunks are merged without duplicates or losses."""
 
 from __future__ import annotations
 
@@ -35,13 +35,11 @@ def words_as_tokens(texts: list[str]) -> list[int]:
     st.integers(4, 20),
     st.integers(0, 8),
 )
-def test_what_every_chunk_finds_at_every_name_is_kept_once_and_with_its_text(
-    text: str, budget: int, overlap: int
-) -> None:
-    """Each chunk marks every `Ada` it sees; merging yields each of the document's exactly once."""
+def test_a_name_that_several_chunks_find_is_kept_once_with_its_text(text: str, budget: int, overlap: int) -> None:
+    """Each chunk finds every `Ada` it sees; merging yields each `Ada` of the document exactly once."""
     chunks = split(text, words_as_tokens, budget, min(overlap, budget // 2))
     adas = [tuple(ada_in(text[chunk.start : chunk.end])) for chunk in chunks]
-    findings = [Findings(entities=found) for found in adas]
+    findings = [Findings(entities=entities) for entities in adas]
 
     merged = merge(text, chunks, findings)
 
@@ -67,44 +65,44 @@ def test_a_family_is_asked_until_it_has_no_more_questions() -> None:
 
     given = StepInput("Ada saw Ada.", tree)
     known = Findings(entities=(Entity(0, 3, "Ada", ""), Entity(8, 11, "Ada", "")))
-    found = converse_alone(converse([classifier], given, RULES, known), answer).findings
+    findings = converse_alone(converse([classifier], given, RULES, known), answer).findings
 
-    assert asked == ["Ada", "Ada"], "one question for each level, though the name stands twice"
-    assert [(entity.start, entity.label) for entity in found.entities] == [(0, "poet"), (8, "poet")]
-    assert (found.usage.requests, found.usage.prompt_tokens, found.usage.output_tokens) == (2, 10, 2)
+    assert asked == ["Ada", "Ada"], "one question per level, although the name occurs twice"
+    assert [(entity.start, entity.label) for entity in findings.entities] == [(0, "poet"), (8, "poet")]
+    assert (findings.usage.requests, findings.usage.prompt_tokens, findings.usage.output_tokens) == (2, 10, 2)
     assert extractor.role == "extractor"
 
 
-def test_a_passage_whose_only_sample_cannot_be_read_has_failed() -> None:
+def test_a_chunk_whose_only_sample_cannot_be_parsed_has_failed() -> None:
     (tagger,) = family_steps({"name": "universal_ner"})
-    passage = StepInput("Ada saw Bo.", LABELS)
+    chunk = StepInput("Ada saw Bo.", LABELS)
     transcript = [Exchange(Prompt("", subject="person"), (Completion("I cannot help with that."),))]
 
-    found = read_step(tagger, passage, transcript, RULES)
+    findings = read_step(tagger, chunk, transcript, RULES)
 
-    assert found.status is DocumentStatus.FAILED
-    assert [(problem.code, problem.message) for problem in found.errors] == [("unparsable", "I cannot help with that.")]
+    assert findings.status is DocumentStatus.FAILED
+    assert [(error.code, error.message) for error in findings.errors] == [("unparsable", "I cannot help with that.")]
 
 
-def test_a_passage_that_the_engine_refused_has_failed() -> None:
+def test_a_chunk_that_the_engine_refused_has_failed() -> None:
     (tagger,) = family_steps({"name": "gner"})
     refused = [Exchange(Prompt(""), ())]
 
-    found = read_step(tagger, StepInput("Ada", LABELS), refused, RULES)
+    findings = read_step(tagger, StepInput("Ada", LABELS), refused, RULES)
 
-    assert found.status is DocumentStatus.FAILED
+    assert findings.status is DocumentStatus.FAILED
 
 
-def test_one_unreadable_sample_of_three_makes_a_passage_partial() -> None:
+def test_one_unparsable_sample_of_three_makes_a_chunk_partial() -> None:
     (tagger,) = family_steps({"name": "gner"})
     good, bad = Completion("Ada(B-person) ran(O)"), Completion("")
     transcript = [Exchange(Prompt(""), (good, bad, good))]
 
-    found = read_step(tagger, StepInput("Ada ran", LABELS), transcript, RULES)
+    findings = read_step(tagger, StepInput("Ada ran", LABELS), transcript, RULES)
 
-    assert [entity.text for entity in found.entities] == ["Ada"]
-    assert found.status is not DocumentStatus.FAILED
-    assert len(found.verdicts) == 3
+    assert [entity.text for entity in findings.entities] == ["Ada"]
+    assert findings.status is not DocumentStatus.FAILED
+    assert len(findings.verdicts) == 3
 
 
 def test_a_document_is_partial_when_some_chunks_failed_and_failed_when_all_did() -> None:
@@ -118,7 +116,7 @@ def test_a_document_is_partial_when_some_chunks_failed_and_failed_when_all_did()
     assert merge(text, chunks, [bad, bad]).status is DocumentStatus.FAILED
 
 
-def test_a_document_with_a_problem_and_nothing_else_has_failed_and_a_blank_one_has_not() -> None:
+def test_a_document_with_only_an_error_has_failed_and_a_blank_one_has_not() -> None:
     problem = ErrorRecord("null_text", "read")
 
     assert merge("", [], [], [problem]).status is DocumentStatus.FAILED

@@ -1,4 +1,4 @@
-"""Which steps share an engine, and whether prompt and answer fit it."""
+"""Steps that share an engine, and chunks that fit its context together with prompt and answer."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_two_models_are_two_pools_in_the_order_of_the_steps() -> None:
     assert [(pool.name, pool.engine.model) for pool in pools] == [("extractor", "a"), ("classifier", "b")]
 
 
-def test_an_engine_for_a_role_that_the_family_has_not_is_refused() -> None:
+def test_an_engine_for_a_role_that_the_family_lacks_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"engine is given for tagger, but the family's roles are extractor, classif"):
         plan({"tagger": {"model": "m"}})
 
@@ -78,13 +78,13 @@ def test_chunks_are_cut_smaller_where_prompt_and_answer_would_not_fit(tiny_model
     assert 8 <= fit(narrow).budget < 300
 
 
-def test_examples_get_the_room_that_text_and_answer_leave_or_what_is_said(tiny_model: Path) -> None:
+def test_demonstrations_get_the_room_that_text_and_answer_leave_or_their_own_budget(tiny_model: Path) -> None:
     def fitted(length: int, **demonstrations: object) -> Spec:
         engine = {"model": str(tiny_model), "max_model_len": length}
         shown = {"index": "anywhere"} | demonstrations
         return fit(plan(engine, family="gner", chunk={"tokens": 300}, demonstrations=shown))
 
-    wide, narrow, said = fitted(4096), fitted(1000), fitted(1000, token_budget=200)
+    wide, narrow, bounded = fitted(4096), fitted(1000), fitted(1000, token_budget=200)
 
     assert wide.budget == 300
     assert wide.demonstration_tokens > 2000
@@ -92,7 +92,7 @@ def test_examples_get_the_room_that_text_and_answer_leave_or_what_is_said(tiny_m
         8 <= narrow.budget < fit(plan(narrow.config.engine.model_dump(), family="gner", chunk={"tokens": 300})).budget
     )
     assert 0 < narrow.demonstration_tokens < 500
-    assert said.demonstration_tokens == 200
+    assert bounded.demonstration_tokens == 200
 
 
 def test_labels_that_leave_no_room_for_text_are_refused(tiny_model: Path) -> None:
@@ -102,7 +102,7 @@ def test_labels_that_leave_no_room_for_text_are_refused(tiny_model: Path) -> Non
         fit(plan({"model": str(tiny_model), "max_model_len": 1000}, family="gner", labels=many))
 
 
-def test_every_shard_is_looked_into_once_in_a_run_s_life(tmp_path: Path) -> None:
+def test_every_shard_is_checked_once_in_the_life_of_a_run(tmp_path: Path) -> None:
     for number, column in enumerate(["text", "text", "words", "text"]):
         pq.write_table(pa.table({column: ["x"]}), tmp_path / f"{number}.parquet")
     shards = list_shards(str(tmp_path))

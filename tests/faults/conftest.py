@@ -1,4 +1,4 @@
-"""A cluster that outlives its drivers, and how to drive."""
+"""A cluster that outlives its drivers, and helpers that run drivers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Of a cluster of one machine, in processes that no test kills."""
+    """The address of a single-node cluster, in processes that no test kills."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
@@ -22,7 +22,7 @@ def address() -> Iterator[str]:
 
 
 def words(corpus: Path | str, run: Path | str, *more: str) -> list[str]:
-    """The command's arguments."""
+    """The arguments of the command."""
     return [
         "annotate",
         str(Path(__file__).parent / "replay.yaml"),
@@ -33,7 +33,7 @@ def words(corpus: Path | str, run: Path | str, *more: str) -> list[str]:
 
 
 def drive(arguments: list[str], address: str, *, script: Path | None = None) -> subprocess.Popen[str]:
-    """A driver in a process group of its own."""
+    """Starts a driver in a process group of its own."""
     begin = [str(script)] if script else ["-m", "ner_ray.cli"]
     return subprocess.Popen(
         [sys.executable, *begin, *arguments],
@@ -46,14 +46,14 @@ def drive(arguments: list[str], address: str, *, script: Path | None = None) -> 
 
 
 def finish(arguments: list[str], address: str) -> None:
-    """Runs a driver to its end."""
+    """Runs a driver until it ends."""
     process = drive(arguments, address)
-    _, said = process.communicate(timeout=300)
-    assert process.returncode == 0, said
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
 
 
 def rows_of(run: Path | str) -> list[dict]:
-    """All of a run's rows, by document; they are the same in every run over the same corpus."""
+    """All rows of a run, in the order of the documents; the same in every run over the same corpus."""
     from ner_ray import open_run
 
     return sorted(open_run(str(run)).to_table().to_pylist(), key=lambda row: row["row_id"])

@@ -1,4 +1,4 @@
-"""A driver that kills itself at the n-th step of its first commit: run by test_drivers.py."""
+"""A driver that kills itself at the n-th step of its first commit; run by test_drivers.py."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def with_steps(work: Callable[..., Any]) -> Callable[..., Any]:
 def committed(*arguments: Any, **options: Any) -> Any:
     commits.append(1)
     commit(*arguments, **options)
-    os.kill(os.getpid(), signal.SIGKILL)  # one commit a life
+    os.kill(os.getpid(), signal.SIGKILL)  # one commit per process
 
 
 commit = run.RunDirectory.commit

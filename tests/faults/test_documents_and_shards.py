@@ -1,4 +1,4 @@
-"""A document that kills engines, shards that are broken, a disk that is full: each costs itself, by name."""
+"""Documents that kill engines, broken shards and full disks are reported by name, and cost nothing else."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def replay(folder: Path, **changes: object) -> AnnotateConfig:
 
 
 class PoisonedStage(GenerateStage):
-    """Its process dies, without a word, while it answers a certain document, and another is never answered."""
+    """Dies silently while it answers a certain document, and never answers another one."""
 
     async def _row(self, row):
         if "poison" in row["_text"]:
@@ -67,14 +67,14 @@ class PoisonedStage(GenerateStage):
 
 @pytest.fixture
 def known() -> Iterator[dict]:
-    """An engine of known answers."""
+    """An engine with known answers."""
     with answering(lambda _: "Ada(B-person) met(O) Bo(B-person) .(O)") as server:
         yield server.engine(stall_seconds=6)
 
 
 @pytest.fixture
 def real(tmp_path: Path) -> dict:
-    """VLLM with a model of random weights."""
+    """An engine of vLLM with random weights."""
     model = str(save_tiny_model(tmp_path / "model"))
     return {"model": model, "max_model_len": 1024, "stall_seconds": 6, "sampling": {"max_tokens": 4}}
 
@@ -91,7 +91,7 @@ def test_documents_that_kill_or_hang_engines_are_quarantined_by_name_and_the_res
     count: int,
     engines: int,
 ) -> None:
-    """Of few suspects in a block each is tried alone, of many a few at a time: these cost one engine more."""
+    """Few suspects are tried one at a time; many are tried in groups, which costs one more engine."""
     texts = [f"Ada {number} met Bo." for number in range(count)]
     texts[7], texts[9] = "This is poison.", "They hang on this."
     (tmp_path / "in").mkdir()
@@ -110,10 +110,12 @@ def test_documents_that_kill_or_hang_engines_are_quarantined_by_name_and_the_res
     poisoned = [row for row in rows if "poison" in [error["code"] for error in row["errors"]]]
     assert [(row["doc_id"], row["status"]) for row in poisoned] == [("a:7", "failed"), ("a:9", "failed")]
     assert [row for row in rows if row not in poisoned] == [row for row in expected if row["row_id"] not in (7, 9)]
-    assert summary.counts["engines"] == engines, "they die of all, of a few if these are many, of each of the two alone"
+    assert summary.counts["engines"] == engines, (
+        "one dies with all documents, one with a group if there are many, one with each of the two alone"
+    )
     assert status(str(tmp_path / "run")).tally.errors["poison"] == 2
 
-    monkeypatch.undo()  # what was wrong is mended
+    monkeypatch.undo()  # the fault is repaired
     again = retry(str(tmp_path / "run"), ["poison"])
 
     assert again.counts["documents"] == 2
@@ -122,7 +124,7 @@ def test_documents_that_kill_or_hang_engines_are_quarantined_by_name_and_the_res
 
 
 def answered_rows(run: Path) -> list[dict]:
-    """All but what an engine's cache happened to hold when a row came."""
+    """The rows without `cached_tokens`, which depend on timing."""
     rows = rows_of(run)
     for row in rows:
         del row["usage"]["cached_tokens"]
@@ -146,14 +148,14 @@ def test_broken_shards_are_named_and_the_others_done(tmp_path: Path) -> None:
     assert summary.exit_status == EXIT_TOO_MANY_ERRORS
     assert sorted(Path(uri).name[:3] for uri in summary.quarantined) == ["010", "011", "012"]
     assert len(rows_of(tmp_path / "run")) == 60
-    (tmp_path / "in" / "010-truncated.parquet").write_bytes(whole)  # mended: the next run takes it in
+    (tmp_path / "in" / "010-truncated.parquet").write_bytes(whole)  # repaired: the next run annotates it
     (tmp_path / "in" / "011-empty.parquet").unlink()
     (tmp_path / "in" / "012-noise.parquet").unlink()
     assert annotate(replay(tmp_path)).exit_status == 0
     assert len(rows_of(tmp_path / "run")) == 90
 
 
-def test_a_shard_that_is_corrupt_inside_costs_the_rows_that_cannot_be_decoded(tmp_path: Path) -> None:
+def test_in_a_corrupt_shard_only_the_rows_that_cannot_be_decoded_fail(tmp_path: Path) -> None:
     write_corpus(tmp_path / "in", shards=1, rows=100)
     file = tmp_path / "in" / "000.parquet"
     pq.write_table(pq.read_table(file), file, row_group_size=20, compression="snappy", use_dictionary=False)
@@ -182,7 +184,7 @@ def test_a_shard_without_the_columns_is_refused_by_name_before_anything_runs(tmp
     assert not (tmp_path / "run").exists()
 
 
-def test_a_disk_that_is_full_stops_the_run_and_room_lets_it_go_on(tmp_path: Path) -> None:
+def test_a_full_disk_stops_the_run_which_resumes_when_there_is_room(tmp_path: Path) -> None:
     write_corpus(tmp_path / "in", shards=2, rows=4000)
     (tmp_path / "run").mkdir()
     mounted = subprocess.run(

@@ -1,4 +1,4 @@
-"""Drivers are killed, wherever they are; the same command again ends with every document once."""
+"""Drivers are killed at any moment; the same command, run again, ends with every document exactly once."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ from .conftest import drive, finish, rows_of, words
 
 pytestmark = pytest.mark.cluster
 
-COMMIT_STEPS = 12  # of `stepwise.py`; more find the commit over
+COMMIT_STEPS = 12  # in `stepwise.py`; there are no more steps than these
 KILLS = 20  # at random moments
 SHARDS, ROWS = 10, 1000  # of the large corpus
-WORK = ("ray::ReadShardSource", "ray::MapBatches", "ray::Write")  # tasks; not actors, idle workers, Ray's own
+WORK = (
+    "ray::ReadShardSource",
+    "ray::MapBatches",
+    "ray::Write",
+)  # tasks, as opposed to actors, idle workers and Ray's own processes
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +51,15 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def tell(capsys: pytest.CaptureFixture[str], what: str, rows: list[dict], expected: list[dict]) -> None:
-    """What came of it, on the terminal."""
+    """Prints the result to the terminal."""
     ids = [row["row_id"] for row in rows]
     lost = {row["row_id"] for row in expected} - set(ids)
     with capsys.disabled():
-        print(f" {what}, rows lost: {len(lost)}, rows doubled: {len(ids) - len(set(ids))} ", end="", flush=True)
+        print(f" {what}, rows lost: {len(lost)}, duplicate rows: {len(ids) - len(set(ids))} ", end="", flush=True)
 
 
 @pytest.mark.faults
-def test_a_driver_killed_at_random_moments_loses_and_doubles_nothing(
+def test_a_driver_killed_at_random_moments_loses_and_duplicates_nothing(
     undisturbed: tuple[Path, list[dict]], tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus, expected = undisturbed
@@ -76,7 +80,7 @@ def test_a_driver_killed_at_random_moments_loses_and_doubles_nothing(
 
 
 @pytest.mark.faults
-def test_a_driver_killed_at_every_step_of_a_commit_loses_and_doubles_nothing(
+def test_a_driver_killed_at_every_step_of_a_commit_loses_and_duplicates_nothing(
     undisturbed: tuple[Path, list[dict]], tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus, expected = undisturbed
@@ -90,7 +94,7 @@ def test_a_driver_killed_at_every_step_of_a_commit_loses_and_doubles_nothing(
         assert process.returncode == -signal.SIGKILL, said
         seen.append(len(RunDirectory(str(tmp_path / "run")).committed()))
         rows = rows_of(tmp_path / "run") if seen[-1] else []
-        assert rows == [row for row in expected if row["row_id"] in {one["row_id"] for one in rows}]
+        assert rows == [row for row in expected if row["row_id"] in {done["row_id"] for done in rows}]
         assert len(rows) == 60 * seen[-1]
     finish(words(corpus, tmp_path / "run"), address)
 
@@ -103,14 +107,14 @@ def test_a_driver_killed_at_every_step_of_a_commit_loses_and_doubles_nothing(
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus that a run takes some seconds for."""
+    """A corpus that takes a run several seconds."""
     folder = tmp_path_factory.mktemp("large")
     write_corpus(folder, shards=SHARDS, rows=ROWS)
     return folder
 
 
 def wait_for_files(process: subprocess.Popen[str], run: Path, count: int) -> None:
-    """Until a run has written so many files."""
+    """Waits until a run has written `count` files."""
     while files_of(run) < count:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
@@ -121,9 +125,9 @@ def files_of(run: Path) -> int:
 
 
 def assert_as_undisturbed(run: Path) -> None:
-    """The rows of the large corpus are what is known of it, each once."""
+    """Makes sure that the run has every row of the large corpus exactly once, with its known entities."""
     rows = rows_of(run)
-    assert [[(one["text"], one["label"]) for one in row["entities"]] for row in rows] == [
+    assert [[(entity["text"], entity["label"]) for entity in row["entities"]] for row in rows] == [
         entities_of(shard, row) for shard in range(SHARDS) for row in range(ROWS)
     ]
     assert [row["row_id"] & 0xFFFF for row in rows] == list(range(ROWS)) * SHARDS
@@ -131,7 +135,7 @@ def assert_as_undisturbed(run: Path) -> None:
     assert verify(str(run)) == (SHARDS * ROWS, [])
 
 
-def test_a_second_driver_is_sent_away(large: Path, tmp_path: Path, address: str) -> None:
+def test_a_second_driver_is_refused(large: Path, tmp_path: Path, address: str) -> None:
     run = RunDirectory(str(tmp_path / "run"))
     with Lease(run.store, run.path, period=0.5):
         second = drive(words(large, run.path), address)
@@ -142,10 +146,8 @@ def test_a_second_driver_is_sent_away(large: Path, tmp_path: Path, address: str)
     assert run.waves() == []
 
 
-def test_neither_killed_workers_nor_a_killed_driver_take_a_document_with_them(
-    large: Path, tmp_path: Path, address: str
-) -> None:
-    """The run goes on without the workers; of the driver another one takes over."""
+def test_no_document_is_lost_with_killed_workers_or_a_killed_driver(large: Path, tmp_path: Path, address: str) -> None:
+    """The run continues without the workers; another driver takes over from the first."""
     run, settings = tmp_path / "run", words(large, tmp_path / "run", "output.rows_per_wave=100000")
     process = drive(settings, address)
     wait_for_files(process, run, 1)
@@ -165,13 +167,13 @@ def test_neither_killed_workers_nor_a_killed_driver_take_a_document_with_them(
 
 
 def belongs(worker: psutil.Process, address: str) -> bool:
-    """Whether a worker process is one of the cluster's."""
+    """Whether a worker process belongs to the cluster."""
     raylet = worker.parent()
     return raylet is not None and any(address in word for word in raylet.cmdline())
 
 
 @pytest.mark.faults
-def test_a_node_that_goes_takes_no_document_with_it(large: Path, tmp_path: Path) -> None:
+def test_no_document_is_lost_with_a_node(large: Path, tmp_path: Path) -> None:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
     try:
         node = cluster.add_node(num_cpus=2)

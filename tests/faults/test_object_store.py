@@ -1,4 +1,4 @@
-"""A run on a store that speaks S3: through both clients, with a thousand shards, and while the store is unwell."""
+"""Runs on an S3 store: through both clients, with a thousand shards, and while the store refuses requests."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ pytestmark = pytest.mark.cluster
 REFUSED = (500, 503)
 
 
-class Unwell(BaseHTTPRequestHandler):
-    """Passes requests on to a healthy store; some are refused."""
+class Flaky(BaseHTTPRequestHandler):
+    """A proxy of a healthy store that refuses some requests."""
 
     protocol_version = "HTTP/1.1"
     behind = ""
-    every = 9  # of so many requests one is refused
+    every = 9  # it refuses every ninth request
     numbers = itertools.count(1)
     refused = 0
 
@@ -80,14 +80,14 @@ class Unwell(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer  # noqa: N815  # the names that the server calls
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @pytest.fixture(scope="module")
-def unwell(s3_server: str) -> Iterator[None]:
-    """Between the store and everybody in this module, the cluster's workers too."""
-    Unwell.behind = urlsplit(s3_server).netloc
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Unwell)
+def flaky(s3_server: str) -> Iterator[None]:
+    """Puts the proxy between the store and all clients in this module, including the workers of the cluster."""
+    Flaky.behind = urlsplit(s3_server).netloc
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Flaky)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
@@ -96,7 +96,7 @@ def unwell(s3_server: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def cluster(unwell: None) -> Iterator[None]:  # its workers inherit the environment
+def cluster(flaky: None) -> Iterator[None]:  # its workers inherit the environment
     import ray
 
     from ner_ray.pipeline.cluster import connect
@@ -118,7 +118,7 @@ def upload(folder: Path, bucket: str, server: str) -> None:
 def test_a_run_on_a_store_that_refuses_some_requests(tmp_path: Path, bucket: str, s3_server: str, scheme: str) -> None:
     write_corpus(tmp_path / "in", shards=2, rows=50)
     upload(tmp_path / "in", bucket, s3_server)
-    before = Unwell.refused
+    before = Flaky.refused
     settings = {
         "input": {"path": f"{scheme}://{bucket}/in/*.parquet"},
         "labels": ["person", "place"],
@@ -130,7 +130,7 @@ def test_a_run_on_a_store_that_refuses_some_requests(tmp_path: Path, bucket: str
     annotate(AnnotateConfig.model_validate(settings))
 
     run = settings["output"]["path"]
-    assert Unwell.refused > before + 5
+    assert Flaky.refused > before + 5
     assert [row["row_id"] & 0xFFFF for row in rows_of(run)] == list(range(50)) * 2
     assert verify(run) == (100, [])
     assert (status(run).committed, status(run).driver) == (2, None)
@@ -144,10 +144,10 @@ def test_a_run_on_a_store_that_refuses_some_requests(tmp_path: Path, bucket: str
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_run_on_an_object_store_is_foretold_and_its_failed_documents_are_done_again(
+def test_a_run_on_an_object_store_is_forecast_and_its_failed_documents_are_retried(
     tmp_path: Path, bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Unwell, "every", sys.maxsize)  # the store is well
+    monkeypatch.setattr(Flaky, "every", sys.maxsize)  # no request is refused
     mended = threading.Event()
 
     def answer(asked: str) -> str:
@@ -166,14 +166,14 @@ def test_a_run_on_an_object_store_is_foretold_and_its_failed_documents_are_done_
         }
         config, run = AnnotateConfig.model_validate(settings), settings["output"]["path"]
 
-        foretold = forecast(config, measure=True)
+        estimate = forecast(config, measure=True)
         annotate(config)
         first = rows_of(run)
         mended.set()
         again = retry(run, [])
 
-    assert (foretold.shards, foretold.rows, foretold.waves) == (2, 40, 1)
-    assert foretold.output_tokens == 40 * OUTPUT_TOKENS
+    assert (estimate.shards, estimate.rows, estimate.waves) == (2, 40, 1)
+    assert estimate.output_tokens == 40 * OUTPUT_TOKENS
     failed = [row["row_id"] for row in first if row["errors"]]
     assert [row_id & 0xFFFF for row_id in failed] == [7, 7]
     assert again.counts["documents"] == 2

@@ -1,4 +1,4 @@
-"""One local cluster and one tiny model for all tests of this folder."""
+"""A local cluster and a tiny model that all tests of this folder share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The job, whole, on a real cluster with the real engine; the model's weights are random, so answers are rubbish."""
+"""The whole job on a real cluster with the real engine; its weights are random, so its answers are meaningless."""
 
 from __future__ import annotations
 
@@ -153,10 +153,12 @@ def test_replayed_answers_give_the_same_annotation_without_an_engine(
 
     replayed = annotate(config)
 
-    mine, theirs = (sorted(rows_of(run), key=lambda row: row["number"]) for run in (replayed.run, summary.run))
-    assert [row["doc_id"] for row in mine] == [row["doc_id"] for row in theirs]
+    replayed_rows, original_rows = (
+        sorted(rows_of(run), key=lambda row: row["number"]) for run in (replayed.run, summary.run)
+    )
+    assert [row["doc_id"] for row in replayed_rows] == [row["doc_id"] for row in original_rows]
     for column in ("entities", "unaligned", "usage", "verdicts", "text", "chunks"):
-        assert [row[column] for row in mine] == [row[column] for row in theirs]
+        assert [row[column] for row in replayed_rows] == [row[column] for row in original_rows]
 
 
 def test_new_shards_are_taken_in_and_old_ones_left_alone(first: tuple[Path, Summary], tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_two_roles_may_have_engines_of_their_own_and_labels_may_come_with_the_ro
         rows = rows_of(annotate(settings(tmp_path, tiny_model, labels="column:types", engine=engines)).run)
 
     assert [row["text"] for row in rows] == texts
-    assert [(one["text"], one["label"]) for one in rows[0]["entities"]] == [("Ada", "person")]
+    assert [(entity["text"], entity["label"]) for entity in rows[0]["entities"]] == [("Ada", "person")]
     assert [[error["code"] for error in row["errors"]][:1] for row in rows[1:]] == [["no_labels"], ["no_labels"]]
     assert (extractor.asked[0], len(extractor.asked)) == (texts[0], 1)
     assert len(classifier.asked) == 1
@@ -198,7 +200,7 @@ def test_two_roles_may_have_engines_of_their_own_and_labels_may_come_with_the_ro
 
 def test_names_in_an_overlap_are_asked_about_once(tmp_path: Path, tiny_model: Path) -> None:
     names = [f"{first}{number}" for number in range(12) for first in ("Ada", "Bob")]
-    text = " ".join(f"{one} met {other}." for one, other in zip(names[::2], names[1::2], strict=True))
+    text = " ".join(f"{first} met {second}." for first, second in zip(names[::2], names[1::2], strict=True))
     write_corpus(tmp_path, texts=[text])
 
     def answer(asked: str) -> str:
@@ -218,7 +220,9 @@ def test_names_in_an_overlap_are_asked_about_once(tmp_path: Path, tiny_model: Pa
 def test_an_engine_that_is_killed_is_replaced_and_every_row_is_there_once(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filler = "and walked on " * 14  # a block holds few: what was in the dead engine is asked about one at a time
+    filler = (
+        "and walked on " * 14
+    )  # so that a block holds few documents: those in the dead engine are retried one at a time
     texts = [f"Ada {number} met Bo {filler}." for number in range(200)]
     write_corpus(tmp_path, texts=texts)
     killed, scoreboards = threading.Event(), []
@@ -238,14 +242,14 @@ def test_an_engine_that_is_killed_is_replaced_and_every_row_is_there_once(
 
 
 def kill_engine_once(scoreboard: list, killed: threading.Event) -> None:
-    """Kills the engine's actor when its first answers have been counted."""
+    """Kills the engine's actor once its first answers have been counted."""
     while not scoreboard or not ray.get(scoreboard[0].totals.remote()).get("requests"):
         time.sleep(0.05)
-    mine = psutil.Process().children(recursive=True)
+    children = psutil.Process().children(recursive=True)
     engines = [
-        one for one in mine if one.status() != psutil.STATUS_ZOMBIE and "GenerateStage" in " ".join(one.cmdline())
+        child
+        for child in children
+        if child.status() != psutil.STATUS_ZOMBIE and "GenerateStage" in " ".join(child.cmdline())
     ]
-    max(
-        engines, key=lambda process: process.create_time()
-    ).kill()  # those of earlier runs may still be on their way out
+    max(engines, key=lambda process: process.create_time()).kill()  # actors of earlier runs may still be exiting
     killed.set()

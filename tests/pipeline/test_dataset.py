@@ -53,13 +53,13 @@ def test_it_is_lazy_and_composes_with_what_comes_after(server: AnsweringServer) 
         assert row["status"] == "ok"
 
 
-def test_rows_without_a_text_cost_themselves_alone(server: AnsweringServer) -> None:
+def test_rows_without_a_text_are_the_only_ones_to_fail(server: AnsweringServer) -> None:
     rows = annotated(server, [{"text": "Ann ran.", "number": 0}, {"text": None, "number": 1}]).take_all()
 
     assert {row["number"]: row["status"] for row in rows} == {0: "ok", 1: "failed"}
 
 
-def test_what_it_cannot_do_is_said_before_anything_runs(server: AnsweringServer) -> None:
+def test_what_it_cannot_do_is_refused_before_anything_runs(server: AnsweringServer) -> None:
     with pytest.raises(ConfigError, match="replay is for jobs"):
         annotated(server, replay=True)
 

@@ -1,4 +1,4 @@
-"""Demonstrations in the stream: each document's prompt shows the examples that are nearest to it, and never itself."""
+"""Each document's prompt shows the examples that are nearest to it, and never the document itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEXTS = [
     "The ferry to Skye was late again.",
     "zzz",
 ]
-NEAREST = [POOL[1][0], POOL[2][0], POOL[1][0], None]  # the third shares `the` with the organ; itself it may not see
+NEAREST = [POOL[1][0], POOL[2][0], POOL[1][0], None]  # the third shares `the` with the organ; it may not see itself
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,8 @@ def test_prompts_show_the_nearest_examples_and_never_the_text_itself(tmp_path: P
     rows = sorted(RunDirectory(summary.run).dataset().to_table().to_pylist(), key=lambda row: row["row_id"])
     prompts = [row["exchanges"][0]["prompt"] for row in rows]
     shown = [
-        [text for text, _, _ in POOL if text in prompt and text != mine]
-        for prompt, mine in zip(prompts, TEXTS, strict=True)
+        [text for text, _, _ in POOL if text in prompt and text != own]
+        for prompt, own in zip(prompts, TEXTS, strict=True)
     ]
     assert [some[0] if some else None for some in shown] == NEAREST
     assert prompts[2].count(POOL[0][0]) == 1, "the text stands there as the question, not as its own example"

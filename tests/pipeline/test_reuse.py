@@ -1,4 +1,4 @@
-"""A text that was annotated before costs nothing."""
+"""A text that was annotated before is not annotated again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def tags(prompt: str) -> str:
 
 
 def text_of(prompt: str) -> str:
-    """What the prompt asks about."""
+    """The text that the prompt asks about."""
     return next(text for city, text in CITIES.items() if city in prompt)
 
 
@@ -40,7 +40,7 @@ def write(folder: Path, name: str, rows: list[tuple[str | None, list[str]]]) -> 
     pq.write_table(pa.table(columns), folder / "in" / f"{name}.parquet")
 
 
-def test_a_corpus_that_comes_again_costs_only_its_new_texts(tmp_path: Path) -> None:
+def test_a_corpus_that_is_crawled_again_costs_only_its_new_texts(tmp_path: Path) -> None:
     with answering(tags) as server:
         config = AnnotateConfig.model_validate(
             {

@@ -1,4 +1,4 @@
-"""Stages run ahead of the next one by so many blocks, however large the dataset is."""
+"""Stages run ahead of the next one by a bounded number of blocks, however large the dataset is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIMIT = 4
 
 @ray.remote(num_cpus=0)
 class Ledger:
-    """Counts the blocks that are made and not yet used."""
+    """Counts the blocks that have been produced and not yet consumed."""
 
     def __init__(self) -> None:
         self.open = self.most = self.made = 0
@@ -30,12 +30,12 @@ class Ledger:
         self.made += count > 0
         self.most = max(self.most, self.open)
 
-    def told(self) -> tuple[int, int]:
+    def counts(self) -> tuple[int, int]:
         return self.made, self.most
 
 
 class Slow:
-    """A stage that loads for as long as blocks are made for it, and takes its time for each."""
+    """A stage that takes as long to start as blocks are produced for it, and then is slow for each."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -43,7 +43,7 @@ class Slow:
         while not made or made != before:
             before = made
             time.sleep(3)
-            made = ray.get(ledger.told.remote())[0]
+            made = ray.get(ledger.counts.remote())[0]
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         ray.get(self.ledger.add.remote(-1))
@@ -52,7 +52,7 @@ class Slow:
 
 
 def most_open(folder: Path) -> int:
-    """Of a dataset that is made quickly and used slowly."""
+    """The maximum number of waiting blocks, for a dataset that is produced quickly and consumed slowly."""
     ledger = Ledger.remote()
 
     def make(rows: pa.Table) -> pa.Table:
@@ -60,12 +60,14 @@ def most_open(folder: Path) -> int:
         return rows
 
     rows = ray.data.range(10 * BLOCKS, override_num_blocks=BLOCKS)
-    rows = rows.map_batches(make, batch_format="pyarrow", batch_size=None, memory=2**20)  # so that it is not fused
+    rows = rows.map_batches(
+        make, batch_format="pyarrow", batch_size=None, memory=2**20
+    )  # keeps Ray from fusing the stages
     rows = rows.map_batches(
         Slow, fn_constructor_args=[ledger], batch_format="pyarrow", batch_size=None, compute=ActorPoolStrategy(size=1)
     )
     rows.map_batches(lambda rows: rows, batch_format="pyarrow", batch_size=None).write_parquet(str(folder))
-    made, most = ray.get(ledger.told.remote())
+    made, most = ray.get(ledger.counts.remote())
     assert made == BLOCKS
     return most
 

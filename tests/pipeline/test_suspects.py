@@ -1,4 +1,4 @@
-"""The books that find out which documents kill engines, without the engines."""
+"""The record that finds the documents that kill engines, without real engines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ner_ray.pipeline.suspects import TRIED_TOGETHER, Suspects
 
 
 def life(books: Suspects, blocks: list[list[int]], deadly: set[int], answered: set[int]) -> tuple[bool, set[int]]:
-    """One engine, block after block: whether it lived, and who was convicted by then."""
+    """Runs blocks through one engine; returns whether it survived, and the rows convicted by then."""
     entered = [(block, *books.enter(0, block)) for block in blocks]
     convicted = {row for _, _, some in entered for row in some}
     on_trial = {row for _, trials, _ in entered for trial in trials for row in trial}
@@ -30,8 +30,8 @@ def life(books: Suspects, blocks: list[list[int]], deadly: set[int], answered: s
     sizes=st.lists(st.integers(1, 60), min_size=1, max_size=4),
     deadly=st.sets(st.integers(0, 239), max_size=4),
 )
-def test_those_that_kill_engines_are_convicted_and_nobody_else(sizes: list[int], deadly: set[int]) -> None:
-    """Whatever the blocks that are in an engine at once."""
+def test_exactly_the_documents_that_kill_engines_are_convicted(sizes: list[int], deadly: set[int]) -> None:
+    """For any combination of blocks that are in an engine at the same time."""
     blocks = [list(range(sum(sizes[:number]), sum(sizes[: number + 1]))) for number in range(len(sizes))]
     rows = {row for block in blocks for row in block}
     deadly &= rows
@@ -39,8 +39,8 @@ def test_those_that_kill_engines_are_convicted_and_nobody_else(sizes: list[int],
     lived = False
     while not lived:
         waiting = [block for block in blocks if not set(block) <= answered | convicted]
-        lived, found = life(books, waiting, deadly, answered)
-        convicted |= found
+        lived, newly_convicted = life(books, waiting, deadly, answered)
+        convicted |= newly_convicted
         deaths += not lived
         assert deaths <= 1 + 2 * len(deadly), "each costs one more engine in a group, and one alone"
 
