@@ -1,17 +1,17 @@
-"""How fast words are matched, against GNER's own algorithm, on the same texts in the same run.
+"""Speed of matching words, compared with GNER's own algorithm on the same texts in the same run.
 
     python -m tests.benchmarks.align
 
-Two kinds of generated text: sentences of the length of news, and texts of 2,000 words, both copied with 9 % of
-the words corrupted (a quarter each omitted, added, substituted, repeated). Words are drawn from a Zipf
-distribution as repetitive as English news (two words are the same with a probability of 0.7 %; news has 0.8 %
-to 1.1 %, which is harder for GNER's algorithm, whose work grows with the pairs of equal words).
+There are two kinds of generated text: sentences as long as those of news, and texts of 2,000 words, both copied with 9
+% of the words corrupted (a quarter each omitted, added, substituted, repeated). Words are drawn from a Zipf
+distribution about as repetitive as English news: two words are the same with a probability of 0.7 %; in news, 0.8 % to
+1.1 %, which is harder for GNER's algorithm, whose work grows with the number of pairs of equal words.
 
-The oracle is our own writing of GNER's three levels (equal, subsequence, longest common subsequence by patience
-piles); it searches its piles in Python, as the released code does. A second line shows it with the search in C.
-What is timed is matching lists of words; the last line adds all that `align_copy` does beyond: cutting both
-texts into tokens, normal forms, gaps, and entities. The repetitions of all lines alternate; each line shows its
-fastest. Exit code 1 if a target is missed.
+The oracle is our own implementation of GNER's three levels (equal, subsequence, longest common subsequence by patience
+sorting). It searches its piles in Python, as the released code does; a second line shows it with the search in C. What
+is timed is matching lists of words; the last line adds everything else that `align_copy` does: tokenizing both texts,
+normal forms, gaps, and entities. The repetitions of all lines alternate; each line shows its fastest. The exit status
+is 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -58,10 +58,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--share", type=float, default=0.09, help="share of corrupted words (default: 0.09)")
-    parser.add_argument("--sentences", type=int, default=4000, help="sentences of news length (default: 4000)")
-    parser.add_argument("--texts", type=int, default=20, help="texts of 2,000 words (default: 20)")
-    parser.add_argument("--repeats", type=int, default=7, help="repetitions, of which the best counts (default: 7)")
-    parser.add_argument("--seed", type=int, default=0, help="of the generated text (default: 0)")
+    parser.add_argument(
+        "--sentences", type=int, default=4000, help="number of sentences as long as those of news (default: 4000)"
+    )
+    parser.add_argument("--texts", type=int, default=20, help="number of texts of 2,000 words (default: 20)")
+    parser.add_argument(
+        "--repeats", type=int, default=7, help="number of repetitions, the best of which counts (default: 7)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the generated texts (default: 0)")
     return parser.parse_args(arguments)
 
 
@@ -86,7 +90,7 @@ def _draw(rng: random.Random, length: int) -> list[str]:
 
 
 def _compare(name: str, pairs: list[Pair], repeats: int) -> bool:
-    """Prints the lines of one kind of text; whether the target is met."""
+    """Prints the lines of one kind of text; returns whether the target is met."""
     lines: dict[str, Method] = {
         "GNER's algorithm (oracle)": gner_oracle.match_words,
         "the same, search in C": partial(gner_oracle.match_words, search=bisect_left),
@@ -119,7 +123,7 @@ _CONFIG = AlignConfig()
 
 
 def _align(source: str, copy: str) -> object:
-    """With a mention of two words in every ten or so."""
+    """Words with a mention of two words in about every ten."""
     mentions: list[Mention] = []
     at = 0
     while (start := copy.find(" ", at)) >= 0 and (end := copy.find(" ", copy.find(" ", start + 1) + 1)) > start:

@@ -1,7 +1,7 @@
-"""What safety costs: resuming, committing and verifying a wave, and planning beside many committed shards.
+"""The cost of safety: resuming, committing and verifying a wave, and planning with many committed shards.
 
-Rows are made up, with a tagger's answers of usual size; no engine runs. Each step is timed at 10^3 to 10^6 rows and
-at 10 to 1,000 committed shards; the last column is the growth of the time over the growth of the work (1 is linear).
+Rows are generated, with entities as a tagger finds them; no engine runs. Each step is timed at 10^3 to 10^6 rows and at
+10 to 1,000 committed shards. The last column is the growth of time divided by the growth of work: 1 is linear.
 
     python tests/benchmarks/commit.py
 """
@@ -61,7 +61,7 @@ def by_rows(sizes: list[int]) -> dict[str, list[float]]:
 
 
 def by_shards(sizes: list[int]) -> dict[str, list[float]]:
-    """Each shard a wave of its own, all committed: what a nightly run does before it starts an engine."""
+    """Times what a nightly run does before it starts an engine; each shard is a committed wave of its own."""
     times: dict[str, list[float]] = {"list, plan": [], "status": []}
     for count in sizes:
         with tempfile.TemporaryDirectory() as name:
@@ -74,7 +74,7 @@ def by_shards(sizes: list[int]) -> dict[str, list[float]]:
                 run.commit(wave, {})
 
             def plan(corpus: Path = corpus, run: RunDirectory = run) -> None:
-                known = [one.shard for wave in run.waves() for one in wave.shards]
+                known = [numbered.shard for wave in run.waves() for numbered in wave.shards]
                 assert run.plan_waves(list_shards(str(corpus), known), 1) == []
 
             times["list, plan"].append(timed(plan))
@@ -86,16 +86,16 @@ def show(unit: str, sizes: list[int], times: dict[str, list[float]]) -> None:
     print(f"{unit:>12} " + " ".join(f"{size:>10,}" for size in sizes) + "     growth")
     for name, seconds in times.items():
         growth = (seconds[-1] / seconds[0]) / (sizes[-1] / sizes[0])
-        print(f"{name:>12} " + " ".join(f"{one:9.3f}s" for one in seconds) + f"     {growth:.2f}")
+        print(f"{name:>12} " + " ".join(f"{elapsed:9.3f}s" for elapsed in seconds) + f"     {growth:.2f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--most-rows", type=int, default=10**6)
-    parser.add_argument("--most-shards", type=int, default=1000)
+    parser.add_argument("--max-rows", type=int, default=10**6, help="of the largest wave (default: 10^6)")
+    parser.add_argument("--max-shards", type=int, default=1000, help="of the largest run (default: 1000)")
     arguments = parser.parse_args()
     rows = [int(size) for size in np.geomspace(1000, arguments.max_rows, 4)]
-    shards = [int(size) for size in np.geomspace(10, arguments.most_shards, 3)]
+    shards = [int(size) for size in np.geomspace(10, arguments.max_shards, 3)]
     show("rows", rows, by_rows(rows))
     show("shards", shards, by_shards(shards))
 

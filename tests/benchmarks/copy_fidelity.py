@@ -1,8 +1,8 @@
-"""How faithfully a model that marks entities copies its text: from a run that kept its answers.
+"""How faithfully a model that marks entities copies its text, measured on a run that kept its answers.
 
-Of each chunk the extractor's answer, its marks taken out, is held against the chunk: the characters of the chunk that
-stand in the answer too, in the same order and side by side in matching blocks, as a share of all. Line ends, tabs and
-no-break spaces count as blanks, which is how the starter's tokenizer reads them.
+The extractor's answer to each chunk, without its marks, is compared with the chunk: the figure is the share of the
+chunk's characters that lie in blocks matching the answer, in the same order. Line ends, tabs and no-break spaces count
+as blanks, which is how the starter's tokenizer reads them.
 
     ner-ray annotate annotate/cascade input.path=corpus.parquet output.completions=true output.path=run
     python tests/benchmarks/copy_fidelity.py run
@@ -21,7 +21,7 @@ BLANKS = str.maketrans("\t\n\r\u00a0", "    ")
 
 
 def copies(run: str, role: str) -> Iterator[tuple[str, str]]:
-    """Chunks with the copies that answers made of them."""
+    """Chunks, each with the copy of it in the answer."""
     for batch in ner_ray.open_run(run).to_batches(columns=["text", "chunks", "exchanges"]):
         for row in batch.to_pylist():
             for exchange in row["exchanges"]:
@@ -40,14 +40,14 @@ def shared(text: str, copy: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", help="of `ner-ray annotate` with output.completions=true")
+    parser.add_argument("run", help="a run of `ner-ray annotate` with output.completions=true")
     parser.add_argument("--role", default="extractor")
     arguments = parser.parse_args()
     made = list(copies(arguments.run, arguments.role))
     characters = sum(len(text) for text, _ in made)
     print(f"chunks              {len(made):,}, of {characters / max(1, len(made)):.0f} characters")
     print(f"copied exactly      {sum(text == copy for text, copy in made) / max(1, len(made)):.1%}")
-    print(f"characters copied   {sum(shared(*one) for one in made) / max(1, characters):.2%}")
+    print(f"characters copied   {sum(shared(*pair) for pair in made) / max(1, characters):.2%}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How much of the bare engine's speed is left inside the job.
+"""The share of the bare engine's speed that the job reaches.
 
-Bare `LLM.generate` gets all prompts in one call; the job reads the same prompts from Parquet and runs its whole graph
-over them: read, chunk, generate, read the answers, write. Both take turns, on the same model, with the same answers of
-uneven length. Start-up is left out of both: each has a turn that does not count (in the job's, Ray starts its workers),
-and the job's clock runs from its first request to its last answer.
+Bare `LLM.generate` gets all prompts in one call; the job reads the same prompts from Parquet and runs its whole graph:
+read, chunk, generate, read answers, write. The two take turns, on the same model, with the same answers of uneven
+length. Neither includes start-up: each has a warm-up turn (in the job's, Ray starts its workers), and the job's clock
+runs from its first request to its last answer.
 
     python tests/benchmarks/engine_efficiency.py --repeats 5
 """
@@ -39,7 +39,7 @@ from ner_ray.store.shards import list_shards
 from ner_ray.types import Entity, Label, Prompt, Reading, StepInput, Targets, Transcript
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tiny_models import save_tiny_model  # the folder above is no package when this is run as a script
+from tiny_models import save_tiny_model  # the parent folder is not a package when this runs as a script
 
 LENGTHS = (8, 16, 32, 64, 128, 192)
 WARM_UP = 500  # prompts
@@ -47,7 +47,7 @@ WARM_UP = 500  # prompts
 
 @dataclass(frozen=True)
 class UnevenStep:
-    """Asks a passage's text as it is, for an answer whose length the text decides."""
+    """Sends a chunk's text as the prompt, for an answer whose length depends on the text."""
 
     role: str = "tagger"
 
@@ -66,7 +66,7 @@ def answer_tokens(text: str) -> int:
 
 
 class TimedStage(GenerateStage):
-    """Writes down when the first request went in, and after each answer what has come out."""
+    """Records the time from the first request to the last answer, and the tokens generated."""
 
     log: str = ""
     first: float | None = None
@@ -77,7 +77,7 @@ class TimedStage(GenerateStage):
         asyncio.run_coroutine_threadsafe(self._warm_up(), self._loop).result()
 
     async def _warm_up(self) -> None:
-        """Other prompts of the same kind: the bare engine, too, has answered some before its clock runs."""
+        """Sends other prompts of the same kind: the bare engine, too, answers some before its clock starts."""
         (role,) = self._pool.roles
         prompts = [Prompt(text, max_tokens=answer_tokens(text)) for text in sentences(WARM_UP, seed=1)]
         await asyncio.gather(*(self._engine.generate(prompt, role.sampling) for prompt in prompts))
@@ -93,7 +93,7 @@ class TimedStage(GenerateStage):
     def __call__(self, table: pa.Table) -> pa.Table:
         answered = super().__call__(table)
         for row in answered["exchanges"].to_pylist():
-            self.tokens += sum(one["output_tokens"] for exchange in row for one in exchange["completions"])
+            self.tokens += sum(answer["output_tokens"] for exchange in row for answer in exchange["completions"])
         folder = self._spec.config.output.path
         timing = {"tokens": self.tokens, "seconds": self._last - self.first}
         Path(folder, "timing.json").write_text(json.dumps(timing))
@@ -127,7 +127,7 @@ if __name__ == "__main__":
 
 
 class Bare:
-    """`LLM.generate` in a process of its own, that waits for its turn."""
+    """`LLM.generate` in a process of its own that waits for its turn."""
 
     def __init__(self, folder: Path, model: str, texts: list[str], where: str, seqs: int) -> None:
         script, prompts = folder / "bare.py", folder / "prompts.json"
@@ -186,10 +186,10 @@ def sentences(count: int, seed: int) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="a model folder; default: random weights of about the starter's size")
+    parser.add_argument("--model", help="a model folder; default: random weights, about as large as the starter model")
     parser.add_argument("--prompts", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seqs", type=int, default=128, help="requests that the engine runs at once")
+    parser.add_argument("--seqs", type=int, default=128, help="number of requests that the engine runs at once")
     parser.add_argument("--gpus", type=float, default=0, help="1 on a machine with a GPU")
     parser.add_argument("--bare", choices=["in-process", "own-process"], default="in-process")
     arguments = parser.parse_args()

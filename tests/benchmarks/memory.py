@@ -1,9 +1,9 @@
-"""Peak memory of the driver and of the object store at 2,000 and at 20,000 documents, through the whole job.
+"""Peak memory of the driver and of the object store for 2,000 and for 20,000 documents, in whole jobs.
 
-Streaming means that ten times the documents need no more memory, once a corpus is larger than what is under way at a
-time (about 10 MiB, whatever the documents' sizes). Pages are made of the `text` column of Parquet files
-(real ones, if at hand), so many characters each. A page's beginning is annotated, by a model with random weights whose
-answers are kept short; the whole page is carried along, so that bytes flow which cost the model no time.
+Streaming means that ten times as many documents need no more memory, once a corpus is larger than what is in flight
+(about 10 MiB, whatever the sizes of documents). Pages of a given length are made of the `text` column of Parquet files,
+or generated. Only the beginning of a page is annotated, by a model with random weights whose answers are kept short;
+the whole page is carried along, so that many bytes flow without costing the model time.
 
     python tests/benchmarks/memory.py --texts corpus.parquet
 """
@@ -24,7 +24,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
-from ray._private.internal_api import memory_summary  # nothing public tells it without delay
+from ray._private.internal_api import memory_summary  # no public function tells it without delay
 
 from ner_ray import open_run
 from ner_ray.config import AnnotateConfig
@@ -32,14 +32,14 @@ from ner_ray.pipeline.annotate import annotate
 from ner_ray.pipeline.cluster import connect
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tiny_models import save_tiny_model  # the folder above is no package when this is run as a script
+from tiny_models import save_tiny_model  # the parent folder is not a package when this runs as a script
 
 ROWS_PER_SHARD = 1000
-ROWS_PER_FILE = 250  # a file is in memory while it is written: few enough that the smaller corpus makes several
+ROWS_PER_FILE = 250  # a file is in memory while it is written; so the smaller corpus, too, makes several
 
 
 class Watch:
-    """Samples memory five times a second while it is entered."""
+    """A context manager that samples memory five times a second."""
 
     def __enter__(self) -> Watch:
         self.driver = self.store = 0.0
@@ -117,8 +117,8 @@ def run(folder: Path, corpus: Path, documents: int, model: Path) -> tuple[float,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", nargs="*", default=[], help="Parquet files with a column `text`; default: generated")
-    parser.add_argument("--page", type=int, default=16000, help="characters of a page")
-    parser.add_argument("--annotated", type=int, default=400, help="characters of it that are annotated")
+    parser.add_argument("--page", type=int, default=16000, help="characters per page")
+    parser.add_argument("--annotated", type=int, default=400, help="characters of a page that are annotated")
     parser.add_argument("--documents", type=int, nargs=2, default=[2000, 20000])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

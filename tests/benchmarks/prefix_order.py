@@ -1,12 +1,12 @@
-"""Whether it helps the prefix cache to ask about texts with the same examples one after the other.
+"""Whether the prefix cache gains from sending texts with the same demonstrations one after the other.
 
-Retrieved examples stand before the text, so that prompts with the same first examples share a prefix. The same prompts
-are sent to an engine with an empty cache, some blocks at once as the job does: in the order of their documents, and
-with each block's rows sorted by their examples. The engine tells what its cache gave.
+Demonstrations precede the text, so prompts with the same first demonstrations share a prefix. The same prompts are sent
+to an engine with an empty cache, several blocks at once as in the job: in the order of their documents, and with the
+rows of each block sorted by their demonstrations. The engine reports how many tokens its cache supplied.
 
-It does not help, so the job leaves the order as it is: with WikiGold's examples for 1,500 tweets the cache held 45.5 %
-of the prompt tokens as they came and 45.8 % sorted; of 60,000 tokens' size, 40.6 % and 39.4 %. What prompts share
-beyond their instructions is mostly there while the block is.
+There is no gain, so the job keeps the order: with examples of WikiGold for 1,500 tweets, the cache held 45.5 % of the
+prompt tokens in the original order and 45.8 % when sorted; with a cache of 60,000 tokens, 40.6 % and 39.4 %. What
+prompts share beyond their instructions is mostly still cached while their block is in flight.
 
     python tests/benchmarks/prefix_order.py --pool annotated.parquet --texts corpus.parquet --model MODEL
 """
@@ -31,7 +31,7 @@ from ner_ray.types import Prompt, StepInput
 
 BLOCK_ROWS = 128
 BLOCKS_AT_ONCE = 4
-BLOCK_TOKENS = 32  # of the engine's cache
+BLOCK_TOKENS = 32  # tokens per block of the engine's cache
 
 
 def texts_of(path: str, column: str, count: int) -> list[str]:
@@ -42,7 +42,7 @@ def texts_of(path: str, column: str, count: int) -> list[str]:
 def prompts_of(
     texts: Sequence[str], pool: str, k: int, order: str, family: str
 ) -> list[tuple[tuple[str, ...], Prompt]]:
-    """Each text's examples, by their ids, and its first prompt."""
+    """The ids of each text's demonstrations, and its first prompt."""
     with tempfile.TemporaryDirectory() as folder:
         index(IndexConfig(pool=(pool,), output=f"{folder}/index"))
         selector = open_selector(DemonstrationsConfig(index=f"{folder}/index", k=k, order=order))
@@ -56,7 +56,7 @@ def prompts_of(
 
 
 async def ask(engine: vllm.VllmEngine, blocks: Sequence[Sequence[Prompt]]) -> tuple[int, int]:
-    """Prompt tokens, and those of them that the cache held."""
+    """The number of prompt tokens, and how many of them were cached."""
     sampling, places, counted = SamplingConfig(max_tokens=8, logprobs=False), asyncio.Semaphore(BLOCKS_AT_ONCE), [0, 0]
 
     async def one(prompt: Prompt) -> None:
@@ -76,10 +76,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", required=True, help="annotated examples, as for `ner-ray index`")
     parser.add_argument("--texts", required=True, help="a Parquet file of texts to annotate")
-    parser.add_argument("--column", default="text", help="of the texts")
-    parser.add_argument("--count", type=int, default=2000, help="texts")
-    parser.add_argument("--k", type=int, default=2, help="examples a text")
-    parser.add_argument("--order", default="nearest_first", help="of the examples in a prompt")
+    parser.add_argument("--column", default="text", help="the column with the texts")
+    parser.add_argument("--count", type=int, default=2000, help="number of texts")
+    parser.add_argument("--k", type=int, default=2, help="demonstrations per text")
+    parser.add_argument("--order", default="nearest_first", help="order of the demonstrations in a prompt")
     parser.add_argument("--family", default="instruct")
     parser.add_argument("--model", required=True)
     parser.add_argument("--max-model-len", type=int, default=2048)

@@ -1,9 +1,9 @@
-"""What it costs to read a long document's answers: CPU seconds against the number of its chunks.
+"""The cost of reading a long document's answers: CPU seconds by number of chunks.
 
     python tests/benchmarks/reading.py [--family universal_ner] [--chunks 1250 2500 5000 10000]
 
-A document's answers are read in one pass over them, so the time for each chunk must not grow with the document. One
-label set of ten labels; `universal_ner` has an answer for each label and chunk, `gner` one for each chunk.
+A document's answers are read in one pass, so the time per chunk must not grow with the document. There are ten labels;
+`universal_ner` has one answer per label and chunk, `gner` one per chunk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def spec_of(family: str) -> Spec:
 
 
 def row_of(family: str, chunks: int) -> schema.Row:
-    """A document of that many chunks, every one answered."""
+    """A document of `chunks` chunks with all their answers."""
     size = len(SENTENCE)
     spans = [(number * size, (number + 1) * size) for number in range(chunks)]
     if family == "gner":

@@ -1,11 +1,11 @@
-"""BM25 here against rank-bm25 and bm25s: building, looking up, memory.
+"""BM25 compared with rank-bm25 and bm25s: building, querying, memory.
 
     python tests/benchmarks/retrieval.py [--sizes 1000 15000] [--queries 1000] [--k 8]
 
-Texts are made up: words by Zipf's law, so that the common ones are in a third of the texts, as in English.
-Each measurement has a process of its own and one thread, and counts the time of the processor. Memory is what
-the process holds for itself after it has opened the index and looked up; what is mapped and shared with the
-node's other processes is the file column. `same` is how many of rank-bm25's best k the system finds too.
+Texts are generated: words follow Zipf's law, so that common ones occur in a third of the texts, as in English. Each
+measurement runs in a process of its own with one thread, and counts CPU time. `memory` is what the process has to
+itself after opening the index and querying it; `files` is what is mapped and shared with other processes of the node.
+`same` is the share of rank-bm25's best k that the system finds too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BLOCK = 64
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the table; processor time in seconds, memory in bytes."""
+    """One line of the table: CPU time in seconds, memory in bytes."""
 
     system: str
     size: int
@@ -41,7 +41,7 @@ class Result:
 
 
 def texts(count: int, seed: int) -> list[str]:
-    """Made-up texts; the same seed gives the same."""
+    """Generated texts; the same seed gives the same texts."""
     random = np.random.default_rng(seed)
     weights = 1.0 / (np.arange(VOCABULARY) + 2.7)
     lengths = np.maximum(3, random.lognormal(np.log(MEAN_WORDS) - 0.15, 0.55, count)).astype(int)
@@ -50,7 +50,7 @@ def texts(count: int, seed: int) -> list[str]:
 
 
 def measure_ours(size: int, queries: Sequence[str], k: int, folder: str) -> Result:
-    """Two processes: one that builds, and one that only opens, as in a run."""
+    """Uses two processes, as a run does: one builds the index, the other only opens it."""
     build = _in_process(_build_ours, size, folder)
     query, memory, found = _in_process(_query_ours, queries, k, folder, build[1])
     files = sum(path.stat().st_size for path in Path(folder).iterdir())
@@ -58,12 +58,12 @@ def measure_ours(size: int, queries: Sequence[str], k: int, folder: str) -> Resu
 
 
 def measure_rank_bm25(size: int, queries: Sequence[str], k: int) -> Result:
-    """The library that defines the scores."""
+    """Measures the library that defines the scores."""
     return _in_process(_rank_bm25, size, queries, k)
 
 
 def measure_bm25s(size: int, queries: Sequence[str], k: int) -> Result:
-    """The fastest Python library, with its own floor of idf."""
+    """Measures the fastest Python library, which bounds idf from below in its own way."""
     return _in_process(_bm25s, size, queries, k)
 
 
@@ -79,7 +79,7 @@ def _build_ours(size: int, folder: str) -> tuple[float, dict[str, Any]]:
 def _query_ours(
     queries: Sequence[str], k: int, folder: str, identity: dict[str, Any]
 ) -> tuple[float, int, list[list[int]]]:
-    import scipy.sparse  # noqa: F401 - what is imported is not what the index holds
+    import scipy.sparse  # noqa: F401 - imported now, so as not to count as memory of the index
 
     from ner_ray.retrieval.retrievers import bm25
 
@@ -127,7 +127,7 @@ def _bm25s(size: int, queries: Sequence[str], k: int) -> Result:
 
 
 def _private_memory() -> int:
-    """Bytes that belong to this process alone."""
+    """The memory of this process alone, in bytes."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
@@ -155,7 +155,7 @@ def _row(result: Result, oracle: Result) -> str:
 
 
 def main() -> None:
-    """Prints the table, line by line."""
+    """Prints the table line by line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 15_000, 50_000, 200_000])
     parser.add_argument("--queries", type=int, default=2000, help="rank-bm25 gets fewer, as it takes seconds")

@@ -1,7 +1,7 @@
-"""How many documents a second one core serves with demonstrations: the whole stage, BM25 and the leakage guard.
+"""Documents per second for which one core retrieves demonstrations: the whole stage, with BM25 and the leakage guard.
 
-Pool and documents are made of a corpus: its clauses, drawn at random and put together to texts of its lengths, so that
-words and their frequencies are a language's, and the pool is as large as is wanted.
+Pool and documents are made of a corpus: its clauses are drawn at random and joined to texts of its lengths, so that
+words have realistic frequencies and the pool can be of any size.
 
     python tests/benchmarks/retrieval_stage.py --texts corpus.parquet --tokenizer jieba
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-BATCH = 128  # documents; about a block of the job
+BATCH = 128  # documents; about a block in the job
 CLAUSE = re.compile(r"[^，,。.；;！!？?\n]+[，,。.；;！!？?\n]*\s*")
 
 
@@ -31,7 +31,7 @@ def corpus(paths: Sequence[str], column: str) -> list[str]:
 
 
 def recombined(source: Sequence[str], count: int, seed: int) -> list[str]:
-    """Texts of the source's clauses, and of about its lengths."""
+    """Texts made of clauses of the source, with about the same lengths."""
     rng = random.Random(seed)
     clauses = [clause for text in source for clause in CLAUSE.findall(text) if clause.strip()]
     made = []
@@ -44,7 +44,7 @@ def recombined(source: Sequence[str], count: int, seed: int) -> list[str]:
 
 
 def write_pool(texts: Sequence[str], path: Path) -> None:
-    """Each text with its first two characters for an entity: retrieval does not look at them."""
+    """Examples whose entity is their first two characters; retrieval does not look at entities."""
     rows = [
         {"text": text, "entities": [{"start": 0, "end": 2, "text": text[:2], "label": "x"}]}
         for text in texts
@@ -57,10 +57,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", nargs="+", required=True, help="Parquet files")
     parser.add_argument("--column", default="text")
-    parser.add_argument("--pool", type=int, default=50_000, help="examples")
+    parser.add_argument("--pool", type=int, default=50_000, help="number of examples in the pool")
     parser.add_argument("--documents", type=int, default=6_000)
     parser.add_argument("--tokenizer", default="hybrid")
-    parser.add_argument("--k", type=int, default=8, help="examples a document")
+    parser.add_argument("--k", type=int, default=8, help="demonstrations per document")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")

@@ -1,6 +1,6 @@
-"""Seconds until the package is imported and until the help is there, beside the bare interpreter's in the same run.
+"""Seconds to import the package and to print the help, compared with the bare interpreter in the same run.
 
-Medians of several starts; the first of all finds the files on disk and is one of them.
+The figures are medians of several starts, including the first, which reads the files from disk.
 
     python tests/benchmarks/start.py
 """
@@ -32,7 +32,7 @@ def main() -> None:
     rounds = range(parser.parse_args().repeats)
     measured = {name: statistics.median(seconds(command) for _ in rounds) for name, command in COMMANDS.items()}
     for name, median in measured.items():
-        print(f"{name:15} {median:.3f} s, {median / measured['python']:.1f} times the interpreter alone")
+        print(f"{name:15} {median:.3f} s, {median / measured['python']:.1f} times the bare interpreter")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Documents a second that the starter annotates on this machine: whole runs over documents of 60 words.
+"""Documents per second that the starter model annotates on this machine, in whole runs over documents of 60 words.
 
     python tests/benchmarks/throughput.py texts.parquet --documents 3000
 
-The texts are cut into documents of so many words, whatever their own bounds. Two rates are told: while the engines
-work, which is that of a long run, and over the whole command, with the start of Ray and of the engines.
+The texts are cut into documents of equal length, regardless of their own boundaries. Two rates are shown: while the
+engines work, which is the rate of a long run, and over the whole command, including the start of Ray and the engines.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ner_ray.config import AnnotateConfig
 from ner_ray.config.load import load
 from ner_ray.pipeline.annotate import annotate
 
-ROWS = 300  # a row group
+ROWS = 300  # per row group
 
 
 def documents(path: str, words: int) -> Iterator[str]:
-    """Texts of just so many words."""
+    """Texts of exactly `words` words."""
     waiting: list[str] = []
     for batch in pq.ParquetFile(path).iter_batches(columns=["text"]):
         for text in batch["text"].to_pylist():
@@ -37,10 +37,10 @@ def documents(path: str, words: int) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("texts", help="Parquet with a column `text`")
+    parser.add_argument("texts", help="a Parquet file with a column `text`")
     parser.add_argument("--documents", type=int, default=3000)
     parser.add_argument("--words", type=int, default=60)
-    parser.add_argument("settings", nargs="*", help="of the job, such as resources.replicas=1")
+    parser.add_argument("settings", nargs="*", help="settings of the job, such as resources.replicas=1")
     arguments = parser.parse_args()
     found = list(islice(documents(arguments.texts, arguments.words), arguments.documents))
     with tempfile.TemporaryDirectory() as folder:
