@@ -18,7 +18,7 @@ Record = tuple[str, int, object]
 def read(
     uris: str | Sequence[str], label_map: LabelMap | None = None, columns: Columns = DEFAULT_COLUMNS
 ) -> Iterator[AnnotatedText | Reject]:
-    """The annotated texts of files, folders and run directories, one by one; what is none, as a reject with the reason.
+    """The annotated texts of files, folders and run directories, one by one; unusable rows as rejects with the reason.
 
     The order is that of the URIs, of the names in a folder, and of the rows in a file.
 

@@ -129,12 +129,12 @@ def _start(pair: Pair) -> int:
 
 
 def _example(item: Mapping[str, Any]) -> Example:
-    return Example(item["rank"], item["doc_id"], tuple(_sentence(one) for one in item["sentences"]))
+    return Example(item["rank"], item["doc_id"], tuple(map(_sentence, item["sentences"])))
 
 
 def _sentence(item: Mapping[str, Any]) -> Sentence:
     faults = tuple(
-        Fault(one["kind"], one["gold"] and Mark(**one["gold"]), one["predicted"] and Mark(**one["predicted"]))
-        for one in item["faults"]
+        Fault(fault["kind"], fault["gold"] and Mark(**fault["gold"]), fault["predicted"] and Mark(**fault["predicted"]))
+        for fault in item["faults"]
     )
     return Sentence(item["text"], faults, tuple(Mark(**mark) for mark in item["right"]))

@@ -60,10 +60,10 @@ def tables(evaluation: Evaluation) -> list[RenderableType]:
     labels = Table(title=f"labels ({OURS}, strict)")
     for heading in ("label", "precision", "recall", "F1", "gold", "predicted"):
         labels.add_column(heading)
-    for label, one in evaluation.labels.items():
-        strict = one.scores["strict"]
+    for label, scored in evaluation.labels.items():
+        strict = scored.scores["strict"]
         figures = (_percent(figure) for figure in (strict.precision, strict.recall, strict.f1))
-        labels.add_row(label, *figures, str(one.gold), str(one.predicted))
+        labels.add_row(label, *figures, str(scored.gold), str(scored.predicted))
     counted = Table(title="counts")
     counted.add_column("what")
     counted.add_column("how often")

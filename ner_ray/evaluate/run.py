@@ -355,9 +355,11 @@ def _relabel(entities: Sequence[Entity], config: ScoringConfig) -> tuple[Entity,
 def _draw(scored: Sequence[_Scored], config: ScoringConfig) -> Replicates:
     names = (*MODES, *config.scorers)
     counts = [
-        [*(spans.counts(one.spans, mode) for mode in MODES), *map(_matched, one.papers.values())] for one in scored
+        [*(spans.counts(document.spans, mode) for mode in MODES), *map(_matched, document.papers.values())]
+        for document in scored
     ]
-    return bootstrap.draw(names, [one.row.doc_id for one in scored], counts, samples=config.samples, seed=config.seed)
+    ids = [document.row.doc_id for document in scored]
+    return bootstrap.draw(names, ids, counts, samples=config.samples, seed=config.seed)
 
 
 def _matched(sums: PaperSums) -> tuple[int, int, int]:

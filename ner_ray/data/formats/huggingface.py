@@ -24,6 +24,7 @@ _STATE, _SPLITS = "state.json", "dataset_dict.json"
 _METADATA = b"huggingface"
 _TAGS = "ner_tags"
 _BATCH_ROWS = 1024
+_PARQUET = b"PAR1"
 _ARROW = (b"ARROW1", b"\xff\xff\xff\xff")  # of a file, and of a stream, which is what `datasets` writes
 
 
@@ -35,7 +36,7 @@ def recognizes(source: Source) -> Match:
     head = source.head()
     if head.startswith(_ARROW):
         return Match.SPECIFIC
-    return Match.SPECIFIC if head.startswith(b"PAR1") and _parquet_features(source) else Match.NO
+    return Match.SPECIFIC if head.startswith(_PARQUET) and _parquet_features(source) else Match.NO
 
 
 def rows(source: Source, columns: Collection[str] | None) -> Iterator[object]:
@@ -66,23 +67,26 @@ def _files(source: Source) -> list[str]:
 
 
 def _decoded(source: Source, columns: Collection[str] | None) -> Iterator[object]:
-    for batch in _batches(source):
-        features = _features(batch.schema)
-        wanted = _wanted(batch.schema, features, columns)
-        for row in batch.select(wanted).to_pylist():
-            yield _row(row, features)
-
-
-def _batches(source: Source) -> Iterator[pa.RecordBatch]:
     head = source.head()
     with source.open_random() as file:
-        if head.startswith(b"PAR1"):
-            yield from pq.ParquetFile(file).iter_batches(_BATCH_ROWS)
-        elif head.startswith(_ARROW[0]):
-            reader = pa.ipc.open_file(file)
-            yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
+        if head.startswith(_PARQUET):
+            parquet = pq.ParquetFile(file)
+            features = _features(parquet.schema_arrow)
+            wanted = _wanted(parquet.schema_arrow, features, columns)
+            batches = parquet.iter_batches(_BATCH_ROWS, columns=wanted)
         else:
-            yield from pa.ipc.open_stream(file)
+            reader = pa.ipc.open_file(file) if head.startswith(_ARROW[0]) else pa.ipc.open_stream(file)
+            features = _features(reader.schema)
+            wanted = _wanted(reader.schema, features, columns)
+            batches = (batch.select(wanted) for batch in _arrow_batches(reader))
+        for batch in batches:
+            yield from (_row(row, features) for row in batch.to_pylist())
+
+
+def _arrow_batches(reader: Any) -> Iterator[pa.RecordBatch]:  # a reader of an Arrow file, or of a stream
+    if hasattr(reader, "num_record_batches"):
+        return (reader.get_batch(number) for number in range(reader.num_record_batches))
+    return iter(reader)
 
 
 def _wanted(schema: pa.Schema, features: Mapping[str, Any], columns: Collection[str] | None) -> list[str]:

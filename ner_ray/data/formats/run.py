@@ -69,7 +69,7 @@ def _joined(directory: RunDirectory, names: list[str], text: str) -> Iterator[di
         first = numbered.first_row_id()
         inside = (pc.field(ROW_ID) >= first) & (pc.field(ROW_ID) < first + (1 << ROW_BITS))
         batches = dataset.to_batches(columns=[*names, ROW_ID], filter=inside)
-        found = {row.pop(ROW_ID) - first: row for row in chain.from_iterable(one.to_pylist() for one in batches)}
+        found = {row.pop(ROW_ID) - first: row for row in chain.from_iterable(batch.to_pylist() for batch in batches)}
         if found:
             texts = enumerate(_texts(numbered, text))
             yield from (found[number] | {KEPT_TEXT: value} for number, value in texts if number in found)
