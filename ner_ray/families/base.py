@@ -31,7 +31,7 @@ A complete family, which asks one question per label and expects one mention per
             ]
 
         def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
-            return read_samples(transcript, self._read)
+            return read_samples(transcript, self._read, text=passage.text)
 
         def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
             return listed(self, passage, gold, names(passage.labels), self._answer)

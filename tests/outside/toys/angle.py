@@ -41,7 +41,7 @@ class Angle:
 
     def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         known = names(passage.labels)
-        return read_samples(transcript, lambda _, completion: self._read(completion, known))
+        return read_samples(transcript, lambda _, completion: self._read(completion, known), text=passage.text)
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         asked, unasked = in_label_set(gold, names(passage.labels))
