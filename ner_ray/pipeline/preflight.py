@@ -92,26 +92,26 @@ def check_input(spec: Spec, shards: Sequence[Shard], checked: Iterable[Shard] = 
     (first,) = schemas_of(good[:1])
     known = set(checked)
     fresh = [shard for shard in good if shard not in known]
-    for shard, columns_there in [(good[0], first), *zip(fresh, schemas_of(fresh), strict=True)]:
-        _check_columns(spec, shard, columns_there)
+    for shard, actual in [(good[0], first), *zip(fresh, schemas_of(fresh), strict=True)]:
+        _check_columns(spec, shard, actual)
     return pa.schema([first.field(name) for name in columns.keep])
 
 
-def _check_columns(spec: Spec, shard: Shard, found: pa.Schema) -> None:
+def _check_columns(spec: Spec, shard: Shard, actual: pa.Schema) -> None:
     section = spec.config.input
     for name in columns_of(spec).wanted():
-        if name not in found.names:
+        if name not in actual.names:
             raise InputError(
-                f"{shard.uri} has no column {name!r}; it has: {', '.join(found.names)}",
+                f"{shard.uri} has no column {name!r}; it has: {', '.join(actual.names)}",
                 hint="set input.text, input.id and input.keep to existing columns",
             )
-    text = found.field(section.text).type
+    text = actual.field(section.text).type
     if not _is_text(text):
         raise InputError(f"{shard.uri}: column {section.text!r} must hold text, but is {text}")
-    if spec.labels_column and not _is_list_of_text(found.field(spec.labels_column).type):
+    if spec.labels_column and not _is_list_of_text(actual.field(spec.labels_column).type):
         raise InputError(
             f"{shard.uri}: column {spec.labels_column!r} must hold lists of label names, "
-            f"but is {found.field(spec.labels_column).type}"
+            f"but is {actual.field(spec.labels_column).type}"
         )
 
 

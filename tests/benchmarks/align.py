@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.align
 
-There are two kinds of generated text: sentences as long as those of news, and texts of 2,000 words, both copied with 9
-% of the words corrupted (a quarter each omitted, added, substituted, repeated). Words are drawn from a Zipf
+There are two kinds of generated text: sentences as long as those of news, and texts of 2,000 words, both copied with
+9 % of the words corrupted (a quarter each omitted, added, substituted, repeated). Words are drawn from a Zipf
 distribution about as repetitive as English news: two words are the same with a probability of 0.7 %; in news, 0.8 % to
 1.1 %, which is harder for GNER's algorithm, whose work grows with the number of pairs of equal words.
 

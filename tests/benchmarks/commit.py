@@ -41,9 +41,9 @@ def write_wave(run: RunDirectory, wave: Wave) -> None:
     entities = tuple(Entity(0, 12, "Ada Lovelace", "person", 0.9) for _ in range(5))
     row = schema.annotation_to_row(Annotation(entities))
     for number in range(0, len(ids), ROWS_PER_FILE):
-        mine = ids[number : number + ROWS_PER_FILE]
-        columns = {"row_id": mine, "doc_id": [f"shard:{one}" for one in mine]}
-        columns |= {field.name: pa.array([row[field.name]] * len(mine), field.type) for field in schema.OUTPUT}
+        part = ids[number : number + ROWS_PER_FILE]
+        columns = {"row_id": part, "doc_id": [f"shard:{row_id}" for row_id in part]}
+        columns |= {field.name: pa.array([row[field.name]] * len(part), field.type) for field in schema.OUTPUT}
         pq.write_table(pa.table(columns), folder / f"{number:09}.parquet", compression="zstd", write_page_checksum=True)
 
 

@@ -50,7 +50,7 @@ def prompts_of(
     (step, *_) = family_steps({"name": family})
     labels = parse(["person", "location", "organization"])
     return [
-        (tuple(one.example_id for one in shown), step.ask(StepInput(text, labels, shown), ())[0])
+        (tuple(demonstration.example_id for demonstration in shown), step.ask(StepInput(text, labels, shown), ())[0])
         for text, shown in zip(texts, chosen, strict=True)
     ]
 

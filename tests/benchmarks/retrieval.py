@@ -88,9 +88,9 @@ def _query_ours(
     index.neighbours(queries[:BLOCK], k)
     start = time.process_time()
     found = [
-        one.positions.tolist()
+        neighbours.positions.tolist()
         for first in range(0, len(queries), BLOCK)
-        for one in index.neighbours(queries[first : first + BLOCK], k)
+        for neighbours in index.neighbours(queries[first : first + BLOCK], k)
     ]
     return (time.process_time() - start) / len(queries), _private_memory() - before, found
 

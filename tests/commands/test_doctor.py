@@ -73,7 +73,7 @@ def test_without_an_engine_jobs_can_still_ask_a_server(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("address", "said"),
-    [("http://127.0.0.1:8265", "takes jobs"), ("127.0.0.1:9", "nothing answers at RAY_ADDRESS=127")],
+    [("http://127.0.0.1:8265", "accepts submitted jobs only"), ("127.0.0.1:9", "nothing answers at RAY_ADDRESS=127")],
 )
 def test_a_job_whose_cluster_is_not_there_says_so(tmp_path: Path, address: str, said: str) -> None:
     done = subprocess.run(

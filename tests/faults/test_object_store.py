@@ -148,10 +148,10 @@ def test_a_run_on_an_object_store_is_forecast_and_its_failed_documents_are_retri
     tmp_path: Path, bucket: str, s3_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Flaky, "every", sys.maxsize)  # no request is refused
-    mended = threading.Event()
+    repaired = threading.Event()
 
     def answer(asked: str) -> str:
-        return "I am afraid I cannot." if "Bo 7 " in asked and not mended.is_set() else "Ada(B-person) 0(O) met(O)"
+        return "I am afraid I cannot." if "Bo 7 " in asked and not repaired.is_set() else "Ada(B-person) 0(O) met(O)"
 
     write_corpus(tmp_path / "in", shards=2, rows=20)
     upload(tmp_path / "in", bucket, s3_server)
@@ -169,7 +169,7 @@ def test_a_run_on_an_object_store_is_forecast_and_its_failed_documents_are_retri
         estimate = forecast(config, measure=True)
         annotate(config)
         first = rows_of(run)
-        mended.set()
+        repaired.set()
         again = retry(run, [])
 
     assert (estimate.shards, estimate.rows, estimate.waves) == (2, 40, 1)

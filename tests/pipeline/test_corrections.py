@@ -128,7 +128,10 @@ def test_the_run_is_gold_too(annotated: Path, corrected: Path) -> None:
     pq.write_table(
         pa.Table.from_pylist(
             [
-                {"id": task["data"]["doc_id"], "entities": [_entity(one) for one in task["annotations"][0]["result"]]}
+                {
+                    "id": task["data"]["doc_id"],
+                    "entities": [_entity(region) for region in task["annotations"][0]["result"]],
+                }
                 for task in json.loads(corrected.read_text(encoding="utf-8"))
             ]
         ),

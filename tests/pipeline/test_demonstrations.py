@@ -75,7 +75,7 @@ def test_prompts_show_the_nearest_examples_and_never_the_text_itself(tmp_path: P
         for prompt, own in zip(prompts, TEXTS, strict=True)
     ]
     assert [some[0] if some else None for some in shown] == NEAREST
-    assert prompts[2].count(POOL[0][0]) == 1, "the text stands there as the question, not as its own example"
+    assert prompts[2].count(POOL[0][0]) == 1, "the text occurs as the question, not as its own example"
     assert summary.counts["demonstrations"] == 3
     assert summary.counts["demonstrations_held_back"] == 1
 
