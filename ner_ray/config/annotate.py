@@ -22,7 +22,7 @@ class InputConfig(Section):
     id: str | None = Field(
         default=None,
         description="The column that holds the document id. Default: ids of the form FILE:ROW, made of file "
-        "name and row number.",
+        "name (without `.parquet`) and row number.",
     )
     keep: list[str] = Field(default_factory=list, description="Input columns to copy to the output.")
     max_characters: int = Field(

@@ -95,7 +95,7 @@ class DemonstrationsConfig(Section):
         description="Leakage guard: share of the shorter text's n-grams, boilerplate aside, from which an example is "
         "held back.",
     )
-    seed: int = Field(default=0, description="Random draws depend on this seed and the text alone.")
+    seed: int = Field(default=0, description="Seed of all random draws, which depend on it and on the text alone.")
     cache: str | None = operational(
         None,
         description="Folder for local copies of remote indexes, on each node. Default: ~/.cache/ner_ray/retrieval.",
