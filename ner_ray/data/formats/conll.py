@@ -23,6 +23,7 @@ from ner_ray.storage import Location
 
 _ENDINGS = (".conll", ".conll03", ".bio", ".iob", ".iob2", ".bioes", ".bilou", ".bmes")
 _IDS = ".ids"
+_GAP = 1 << 20  # characters between two tokens; more is a wrong place, not white space
 _SAMPLE = 200  # lines that tell whether a file is in this format
 _DOCUMENT = "-DOCSTART-"
 _ID = re.compile(r"#\s*(?P<kind>id|sent_id|doc_id|newdoc id)\s*[=: ]\s*(?P<id>\S.*?)\s*")
@@ -135,14 +136,17 @@ def _row(block: _Block) -> object:
     row = {"id": block.text_id, "tokens": tokens, "ner_tags": [cells[-1] for cells in block.lines]}
     if not block.is_placed:
         return row
-    text, starts = "", []
+    pieces: list[str] = []
+    starts: list[int] = []
+    length = 0
     for cells in block.lines:
         start, end = _place(cells) or (-1, -1)
-        if start < len(text) or end - start != len(cells[0]):
+        if not 0 <= start - length <= _GAP or end - start != len(cells[0]):
             return Unreadable(f"token {cells[0]!r} cannot be at {start}:{end}", block.text_id or "")
-        text = text.ljust(start) + cells[0]
+        pieces += [" " * (start - length), cells[0]]
         starts.append(start)
-    return row | {"text": text, "starts": starts}
+        length = end
+    return row | {"text": "".join(pieces), "starts": starts}
 
 
 def _place(cells: list[str]) -> tuple[int, int] | None:
