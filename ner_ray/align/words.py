@@ -31,11 +31,12 @@ from ner_ray.align._entity import CUTOFF, ROUNDING, entity_at
 from ner_ray.align.matching import Run, matching_runs
 from ner_ray.config import AlignConfig
 from ner_ray.text.normalize import fold
-from ner_ray.text.tokens import BLANK, spans
+from ner_ray.text.tokens import BLANK, UNSPACED, spans
 from ner_ray.types import Alignment, Entity, Mention
 
 _RUN = regex.compile(rf"[^{BLANK}]+")
 _MEANINGFUL = regex.compile(r"[\p{L}\p{N}]")
+_CHARACTER = regex.compile(rf"(?V1)[{UNSPACED}]\p{{M}}*")
 _APART = regex.compile(rf"[\p{{L}}\p{{N}}{BLANK}]")
 _MAX_PAIRS = 400  # similar pairs of one gap that are weighed against each other: the work is their square
 _JOINED = 8  # tokens on a side up to which an open gap is compared as one word
@@ -130,13 +131,15 @@ def _unbridged(source: str, copy: str, touched: list[_Segment]) -> list[_Segment
 def _skipped(source: str, copy: str, left: _Segment, right: _Segment) -> bool:
     """Whether the source has something between two segments that the copy left out.
 
-    What tokenization leaves out does not count, if both segments match: signs with no white space around them (`U S`
-    for `U.S`).
+    What does not count, if both segments match: signs that tokenization leaves out, with no white space around them
+    (`U S` for `U.S`); and one character of a script without spaces, since that is part of a word.
     """
     gap = source[left.source_end : right.source_start]
     if not gap.strip() or copy[left.copy_end : right.copy_start].strip():
         return False
-    return 0 in (left.strength, right.strength) or _APART.search(gap) is not None
+    if 0 in (left.strength, right.strength):
+        return True
+    return _APART.search(gap) is not None and _CHARACTER.fullmatch(gap) is None
 
 
 def _together(touched: list[_Segment], longest: int) -> list[_Segment]:

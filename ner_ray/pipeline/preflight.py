@@ -15,6 +15,7 @@ from ner_ray.annotator.budget import fit
 from ner_ray.annotator.rows import columns_of
 from ner_ray.annotator.spec import Spec, resolve
 from ner_ray.config import AnnotateConfig, fingerprint, semantic
+from ner_ray.config.load import label_source
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.retrieval import index_digest
 from ner_ray.schema import DOC_ID
@@ -130,8 +131,9 @@ def _is_list_of_text(kind: pa.DataType) -> bool:
 
 
 def _settings(config: AnnotateConfig) -> dict[str, Any]:
-    """Everything that changes results: the semantic settings, and a digest of the index that they refer to."""
+    """Everything that changes results: the semantic settings, with what is in the files that they refer to."""
     settings = semantic(config)
+    settings["labels"] = label_source(config.labels)
     if config.demonstrations:
         settings["demonstrations"]["digest"] = index_digest(config.demonstrations.index)
     return settings

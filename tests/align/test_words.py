@@ -205,6 +205,8 @@ def test_a_copy_with_other_white_space_gives_back_every_span(data: st.DataObject
     [
         ("the U.S Senate", "the U S Senate", "U S Senate", "U.S Senate"),
         ("the O'Neil case", "the O Neil case", "O Neil", "O'Neil"),
+        ("在北京大学读书", "在 北 京 学 读 书", "北 京 学", "北京大学"),
+        ("在北京和上海读书", "在 北 京 海 读 书", "北 京 海", "北京"),
         ("plan of New and old York", "plan of New York", "New York", "New"),
         ("Smith, the Jones", "Smith the Jones", "Smith the Jones", "the Jones"),
     ],
