@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tests.reproduction import corpora
+from tests.reproduction.chat import chat_table
 from tests.reproduction.corpora import FAMILIES, Recovered
 from tests.reproduction.rescore import Result, aligned, rescore, scored
 
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "published figures": published_table(rescore(reference)),
         "figures without a published one": scored_table(reference),
         "real answers": aligned_table(reference),
+        "answers of chat models": chat_table(reference, given.limit),
         "ideal answers": round_trip_table(reference, given.limit),
         "corrupted answers": corruption_table(reference, given.limit),
     }

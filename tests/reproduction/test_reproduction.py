@@ -10,6 +10,7 @@ import pytest
 
 from tests.reproduction import __main__ as report
 from tests.reproduction import corpora, formats
+from tests.reproduction.chat import chat_table
 from tests.reproduction.rescore import Result, aligned, rescore
 
 # Enough of each corpus to meet every reason and every language in a few seconds.
@@ -58,6 +59,16 @@ def test_on_real_answers_the_aligner_is_never_below_the_published_matching(refer
     assert len(figures) == 6
     assert all(own >= released for _, released, own in figures)
     assert any(own > released for _, released, own in figures)
+
+
+def test_answers_of_chat_models_are_read_at_least_as_well_as_by_a_reader_of_a_few_lines(reference_data):
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in chat_table(reference_data)][2:]
+    totals = {row[0]: row for row in rows if row[1] == "all"}
+
+    assert totals.keys() == {"fsponer_assembly", "biodivner_4llm"}
+    for _, _, _, unparsable, ours, plain in totals.values():
+        assert float(unparsable.removesuffix(" %")) <= 5
+        assert float(ours) >= float(plain)
 
 
 def test_ideal_answers_bring_back_every_span_that_they_can_say(reference_data):
