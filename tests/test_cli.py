@@ -77,7 +77,7 @@ WRONG = [
     (["input.path={folder}/nowhere"], "no such file or folder"),
     (["input.path={folder}"], "no Parquet file"),
     (["input.text=missing"], "no column 'missing'; it has: body, number, tags"),
-    (["input.text=number"], "column 'number' must hold text, it is int64"),
+    (["input.text=number"], "column 'number' must hold text, but is int64"),
     (["input.keep=[absent]"], "no column 'absent'"),
     (["labels=[]"], "the label set is empty"),
     (["labels=column:number"], "column 'number' must hold lists of label names"),
@@ -88,7 +88,7 @@ WRONG = [
     (["engine.model={folder}/in"], "has no config.json"),
     (["chunk.token=9"], "chunk.token: no such setting; do you mean 'tokens'?"),
     (["engine.sampling.n=3"], "3 samples for the tagger at temperature 0 would all be the same"),
-    (["engine.max_model_len=20"], "the prompt without text has"),
+    (["engine.max_model_len=20"], "the prompt without any text has"),
 ]
 WRONG_AS_A_COMMAND = [
     (["engine.model=nobody/nothing"], "neither a local folder nor available from the hub"),
