@@ -11,6 +11,7 @@ from ray.cluster_utils import Cluster
 import ner_ray
 from ner_ray import schema
 from ner_ray.errors import ConfigError
+from ner_ray.pipeline.cluster import connect
 from tests.annotator.test_annotator import EXPECTED, gner, tagged
 from tests.answering import AnsweringServer, answering
 
@@ -27,12 +28,16 @@ def server() -> Iterator[AnsweringServer]:
 
 @pytest.fixture(scope="module", autouse=True)
 def two_nodes() -> Iterator[Cluster]:
+    was_connected = ray.is_initialized()  # to the cluster that other files of this folder share
+    ray.shutdown()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
     cluster.add_node(num_cpus=3)
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
+    if was_connected:
+        connect()
 
 
 def annotated(server: AnsweringServer, rows: list[dict] = ROWS, **changes: object) -> ray.data.Dataset:
