@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ner_ray.config import Section
 
 _SETTING = re.compile(r"(?P<root>[A-Za-z_]\w*)[^=]*=")
-_DATA = (".parquet", ".jsonl", ".json", ".csv")
+_DATA = (".parquet", ".jsonl", ".csv")
 
 
 def configuration(command: Command, words: Sequence[str], options: dict[str, Any]) -> Section:
