@@ -54,7 +54,8 @@ def annotate(
 
     Returns:
         For a list, an `AnnotatedDocument` for each string. For a table, a new table of the same kind with the columns
-        of the job's output: `entities`, `unaligned`, `dropped`, `status`, `errors`, `verdicts`, `usage`.
+        of the job's output: `entities`, `unaligned`, `dropped`, `status`, `errors`, `verdicts`,
+        `repairs`, `usage`.
 
     Raises:
         ConfigError: the configuration is wrong, or the table already has one of these columns.

@@ -92,6 +92,7 @@ CHUNK_FINDINGS = pa.struct(
         ("dropped", pa.list_(MENTION)),
         ("errors", pa.list_(ERROR)),
         ("verdicts", pa.list_(pa.string())),
+        ("repairs", pa.list_(pa.string())),
         ("usage", USAGE),
         ("status", pa.string()),
     ]
@@ -114,6 +115,7 @@ OUTPUT = pa.schema(
         ("status", pa.string()),
         ("errors", pa.list_(ERROR)),
         ("verdicts", VERDICTS),
+        ("repairs", pa.list_(pa.string())),
         ("usage", USAGE),
     ]
 )
@@ -207,6 +209,7 @@ def findings_to_row(findings: Findings) -> Row:
         "dropped": [mention_to_row(mention) for mention in findings.dropped],
         "errors": [error_to_row(error) for error in findings.errors],
         "verdicts": [verdict.value for verdict in findings.verdicts],
+        "repairs": list(findings.repairs),
         "usage": usage_to_row(findings.usage),
         "status": findings.status.value,
     }
@@ -219,6 +222,7 @@ def findings_from_row(row: Row) -> Findings:
         dropped=tuple(mention_from_row(mention) for mention in row["dropped"]),
         errors=tuple(error_from_row(error) for error in row["errors"]),
         verdicts=tuple(Verdict(verdict) for verdict in row["verdicts"]),
+        repairs=tuple(row["repairs"]),
         usage=Usage(**row["usage"]),
         status=DocumentStatus(row["status"]),
     )
@@ -266,6 +270,7 @@ def annotation_to_row(annotation: Annotation) -> Row:
         "status": annotation.status.value,
         "errors": [error_to_row(error) for error in annotation.errors],
         "verdicts": {verdict.value: counts[verdict.value] for verdict in Verdict},
+        "repairs": list(annotation.repairs),
         "usage": usage_to_row(annotation.usage),
     }
 
@@ -280,6 +285,7 @@ def annotation_from_row(row: Row) -> Annotation:
         usage=Usage(**row["usage"]),
         dropped=tuple(mention_from_row(mention) for mention in row["dropped"]),
         verdicts=tuple(verdict for verdict in Verdict for _ in range(row["verdicts"][verdict.value])),
+        repairs=tuple(row.get("repairs") or ()),
     )
 
 

@@ -315,7 +315,8 @@ class Reading:
             `words` ("there are none" in words), `shape` (records where strings were asked for), `fields` (a record
             under names of its own), `label` (written otherwise than in the set), `bio` (words tagged one by one, put
             together), `sides` (the label stood on the other side), `unclear` (nothing tells which side is the label),
-            `untyped` (mentions without a label, in `dropped`).
+            `untyped` (mentions without a label, in `dropped`), `tags` and `marks` (in a copy of the text, other than
+            well-formed).
     """
 
     mentions: tuple[Mention, ...]
@@ -367,6 +368,7 @@ class Findings:
         status: failed if a step has no sample that could be parsed; partial if a sample was cut off or unparsable, or a
             request was refused.
         verdicts: one per sample that was read.
+        repairs: how answers that are not of the expected form were read: each word of `Reading.repairs` once, sorted.
     """
 
     entities: tuple[Entity, ...] = ()
@@ -376,6 +378,7 @@ class Findings:
     usage: Usage = Usage()
     dropped: tuple[Mention, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    repairs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,3 +392,4 @@ class Annotation:
     usage: Usage = Usage()
     dropped: tuple[Mention, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    repairs: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ event loops, and callers that batch many documents in lock-step.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ner_ray.align import align
@@ -151,6 +151,7 @@ def read_step(step: Step, given: StepInput, transcript: Transcript, rules: Readi
         dropped=tuple(mention for reading in readings for mention in reading.dropped),
         errors=errors,
         verdicts=tuple(reading.verdict for reading in readings),
+        repairs=_union(reading.repairs for reading in readings),
         usage=_usage(transcript),
     )
 
@@ -164,6 +165,7 @@ def follow(before: Findings, after: Findings) -> Findings:
         dropped=before.dropped + after.dropped,
         errors=before.errors + after.errors,
         verdicts=before.verdicts + after.verdicts,
+        repairs=_union([before.repairs, after.repairs]),
         usage=before.usage + after.usage,
     )
 
@@ -205,7 +207,12 @@ def merge(
         usage=sum((found.usage for found in findings), Usage()),
         dropped=tuple(mention for found in findings for mention in found.dropped),
         verdicts=tuple(verdict for found in findings for verdict in found.verdicts),
+        repairs=_union(found.repairs for found in findings),
     )
+
+
+def _union(repairs: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted({word for words in repairs for word in words}))
 
 
 def _owned(entities: Sequence[Entity], core: tuple[int, int] | None) -> tuple[Entity, ...]:

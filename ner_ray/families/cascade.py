@@ -152,7 +152,8 @@ class _Classifier:
             (mentions if walk.done else dropped).append(mention)
         errors = tuple(ErrorRecord(walk.code, self.role, walk.raw) for walk in walks.values() if not walk.done)
         verdict = worst([walk.verdict for walk in walks.values()])
-        return [Reading(tuple(mentions), verdict, passage.text, tuple(dropped), errors)]
+        repairs = ("label",) if any(walk.verdict is Verdict.RECOVERED for walk in walks.values()) else ()
+        return [Reading(tuple(mentions), verdict, passage.text, tuple(dropped), errors, repairs)]
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """The right answer at every level, for each distinct surface of the gold.
@@ -311,7 +312,7 @@ def _read_marks(text: str, completion: Completion, role: str) -> Reading:
         )
         for span in spans
     )
-    return Reading(mentions, settle(completion, recovered=not clean), copy)
+    return Reading(mentions, settle(completion, recovered=not clean), copy, repairs=() if clean else ("marks",))
 
 
 def _is_copy(copy: str, text: str) -> bool:

@@ -152,11 +152,12 @@ def _read(text: str, completion: Completion, known: Mapping[str, str], policy: L
     if not tagged:
         return unparsable(role, completion)
     copy, runs, odd = _runs(tagged, known)
+    repairs = {"tags"} if odd or any(word.odd for word in tagged) else set()
     mentions: list[Mention] = []
     dropped: list[Mention] = []
     for run in runs:
         resolved = resolve(run.label, known, policy)
-        odd |= not resolved.exact
+        repairs |= set() if resolved.exact else {"label"}
         mention = Mention(
             text=copy[run.start : run.end],
             label=run.label if resolved.label is None else resolved.label,
@@ -166,9 +167,10 @@ def _read(text: str, completion: Completion, known: Mapping[str, str], policy: L
         )
         (dropped if resolved.label is None else mentions).append(mention)
     tail = answer[tagged[-1].end :].strip()
-    odd |= bool(tail) or any(word.odd for word in tagged)
+    repairs |= {"surroundings"} if tail else set()
     cut = re.search(r"[(（][^()（）]*$", tail) is not None
-    return Reading(tuple(mentions), settle(completion, cut=cut, recovered=odd), copy, tuple(dropped))
+    verdict = settle(completion, cut=cut, recovered=bool(repairs))
+    return Reading(tuple(mentions), verdict, copy, tuple(dropped), repairs=tuple(sorted(repairs)))
 
 
 def _tagged_words(answer: str, source: str, labels: tuple[str, ...]) -> Iterator[_Tagged]:

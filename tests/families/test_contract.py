@@ -150,6 +150,7 @@ def test_any_answer_gives_a_reading(family: str, data: st.DataObject) -> None:
         if policy != "keep" and step.role != "extractor":
             assert {mention.label for mention in reading.mentions} <= {label.name for label in LABELS}
         assert (reading.verdict == Verdict.UNPARSABLE) <= bool(reading.errors)
+        assert (reading.verdict == Verdict.RECOVERED) <= bool(reading.repairs), "what was recovered says how"
         assert all(problem.message.endswith(tuple(drawn)) for problem in reading.errors)
 
 
