@@ -222,16 +222,20 @@ class _Classifier:
         if all(answer.lost for answer in answers):
             raw = f"{answers[0].lost}: {exchange.completions[0].text}"
             return replace(walk, options=(), code=ErrorCode.TRUNCATED, raw=raw, verdict=Verdict.TRUNCATED)
-        completions = [answer.completion for answer in answers if not answer.lost]
+        said = [
+            (completion.text, answer.completion)
+            for completion, answer in zip(exchange.completions, answers, strict=True)
+            if not answer.lost
+        ]
         nearest_wins = self.options.outside_labels == "nearest"
-        found = [_match(completion, walk.options, nearest_wins=nearest_wins) for completion in completions]
+        found = [_match(completion, walk.options, nearest_wins=nearest_wins) for _, completion in said]
         votes = Counter(label for label, _ in found)
         (winner, count), *_ = votes.most_common(1)
-        voters = [one for one, (label, _) in zip(completions, found, strict=True) if label == winner]
+        voters = [voter for voter, (label, _) in zip(said, found, strict=True) if label == winner]
         verdict = next(verdict for label, verdict in found if label == winner)
         if winner is None:
-            return self._unknown(walk, voters[0])
-        probabilities = [one.joint_probability() for one in voters]
+            return self._unknown(walk, *voters[0])
+        probabilities = [completion.joint_probability() for _, completion in voters]
         known = [one for one in probabilities if one is not None]
         share = count / len(found)
         sure = share * sum(known) / len(known) if known else (share if len(found) > 1 else None)
@@ -246,13 +250,14 @@ class _Classifier:
             done=not winner.children,
         )
 
-    def _unknown(self, walk: _Walk, completion: Completion) -> _Walk:
+    def _unknown(self, walk: _Walk, raw: str, completion: Completion) -> _Walk:
+        """No label of the list: `raw` is the answer with the thoughts before it."""
         answer = completion.text.strip()
         policy = self.options.outside_labels
         if policy == "keep" and answer:
             return replace(walk, options=(), label=answer, verdict=Verdict.RECOVERED, done=True)
         verdict = settle(completion, recovered=True)
-        return replace(walk, options=(), code=ErrorCode.UNKNOWN_LABEL, raw=completion.text, verdict=verdict)
+        return replace(walk, options=(), code=ErrorCode.UNKNOWN_LABEL, raw=raw, verdict=verdict)
 
     def _shown(self, options: LabelSet) -> tuple[str, ...]:
         """The names of a list, in lower case if that is wanted and still tells them apart."""
