@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 import pyarrow as pa
 
 from ner_ray.data.annotated import DEFAULT_COLUMNS, AnnotatedText, Columns, Reject, as_reject, flaw, from_row
+from ner_ray.data.detect import sources
 from ner_ray.data.label_map import LabelMap, check_label_map, labels_of, relabel
-from ner_ray.data.source import sources
 from ner_ray.errors import InputError
 
 Record = tuple[str, int, object]
