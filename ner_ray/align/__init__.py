@@ -17,13 +17,13 @@ __all__ = ["align", "align_copy", "align_mentions", "join", "match_words"]
 
 
 def align(source: str, reading: Reading, config: AlignConfig, core: tuple[int, int] | None = None) -> Alignment:
-    """Places the mentions of a reading in the text that it is about, according to the kind of answer.
+    """Places the mentions of a reading in the text that was annotated, according to the kind of answer.
 
     Args:
         source: the text that the model was given.
-        reading: what a family's parser made of the answer.
+        reading: the family's interpretation of the answer.
         config: which kinds of match are wanted.
-        core: where known, the half-open range of `source` whose entities are kept; see `align_mentions`.
+        core: if known, the half-open range of `source` whose entities are kept; see `align_mentions`.
     """
     if reading.copy is None:
         return align_mentions(source, reading.mentions, config, core)

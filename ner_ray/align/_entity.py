@@ -1,4 +1,4 @@
-"""What a mention becomes once its place is known, by one rule for both aligners."""
+"""The entity that a mention becomes once its place is known, by one rule for both aligners."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def entity_at(
     its score (1 unless fuzzy).
 
     For listed mentions, white space counts as a character, and a span that begins or ends inside a word is
-    `inside_word`: nothing but the characters speaks for it. In a copy of the text, the white space is the prompt's, and
-    the answer itself says where in a word a mention begins.
+    `inside_word`, since only its characters support it. In a copy of the text, the white space is the prompt's, and the
+    answer itself says where in a word a mention begins.
     """
     found = source[start:end]
     status, quality = SpanStatus.EXACT, 1.0

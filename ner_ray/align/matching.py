@@ -1,4 +1,4 @@
-"""Two lists of words matched: a longest common subsequence, fast, and in as few runs as it can be."""
+"""Matching of two lists of words: a longest common subsequence, computed fast, in as few runs as possible."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import NamedTuple, cast
 
 from rapidfuzz.distance import LCSseq
 
-_MAX_CELLS = 1 << 30  # the matrix of an LCS takes one bit a cell: 128 MiB
-_SHORT = 250 * 250  # pairs of words up to which pieces do not pay
-_PIECE = 120  # words of a piece: two machine words of the bit-parallel algorithm
-_AGREEING = 6  # words that agree where two pieces meet
-_DRIFT = 40  # words around the expected place that are searched for them
+_MAX_CELLS = 1 << 30  # word pairs; the matrix of an LCS takes one bit per pair: 128 MiB
+_SHORT = 250 * 250  # word pairs up to which splitting does not pay off
+_PIECE = 120  # words per piece: two machine words of the bit-parallel algorithm
+_AGREEING = 6  # consecutive words that must agree where two pieces meet
+_DRIFT = 40  # words on either side of the expected place in which these are searched for
 
 _editops = LCSseq.editops  # looked up once: a short sentence is matched in two microseconds
 
 
 class Run(NamedTuple):
-    """Equal tokens: `size` of the source from `source`, of the copy from `copy`."""
+    """A run of equal tokens: `size` tokens from index `source` of the source and from index `copy` of the copy."""
 
     source: int
     copy: int
@@ -25,11 +25,11 @@ class Run(NamedTuple):
 
 
 def match_words(source: Sequence[str], copy: Sequence[str]) -> list[int]:
-    """For each source word the index of the copied word it is matched with, or -1; indices increase.
+    """For each source word, the index of the copied word that it is matched with, or -1; the indices increase.
 
-    As many as can be are matched: a longest common subsequence. Long lists are first matched piece by piece
-    between places where they agree, which is proven to have lost nothing, or else done again as a whole
-    (only beyond 2**30 pairs of words, where the memory for that is missing, the pieces stand as they are).
+    As many words as possible are matched: a longest common subsequence. Long lists are first split where both sides
+    agree and matched piece by piece. If it cannot be proven that this lost no match, the lists are matched again as a
+    whole, except above 2**30 word pairs: that would take too much memory, so the result of the pieces is returned.
     """
     if source == copy:
         return list(range(len(source)))
@@ -44,12 +44,12 @@ def match_words(source: Sequence[str], copy: Sequence[str]) -> list[int]:
 
 
 def matching_runs(source: list[str], copy: list[str]) -> list[Run]:
-    """The matches of `match_words` as runs of neighbours, as few as there can be for the same number."""
+    """The matches of `match_words` as runs of adjacent words: as many matches, in fewer runs where possible."""
     return _contiguous(_runs(source, copy), source, copy)
 
 
 def _runs(source: list[str], copy: list[str]) -> list[Run]:
-    """`match_words`, as runs of neighbours."""
+    """The matches of `match_words` as runs of adjacent words."""
     runs: list[Run] = []
     source_at = copy_at = size = 0
     for index, partner in enumerate([*match_words(source, copy), -1]):
@@ -65,8 +65,8 @@ def _runs(source: list[str], copy: list[str]) -> list[Run]:
 def _contiguous(runs: list[Run], source: list[str], copy: list[str]) -> list[Run]:
     """The same number of matches in fewer runs.
 
-    Where a run can move as a whole next to its longer neighbour, over a gap on one side alone, it does: of
-    several longest common subsequences the least torn one is meant.
+    If only one side has a gap between two runs, the shorter run moves next to the longer one, provided that its words
+    match there, too: among several longest common subsequences, the least fragmented one is most likely meant.
     """
     merged: list[Run] = []
     for following in runs:
@@ -101,9 +101,9 @@ def _joined(left: Run, right: Run, source: list[str], copy: list[str]) -> Run | 
 
 
 def _longest_common(source: Sequence[str], copy: Sequence[str], offset: int) -> list[int]:
-    """The matches of one piece whose copy begins at `offset`: all of the copy, corrected by each edit."""
+    """The matches of one piece whose copy begins at `offset`: start with all of the copy, then apply each edit."""
     matched = list(range(offset, offset + len(copy)))
-    # The types of rapidfuzz have the tuples of an edit as str | int throughout.
+    # The types of rapidfuzz declare each element of an edit as str | int.
     edits = cast("list[tuple[str, int, int]]", _editops(source, copy).as_list())
     for kind, at, _ in edits:
         if kind == "delete":
@@ -123,10 +123,10 @@ def _by_pieces(source: Sequence[str], copy: Sequence[str]) -> list[int]:
 
 
 def _agreements(source: Sequence[str], copy: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Places about `_PIECE` words apart, each in the middle of a few words that both sides have.
+    """Pairs of positions about `_PIECE` words apart, each in the middle of a few words that both sides have.
 
-    The drift between the sides is carried along; where they agree nowhere near for as long as memory allows,
-    they are divided by proportion.
+    The drift between the two sides is carried along. If they agree nowhere for as long as memory allows, they are cut
+    at a fixed distance.
     """
     source_at = copy_at = 0
     longest = int(_MAX_CELLS**0.5)

@@ -1,4 +1,4 @@
-"""Several samples of one answer joined into one placement."""
+"""Several samples of an answer merged into one placement."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ner_ray.config import VoteConfig
 from ner_ray.types import Alignment, Entity, Mention, SpanStatus
 
 _Key = tuple[int, int, str]
-_STATUSES = list(SpanStatus)  # from the surest to the least sure
+_STATUSES = list(SpanStatus)  # from the most to the least certain
 
 
 def join(placements: Sequence[Alignment], config: VoteConfig) -> Alignment:
-    """The placement that the samples stand for, sorted by place.
+    """The placement that the samples yield together, sorted by place.
 
-    agreement: a span with its label is kept iff at least `min_agreement` of the samples have it; its score
-    is the mean of theirs times its agreement. Of two kept spans that overlap and that no sample has both, the
-    one with the greater agreement stays, then the longer; what some sample has together (a family that nests)
-    stays together. One sample comes back as it is.
+    agreement: a span with its label is kept if and only if at least the fraction `min_agreement` of the samples have
+    it; its score is the mean of their scores times its agreement. Of two kept spans that overlap and that no sample
+    has together, the one with the greater agreement stays, then the longer one; spans that some sample has together
+    (from a family that nests) both stay. A single sample is returned unchanged.
 
-    longest: the union of CascadeNER (`merge_entities` of its `infer.py`): spans come in the order of the
-    samples; one that overlaps a span already there replaces the first such if it is longer, and is dropped
-    otherwise. It ignores votes, leaves scores as they are, and can leave overlaps behind.
+    longest: the union of CascadeNER (`merge_entities` in its `infer.py`): spans are added in the order of the samples;
+    a span that overlaps one already there replaces the first such span if it is longer, and is dropped otherwise.
+    Votes are ignored, scores are left as they are, and overlaps may remain.
 
-    Mentions without a place are voted on in the same way under `agreement`, and all kept under `longest`.
+    Unaligned mentions are voted on in the same way under `agreement`, and all kept under `longest`.
     """
     if len(placements) <= 1 and config.method == "agreement":
         return placements[0] if placements else Alignment(())
@@ -72,7 +72,7 @@ def _joined(found: Sequence[Entity], samples: int) -> Entity:
 
 
 def _unaligned(placements: Sequence[Alignment], needed: float) -> tuple[Mention, ...]:
-    """Mentions without a place in enough samples; the second of a kind in a sample is another one."""
+    """Unaligned mentions that enough samples have; a repetition within a sample counts as a separate mention."""
     votes: Counter[tuple[str, str, int]] = Counter()
     first: dict[tuple[str, str, int], Mention] = {}
     for placement in placements:

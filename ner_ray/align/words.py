@@ -1,18 +1,18 @@
-"""The model's copy of a text put onto the text, word by word.
+"""Word-by-word alignment of the model's copy of a text with the text itself.
 
-For answers that repeat their input (tagged words, marks). The copy may omit, add, change and repeat words and
-has its own white space. Levels, each for what the one before left open:
+For answers that repeat their input (tagged words, marks). The copy may omit, add, change and repeat words, and its
+white space may differ. Each level handles only what the previous one left unmatched:
 
-1. the same characters, white space aside: they correspond one to one;
-2. the same tokens, by normal form: the longest common subsequence (LCS), which is all of the copy where that
-   only omits words; of several the one in the fewest runs;
-3. inside a gap between matched tokens: the same characters differently cut into tokens; then similar tokens;
-4. inside what is still open, token by token by position, if there are as many on both sides.
+1. the same characters apart from white space: they correspond one to one;
+2. the same tokens, by normal form: the longest common subsequence (LCS), which covers the whole copy if the copy only
+   omits words; of several such subsequences, the one in the fewest runs;
+3. inside a gap between matched tokens: first the same characters, tokenized differently; then similar tokens;
+4. inside what remains: tokens paired by position, if both sides have equally many.
 
-Level 4 alone places nothing: it only completes a mention that has matched tokens too.
+Level 4 alone never places a mention: it only completes one that also has matched tokens.
 
-The first levels are those of GNER (Ding et al. 2024, `hierarchical_matching`). It ends at the LCS: a changed
-word loses its label there, and a mention whose words match far apart is torn.
+The first levels are those of GNER (Ding et al. 2024, `hierarchical_matching`). GNER stops at the LCS: there, a changed
+word loses its label, and a mention whose words match far apart is torn.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _RUN = regex.compile(rf"[^{BLANK}]+")
 _MEANINGFUL = regex.compile(r"[\p{L}\p{N}]")
 _CHARACTER = regex.compile(rf"(?V1)[{UNSPACED}]\p{{M}}*")
 _APART = regex.compile(rf"[\p{{L}}\p{{N}}{BLANK}]")
-_MAX_PAIRS = 400  # similar pairs of one gap that are weighed against each other: the work is their square
-_JOINED = 8  # tokens on a side up to which an open gap is compared as one word
+_MAX_PAIRS = 400  # most similar pairs of one gap that compete with each other; the work grows with their square
+_JOINED = 8  # an open gap is compared as one word if it has at most this many tokens per side, on average
 
 
 class _Segment(NamedTuple):
-    """A piece of the copy and the piece of the source it stands for, in code points.
+    """A piece of the copy and the piece of the source that it corresponds to, as half-open ranges of code points.
 
-    `strength` is 1 for equal, the similarity for similar, and 0 for paired by position alone.
+    `strength` is 1 for equal pieces, the similarity for similar ones, and 0 for pieces paired by position alone.
     """
 
     copy_start: int
@@ -55,7 +55,7 @@ class _Segment(NamedTuple):
     strength: float
 
     def to_source(self, start: int, end: int) -> tuple[int, int]:
-        """The part for `copy[start:end]`: exact where code points correspond one to one, else the whole."""
+        """The part that corresponds to `copy[start:end]`: exact if code points map one to one, else the whole piece."""
         if self.strength < 1 or self.copy_end - self.copy_start != self.source_end - self.source_start:
             return self.source_start, self.source_end
         shift = self.source_start - self.copy_start
@@ -63,12 +63,13 @@ class _Segment(NamedTuple):
 
 
 def align_copy(source: str, copy: str, mentions: Sequence[Mention], config: AlignConfig) -> Alignment:
-    """Puts mentions with offsets into `copy` onto `source`; total, and sorted by place.
+    """Places mentions with offsets into `copy` in `source`; accepts any input, and returns entities sorted by place.
 
-    A mention covers the source from its first to its last matched token, and is unaligned if less than
-    `config.min_matched` of its tokens are. `exact` means the same characters, white space aside (a prompt may
-    have changed that); `normalized` the same normal form; all else is `fuzzy`, and its score is scaled by the
-    similarity of what was named and what was found. A mention without a score has that similarity as score.
+    A mention covers the source from its first to its last matched token. It is unaligned if less than the fraction
+    `config.min_matched` of its tokens is matched. `exact` means the same characters apart from white space (which the
+    prompt may have changed), and `normalized` the same normal form; everything else is `fuzzy`, and its score is
+    multiplied by the similarity of what was named and what was found. A mention without a score gets that similarity
+    as its score.
     """
     named = [_trimmed(copy, mention) for mention in mentions]
     segments = _segments(source, copy, [mention for mention in named if mention], config)
@@ -90,7 +91,7 @@ def align_copy(source: str, copy: str, mentions: Sequence[Mention], config: Alig
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A mention by its place in the copy, without blanks around it."""
+    """A mention with its place in the copy, without white space at its ends."""
 
     start: int
     end: int
@@ -98,7 +99,7 @@ class _Named:
 
 
 def _trimmed(copy: str, mention: Mention) -> _Named | None:
-    """The mention with the text that the copy has there; None if that is blank."""
+    """The mention with the text that the copy has there; None if that is empty or white space."""
     if mention.start is None or mention.end is None:
         return None
     start, end = max(0, mention.start), min(len(copy), mention.end)
@@ -120,7 +121,7 @@ def _entity(source: str, copy: str, named: _Named, touched: list[_Segment], conf
 
 
 def _unbridged(source: str, copy: str, touched: list[_Segment]) -> list[_Segment]:
-    """The part with the most matches, the first of equals, between words that the copy skipped."""
+    """The part with the most matches, the first of equals; words that the copy skipped separate the parts."""
     cuts = [k for k, (left, right) in enumerate(pairwise(touched), start=1) if _skipped(source, copy, left, right)]
     if not cuts:
         return touched
@@ -131,8 +132,8 @@ def _unbridged(source: str, copy: str, touched: list[_Segment]) -> list[_Segment
 def _skipped(source: str, copy: str, left: _Segment, right: _Segment) -> bool:
     """Whether the source has something between two segments that the copy left out.
 
-    What does not count, if both segments match: signs that tokenization leaves out, with no white space around them
-    (`U S` for `U.S`); and one character of a script without spaces, since that is part of a word.
+    If both segments match, two kinds of gap do not count: signs that tokenization drops, without white space around
+    them (`U S` for `U.S`), and a single character of a script without spaces, since it is part of a word.
     """
     gap = source[left.source_end : right.source_start]
     if not gap.strip() or copy[left.copy_end : right.copy_start].strip():
@@ -158,7 +159,7 @@ def _weight(segments: Sequence[_Segment]) -> float:
 
 
 def _is_enough(copy: str, named: _Named, kept: Sequence[_Segment], share: float) -> bool:
-    """Whether enough of the mention's tokens are matched, and one with a letter or digit, if it has any."""
+    """Whether enough tokens of the mention are matched, including one with a letter or digit if the mention has any."""
     start, end, surface = named.start, named.end, named.mention.text
     solid = [segment for segment in kept if segment.strength > 0]
     if not solid:
@@ -175,7 +176,7 @@ def _is_enough(copy: str, named: _Named, kept: Sequence[_Segment], share: float)
 
 
 def _segments(source: str, copy: str, mentions: Sequence[_Named], config: AlignConfig) -> list[_Segment]:
-    """What of the copy stands for what of the source, in order."""
+    """The pieces of the copy with the pieces of the source that they correspond to, in order."""
     if source == copy:
         return [_Segment(0, len(copy), 0, len(source), 1.0)]
     source_runs = [match.span() for match in _RUN.finditer(source)]
@@ -190,7 +191,7 @@ def _joined(text: str, places: Sequence[tuple[int, int]]) -> str:
 
 
 def _walk(source: Sequence[tuple[int, int]], copy: Sequence[tuple[int, int]]) -> Iterator[_Segment]:
-    """One-to-one segments of two lists of places that hold the same number of code points."""
+    """Segments that map two lists of ranges one to one; both must hold the same number of code points."""
     left, right = iter(source), iter(copy)
     source_start = source_end = copy_start = copy_end = 0
     while True:
@@ -208,7 +209,7 @@ def _walk(source: Sequence[tuple[int, int]], copy: Sequence[tuple[int, int]]) ->
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    """Both texts cut into tokens, and the forms by which these are compared."""
+    """Both texts cut into tokens, and the forms by which tokens are compared; each list is parallel to its spans."""
 
     source: str
     copy: str
@@ -235,6 +236,7 @@ class _Tokens:
         runs = self._tightened(runs, mentions)
         budget = config.fuzzy_budget
         segments: list[_Segment] = []
+        # The next token not yet covered, on each side; the empty run at the end closes the last gap.
         source_at = copy_at = 0
         for run in [*runs, Run(len(self.source_keys), len(self.copy_keys), 0)]:
             if run.source > source_at and run.copy > copy_at:
@@ -251,13 +253,14 @@ class _Tokens:
             yield _Segment(*self.copy_spans[run.copy + offset], *self.source_spans[run.source + offset], 1.0)
 
     def _tightened(self, runs: list[Run], mentions: Sequence[_Named]) -> list[Run]:
-        """Runs moved so that a mention whose words follow each other does so in the source, if that can be.
+        """Runs shifted so that a mention whose words are adjacent in the copy is contiguous in the source, if possible.
 
-        Between two runs that touch in the copy and not in the source, the border can slide to wherever the
-        tokens still agree; it matters only where it falls inside a mention.
+        Where two runs touch in the copy but not in the source, the border between them can slide as far as the tokens
+        still agree. That matters only if the border falls inside a mention.
         """
         ends = [end for _, end in self.copy_spans]
         starts = [start for start, _ in self.copy_spans]
+        # Each token index of the copy at which a border would split a mention -> the mention's token range.
         inner: dict[int, tuple[int, int]] = {}
         for mention in mentions:
             first, stop = bisect_right(ends, mention.start), bisect_left(starts, mention.end)
@@ -288,7 +291,7 @@ class _Tokens:
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """Tokens of both sides between two matches."""
+    """The unmatched tokens of both sides between two matches, as half-open ranges of token indices."""
 
     tokens: _Tokens
     source_start: int
@@ -301,7 +304,7 @@ class _Gap:
         return (self.source_end - self.source_start) * (self.copy_end - self.copy_start)
 
     def segments(self, threshold: float | None) -> Iterator[_Segment]:
-        """What corresponds in here; without a threshold only what is equal, differently cut."""
+        """The correspondences inside the gap; without a threshold, only equal text that is tokenized differently."""
         source = self.tokens.source_spans[self.source_start : self.source_end]
         copy = self.tokens.copy_spans[self.copy_start : self.copy_end]
         if _joined(self.tokens.source, source) == _joined(self.tokens.copy, copy):
@@ -331,7 +334,7 @@ class _Gap:
             yield from replace(self, source_start=at[0], copy_start=at[1]).open_segments(threshold)
 
     def open_segments(self, threshold: float) -> Iterator[_Segment]:
-        """The rest, without any similar pair of tokens: one word cut in two, or token by token."""
+        """What remains, without any similar pair of tokens: one word cut in two, or tokens paired by position."""
         if not self.cells:
             return
         source, copy = self._source_keys(), self._copy_keys()
@@ -373,12 +376,12 @@ def _similarity(left: str, right: str, threshold: float) -> float:
 
 @lru_cache(maxsize=65536)
 def _key(token: str) -> str:
-    """The normal form; a token that vanishes in it stands for itself."""
+    """The normal form of a token, or the token itself if nothing of it is left in normal form."""
     return fold(token) or token
 
 
 def _similar(source: list[str], copy: list[str], threshold: float) -> list[tuple[int, int, float]]:
-    """Pairs of similar tokens, in order on both sides, of the greatest total similarity."""
+    """Pairs of similar tokens as (source index, copy index, similarity): increasing on both sides, highest total."""
     pairs = [
         (i, j, similarity)
         for i, left in enumerate(source)
@@ -387,6 +390,7 @@ def _similar(source: list[str], copy: list[str], threshold: float) -> list[tuple
     ]
     if len(pairs) > _MAX_PAIRS:
         pairs = sorted(sorted(pairs, key=lambda pair: -pair[2])[:_MAX_PAIRS])
+    # Heaviest increasing chain: for each pair, the best total of a chain that ends there, and the pair before it.
     totals: list[tuple[float, int]] = []
     for index, (i, j, similarity) in enumerate(pairs):
         before = [(totals[k][0], k) for k in range(index) if pairs[k][0] < i and pairs[k][1] < j]

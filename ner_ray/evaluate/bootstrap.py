@@ -1,9 +1,9 @@
-"""Confidence intervals by a bootstrap over documents whose sums add up across shards.
+"""Confidence intervals from a bootstrap over documents whose sums can be added across shards.
 
-Each document is drawn a Poisson(1) number of times into each replicate, which is the bootstrap without a
-need to know how many documents there are (Chamandy et al., "Estimating uncertainty for massive data
-streams", 2012). A document's draws depend on its id, the replicate and the seed alone, so the sums of
-shards, in any order and of any size, add to the sums of the whole.
+Each document is drawn Poisson(1) times into each replicate, which makes a bootstrap possible without knowing the
+number of documents (Chamandy et al., "Estimating uncertainty for massive data streams", 2012). A document's draws
+depend only on its id, the replicate and the seed, so the sums of shards, in any order and of any size, add up to the
+sums of the whole.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CUMULATIVE = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(20)])
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The range of the middle `LEVEL` of the replicates."""
+    """The range that holds the middle `LEVEL` of the replicates."""
 
     low: float
     high: float
@@ -36,7 +36,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replicates:
-    """For each replicate, the number of documents drawn and the sums of each score's counts; replicates add up.
+    """For each replicate, the number of documents drawn and the sums of each score's counts; can be added.
 
     Attributes:
         names: the scores.
@@ -83,30 +83,32 @@ def draw(
 
     Args:
         names: the scores.
-        ids: what tells the documents apart, one each.
-        counts: for each document, for each score, its `COUNTS`.
+        ids: identify the documents, one per document.
+        counts: for each document and each score, the values of `COUNTS`; shape (documents, scores, 3).
         samples: the number of replicates.
-        seed: another seed draws other documents.
+        seed: a different seed draws different documents.
     """
     if not ids or not samples:
         return zero(names, samples)
     times = weights(ids, samples=samples, seed=seed).astype(np.float64)
     flat = np.asarray(counts, dtype=np.float64).reshape(len(ids), -1)
+    # (samples, documents) @ (documents, scores * 3): the weighted sums of all counts, for each replicate.
     sums = (times.T @ flat).reshape(samples, len(names), len(COUNTS))
     return Replicates(tuple(names), times.sum(axis=0), sums)
 
 
 def weights(ids: Sequence[str], *, samples: int, seed: int) -> npt.NDArray[np.int64]:
-    """How often each document is drawn into each replicate: Poisson(1), of shape (documents, samples)."""
+    """How often each document is drawn into each replicate, Poisson(1)-distributed; shape (documents, samples)."""
     prefix = seed.to_bytes(8, "little", signed=True)
     digests = b"".join(hashlib.blake2b(prefix + i.encode(errors="surrogatepass"), digest_size=8).digest() for i in ids)
+    # One 64-bit key per document, shape (documents, 1), plus a multiple of the golden ratio per replicate.
     keys = np.frombuffer(digests, dtype="<u8")[:, None]
     uniform = _mix(keys + np.arange(1, samples + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     return np.searchsorted(_CUMULATIVE, uniform, side="right")
 
 
 def intervals(replicates: Replicates) -> dict[str, dict[str, Interval]]:
-    """By score, the intervals of precision, recall and F1; none if no replicate drew a document."""
+    """Score -> the intervals of its precision, recall and F1; empty if no replicate drew a document."""
     sums = replicates.sums[replicates.documents > 0]
     if not len(sums):
         return {}
@@ -126,7 +128,7 @@ def _ratio(part: _Floats, whole: _Floats) -> _Floats:
 
 
 def _mix(state: _Words) -> _Floats:
-    """Uniform numbers in [0, 1): the finaliser of splitmix64 (Steele, Lea and Flood, 2014)."""
+    """Uniform numbers in [0, 1), by the finaliser of splitmix64 (Steele, Lea and Flood, 2014)."""
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     state ^= state >> np.uint64(31)

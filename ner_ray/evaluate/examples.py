@@ -1,4 +1,4 @@
-"""A sample of documents with errors, for people to look at; samples of shards add up."""
+"""A sample of documents with errors, for people to look at; samples of shards can be added."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ner_ray.evaluate.spans import Pair
 from ner_ray.text import sentences
 from ner_ray.types import Entity
 
-# Sentences to show of a document with many errors.
+# Number of sentences shown of a document with many errors.
 _SENTENCES = 5
 
 
@@ -54,10 +54,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """The documents with errors whose ids have the lowest hashes: a random sample; samples add up.
+    """The documents with errors whose ids have the lowest hashes, which makes a random sample; samples can be added.
 
     Attributes:
-        limit: how many are kept.
+        limit: the number of documents kept.
         items: sorted by rank.
     """
 

@@ -1,8 +1,8 @@
-"""Span scores as sums: strict, exact, partial and type precision, recall and F1 from one pass.
+"""Span scores as sums: strict, exact, partial and type precision, recall and F1 in one pass.
 
 Gold and predicted entities of a document are paired one to one, the best pairs first. Everything else (the
-four scores, per label, micro, macro, the confusion of labels) is arithmetic over how often each kind of pair
-occurred, so sums of shards add to the sums of the whole.
+four scores, per label, micro, macro, the confusion of labels) follows from how often each kind of pair
+occurred, so the sums of shards add up to the sums of the whole.
 
 The definitions are those of SemEval-2013 task 9.1 and of the package `nervaluate`:
 
@@ -11,7 +11,7 @@ The definitions are those of SemEval-2013 task 9.1 and of the package `nervaluat
     partial  same span 1, overlapping span 1/2, whatever the label
     type     overlapping span and same label
 
-Where we differ from nervaluate: the pairs do not depend on the order of the entities (nervaluate pairs each
+Differences from nervaluate: the pairs do not depend on the order of the entities (nervaluate pairs each
 prediction with the first gold entity it meets, and so can miss an exact match that comes later); one pairing
 serves all four scores; an overlap of one character is an overlap; an entity that is named twice counts once.
 """
@@ -55,7 +55,7 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SpanSums:
-    """The number of pairs of each kind, and of repeated predictions; sums add up."""
+    """The number of pairs of each kind, and of repeated predictions; instances can be added."""
 
     kinds: Counter[Kind] = field(default_factory=Counter)
     repeated: int = 0
@@ -83,7 +83,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class LabelScores:
-    """The four scores of a label, and how often it was annotated and predicted."""
+    """The four scores of a label, and how often the label was annotated and predicted."""
 
     scores: Mapping[Mode, Score]
     gold: int
@@ -94,8 +94,9 @@ def pair(gold: Iterable[Entity], predicted: Iterable[Entity]) -> list[Pair]:
     """All entities of a document, paired one to one, in the order of the text.
 
     Pairs with the same span and label come first, then the same span, then overlaps with the same label,
-    then other overlaps; among equals the larger overlap, then the earlier entity. An entity that is named
-    twice is one. Takes time proportional to the entities and to the overlaps among those not matched exactly.
+    then other overlaps; among equals, the larger overlap, then the earlier entity. An entity that is named
+    twice counts once. Takes time proportional to the number of entities and of overlaps among those not matched
+    exactly.
     """
     wanted = {_key(entity): entity for entity in gold}
     named = {_key(entity): entity for entity in predicted}
@@ -121,17 +122,17 @@ def tally(pairs: Iterable[Pair]) -> Counter[Kind]:
 
 
 def count(gold: Sequence[Entity], predicted: Sequence[Entity]) -> SpanSums:
-    """The sums of one document."""
+    """The sums for one document."""
     return sums(pair(gold, predicted), predicted)
 
 
 def sums(pairs: Sequence[Pair], predicted: Sequence[Entity]) -> SpanSums:
-    """The sums of one document whose entities have been paired."""
+    """The sums for one document whose entities have been paired."""
     return SpanSums(tally(pairs), len(predicted) - sum(pair.predicted is not None for pair in pairs))
 
 
 def counts(sums: SpanSums, mode: Mode) -> tuple[float, int, int]:
-    """The counts of which a score is made, over all labels: correct, gold and predicted."""
+    """The counts from which a score is computed, over all labels: correct, gold and predicted."""
     right = sum(credit(kind, mode) * times for kind, times in sums.kinds.items())
     gold = sum(times for kind, times in sums.kinds.items() if kind.gold is not None)
     predicted = sum(times for kind, times in sums.kinds.items() if kind.predicted is not None)

@@ -1,8 +1,8 @@
-"""What exporters share whose format is a row of tokens: tokens that no entity's edge cuts, and tags in BIO.
+"""Shared by exporters whose format is a row of tokens: tokens that no entity boundary splits, and BIO tags.
 
-Tokens are those of `ner_ray.text.tokens`, cut where an entity begins or ends inside one, so that every entity is told
-exactly. BIO cannot tell of entities that overlap: of those the one that begins first stays, and of two that begin
-together the longer.
+Tokens are those of `ner_ray.text.tokens`, cut where an entity begins or ends inside one, so that every entity is
+represented exactly. BIO cannot represent overlapping entities: of these, the one that begins first stays, and of two
+that begin together, the longer one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ OUTSIDE = "O"
 
 
 def flat(entities: Iterable[Entity]) -> list[Entity]:
-    """Those that stay where none may overlap, in the order of the text."""
+    """The entities that stay if none may overlap, in the order of the text."""
     kept: list[Entity] = []
     for entity in sorted(entities, key=lambda entity: (entity.start, -entity.end)):
         if not kept or entity.start >= kept[-1].end:
@@ -25,7 +25,7 @@ def flat(entities: Iterable[Entity]) -> list[Entity]:
 
 
 def pieces(text: str, entities: Iterable[Entity]) -> Iterator[tuple[int, int]]:
-    """The half-open places of tokens, cut at the edges of entities."""
+    """The half-open offsets of tokens, cut at the boundaries of entities."""
     edges = iter(sorted({edge for entity in entities for edge in (entity.start, entity.end)}))
     edge = next(edges, None)
     for start, end in tokens.spans(text):
@@ -38,7 +38,7 @@ def pieces(text: str, entities: Iterable[Entity]) -> Iterator[tuple[int, int]]:
 
 
 def tagged(text: str, entities: Sequence[Entity]) -> Iterator[tuple[int, int, str]]:
-    """Each token's place with its tag; `entities` are sorted and do not overlap."""
+    """The offsets and the BIO tag of each token; `entities` must be sorted and must not overlap."""
     waiting = iter(entities)
     entity = next(waiting, None)
     began = False
@@ -53,5 +53,5 @@ def tagged(text: str, entities: Sequence[Entity]) -> Iterator[tuple[int, int, st
 
 
 def storable(text: str) -> str:
-    """The text in code points that UTF-8 can hold, one for one: halves of surrogate pairs become question marks."""
+    """The text in code points that UTF-8 can encode, one for one: lone surrogates become question marks."""
     return text.encode(errors="replace").decode()

@@ -1,9 +1,9 @@
-"""Long documents cut into overlapping chunks that a model can read.
+"""Long documents cut into overlapping chunks that fit into a model's context.
 
-Units (sentences; where one is too long, pieces of it cut at words) are packed into chunks of a token budget.
-The tokenizer is asked about many units at once and never about a very long one, so the whole takes
-near-linear time on any text. The sum over units only estimates the tokens of a chunk, so the chunks
-themselves are counted at the end, and packed tighter in the rare case that one is over.
+Units (sentences, or pieces of sentences that are too long, cut between words) are packed into chunks up to a token
+budget. The tokenizer gets many units at once and never a very long one, so the whole takes near-linear time on any
+text. The sum over a chunk's units only estimates its number of tokens, so the chunks themselves are counted at the
+end, and packed more tightly in the rare case that one exceeds the budget.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from ner_ray.types import Chunk
 
 CountTokens = Callable[[list[str]], list[int]]
 
-# A piece of text with more characters than this for each token of the budget is cut unasked: English has 4 to
-# 5 characters a token, the most compressible prose under 8.
+# A piece of text with more characters than this per token of the budget is cut without asking the tokenizer: English
+# has 4 to 5 characters per token, and the most compressible prose fewer than 8.
 _CHARACTERS_PER_TOKEN = 8
-_WINDOW = 128  # characters before a cut that are searched for a good place
-_AHEAD = 8  # characters after it: they tell whether it is inside a word or a grapheme
-_PIECES = 3  # pieces of a long sentence in a chunk: more fill it better, but cut more
-_SLACK = 1.1  # pieces of a long sentence are made this much smaller than its average says
-_TIGHTER = 0.95
+_WINDOW = 128  # characters before a cut in which a good place is searched for
+_AHEAD = 8  # characters after it, which tell whether it is inside a word or a grapheme
+_PIECES = 3  # pieces of a long sentence per chunk: more would fill chunks better, but make more cuts
+_SLACK = 1.1  # factor by which pieces of a long sentence are made smaller than its average suggests
+_TIGHTER = 0.95  # extra factor on the target when a chunk over the budget forces tighter packing
 _REPACKINGS = 8
 
 _GRAPHEME = regex.compile(r"\X")
@@ -48,20 +48,20 @@ def split(
     overlap: int,
     language: str | None = None,
 ) -> list[Chunk]:
-    """Chunks of the text, in order, each of at most `budget` tokens; none where the text is blank.
+    """The chunks of a text, in order, each of at most `budget` tokens; none if the text is blank.
 
-    Spans begin and end with a character that is not blank, and together hold every such character. Cores
-    partition the document and meet in the middle of the overlaps; a core lies inside its span, but for the
-    blanks around it. Neighbours share whole sentences of at most `overlap` tokens; where the last sentence is
-    longer than that, about as many tokens of its last words. No cut is inside a grapheme (of at most 128 code
-    points); only a single grapheme may be over the budget.
+    Spans begin and end with a character that is not white space, and together hold every such character. Cores
+    partition the document and meet in the middle of the overlaps; a core lies inside its span, except for the white
+    space around it. Neighbours share whole sentences of at most `overlap` tokens; if the last sentence is longer than
+    that, they share its last words, about as many tokens. No cut is inside a grapheme (of at most 128 code points);
+    only a single grapheme may exceed the budget.
 
     Args:
         text: any text.
-        count_tokens: how many tokens each of some texts has for the model.
-        budget: the most tokens of a chunk, at least 1.
-        overlap: the most tokens that two chunks share; at most half of the budget.
-        language: ISO 639-1; guessed by script where it is not given.
+        count_tokens: counts the model's tokens in each of several texts.
+        budget: the maximum number of tokens per chunk, at least 1.
+        overlap: the maximum number of tokens that two chunks share; at most half of the budget.
+        language: ISO 639-1 code; guessed from the script if not given.
     """
     if not text or text.isspace():
         return []
@@ -82,9 +82,9 @@ def split(
 
 
 def _units(text: str, count_tokens: CountTokens, budget: int, piece: int, language: str | None) -> list[_Unit]:
-    """Sentences within the budget, and pieces of about `piece` tokens of the others; they partition the text."""
+    """Sentences within the budget, and the others in pieces of about `piece` tokens; they partition the text."""
     longest = _CHARACTERS_PER_TOKEN * budget
-    pending: list[tuple[int, int, int]] = []  # with the most tokens that they may have
+    pending: list[tuple[int, int, int]] = []  # start, end, and the maximum number of tokens
     for start, end in sentences.spans(text, language):
         if end - start <= longest:
             pending.append((start, end, budget))
@@ -97,7 +97,7 @@ def _units(text: str, count_tokens: CountTokens, budget: int, piece: int, langua
         for (start, end, most), tokens in zip(pending, counts, strict=True):
             parts = [] if tokens <= most else _pieces(text, start, end, int(_SLACK * tokens / piece) + 1)
             if len(parts) > 1:
-                # What came out a little larger than it should is not cut again.
+                # A piece that came out slightly larger than intended is not cut again.
                 too_long.extend((*part, min(budget, 2 * piece)) for part in parts)
             else:
                 done.append(_Unit(start, end, tokens))
@@ -106,7 +106,7 @@ def _units(text: str, count_tokens: CountTokens, budget: int, piece: int, langua
 
 
 def _pieces(text: str, start: int, end: int, number: int) -> list[tuple[int, int]]:
-    """`text[start:end]` in about so many pieces of about the same length."""
+    """`text[start:end]` in about `number` pieces of about equal length."""
     number = min(number, end - start)
     cuts = [start]
     for index in range(1, number):
@@ -128,12 +128,12 @@ def _first_grapheme(text: str, start: int, end: int) -> int:
 def cut_before(text: str, position: int, floor: int) -> int:
     """The best place to cut in `(floor, position]`, or `floor` if there is none.
 
-    The last word after a blank within 128 characters, else the last token, else the last grapheme. The floor
-    is to be such a place itself.
+    That is the last start of a word after white space within 128 characters, else the last start of any token, else
+    the last start of a grapheme. `floor` must itself be a valid place to cut.
     """
     begin = max(floor, position - _WINDOW)
     run = begin
-    while run > floor and _REGIONAL.match(text, run):  # flags are pairs, counted from the first
+    while run > floor and _REGIONAL.match(text, run):  # flags are pairs, counted from the first of the run
         run -= 1
     begin -= (begin - run - 1) % 2 if run < begin else 0
     window = text[begin : position + _AHEAD]
@@ -147,7 +147,7 @@ def cut_before(text: str, position: int, floor: int) -> int:
 
 
 def _pack(text: str, units: Sequence[_Unit], budget: float, overlap: int) -> list[tuple[int, int]]:
-    """Ranges of characters: each as many units as fit, beginning with what it shares with the one before."""
+    """Ranges of characters: each holds as many units as fit, beginning with those shared with the previous range."""
     ranges: list[tuple[int, int]] = []
     first = 0
     while first < len(units):
@@ -163,7 +163,7 @@ def _pack(text: str, units: Sequence[_Unit], budget: float, overlap: int) -> lis
 
 
 def _shared(text: str, units: Sequence[_Unit], first: int, overlap: float) -> tuple[int, int]:
-    """Where a chunk begins whose first new unit is `first`, and how many tokens come before that unit."""
+    """Where the chunk whose first new unit is `first` begins, and how many tokens come before that unit."""
     index, used = first, 0
     while index > 0 and used + units[index - 1].tokens <= overlap:
         index -= 1
@@ -176,7 +176,7 @@ def _shared(text: str, units: Sequence[_Unit], first: int, overlap: float) -> tu
 
 
 def _chunks(text: str, ranges: Sequence[tuple[int, int]]) -> list[Chunk]:
-    """Chunks of ranges that cover the text in order: blanks at the ends cut off, cores laid out."""
+    """Chunks of ranges that cover the text in order: white space at the ends is cut off, and cores are assigned."""
     trimmed = [_trim(text, start, end) for start, end in ranges]
     seen = [span for span in trimmed if span[0] < span[1]]
     borders = [
@@ -199,7 +199,7 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _border(text: str, left: tuple[int, int], right: tuple[int, int]) -> int:
-    """The token start that is nearest to the middle of what two neighbours share."""
+    """The start of a token that is nearest to the middle of what two neighbours share; its end if there is none."""
     start, end = right[0], left[1]
     if start >= end:
         return start

@@ -2,9 +2,9 @@
 
 A run of white space becomes one space. Everything else is folded cluster by cluster (a base character with its marks,
 or one syllable of Hangul): quotes and dashes to one form each, compatibility characters and width (NFKC), case.
-Invisible characters (soft hyphen, zero-width characters, directional marks, variation selectors) are removed, and so is
-what Arabic and Hebrew writers may leave out: tatweel and vowel points. No cluster depends on its neighbours, so the
-normal form of a part of a text is a part of the normal form of the text.
+Invisible characters (soft hyphen, zero-width characters, directional marks, variation selectors) are removed, as are
+characters that Arabic and Hebrew writers may omit: tatweel and vowel points. No cluster depends on its neighbours, so
+the normal form of a part of a text is a part of the normal form of the text.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ class Normalized:
 
     Attributes:
         text: the normal form.
-        origins: shape (len(text), 2): for each code point of `text`, the half-open span of the source it stands for.
+        origins: shape (len(text), 2): for each code point of `text`, the half-open span of the source it came from.
     """
 
     text: str
     origins: NDArray[np.int64]
 
     def to_source(self, start: int, end: int) -> tuple[int, int]:
-        """The smallest span of the source that `text[start:end]` stands for; requires `start < end`."""
+        """The smallest span of the source that `text[start:end]` came from; requires `start < end`."""
         return int(self.origins[start, 0]), int(self.origins[end - 1, 1])
 
     def is_whole(self, start: int, end: int) -> bool:

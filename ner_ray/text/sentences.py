@@ -1,4 +1,4 @@
-"""Where sentences end, by sentencex, on any text there is."""
+"""Sentence boundaries, found by sentencex, for any text whatsoever."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from itertools import pairwise
 import regex
 import sentencex
 
-# sentencex panics on some white space of several bytes, and cannot take lone surrogates: each is replaced by
-# one character of the same meaning, so that offsets stay.
+# sentencex panics on some white space of several bytes, and cannot take lone surrogates: each of these is replaced by
+# a single character of the same meaning, so that offsets remain valid.
 _BREAKS = regex.compile(r"[\u000B\u000C\r\u001C-\u001E\u0085\u2028\u2029]")
 _BLANKS = regex.compile(r"[^\S \n]")
 _SURROGATES = regex.compile(r"[\uD800-\uDFFF]")
@@ -38,13 +38,13 @@ _SCRIPTS = {
 }
 _COUNTERS = {language: regex.compile(pattern) for language, pattern in _SCRIPTS.items()}
 _SAMPLE = 2000
-_KANA_SHARE = 0.1  # Japanese news is a third to a half kana; a Chinese text may quote a name in it.
+_KANA_SHARE = 0.1  # Japanese news is a third to a half kana; a Chinese text may quote a name in kana
 
 
 def spans(text: str, language: str | None = None) -> list[tuple[int, int]]:
-    """The half-open places of the sentences; they follow each other without a gap and cover the text.
+    """The half-open offsets of the sentences, which are contiguous and cover the text.
 
-    White space after a sentence belongs to it. Without a language (ISO 639-1) one is guessed by script.
+    White space after a sentence belongs to it. If no language is given (ISO 639-1), it is guessed from the script.
     """
     plain = _SURROGATES.sub("?", _BLANKS.sub(" ", _BREAKS.sub("\n", text)))
     found = sentencex.get_sentence_boundaries(language or guess_language(text), plain)
@@ -53,7 +53,7 @@ def spans(text: str, language: str | None = None) -> list[tuple[int, int]]:
 
 
 def guess_language(text: str) -> str:
-    """A language whose sentence ends fit the script that prevails at the beginning; `en` for Latin."""
+    """A language whose sentence boundaries fit the prevailing script at the beginning; `en` for Latin script."""
     sample = text[:_SAMPLE]
     if sample.isascii():
         return "en"

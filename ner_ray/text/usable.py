@@ -1,4 +1,4 @@
-"""Which texts can be annotated at all; the others cost their own document and nothing else."""
+"""Which texts can be annotated at all; a text that cannot is rejected by itself, without affecting any other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _STAGE = "read"
 
 
 def decoded(value: bytes | None, longest: int) -> tuple[str, ErrorRecord | None]:
-    """The text that some bytes are, empty where there is none that can be annotated, and the reason."""
+    """The text that the bytes encode and None, or an empty text and the reason why it cannot be annotated."""
     if value is None:
         return "", unusable(None, longest)
     try:
@@ -21,7 +21,7 @@ def decoded(value: bytes | None, longest: int) -> tuple[str, ErrorRecord | None]
 
 
 def unusable(text: str | None, longest: int) -> ErrorRecord | None:
-    """Why a text cannot be annotated: it is null, not Unicode, or has more than `longest` characters."""
+    """The reason why a text cannot be annotated (null, not Unicode, more than `longest` characters); None if it can."""
     if text is None:
         return ErrorRecord(ErrorCode.NULL_TEXT, _STAGE, "the text is null")
     if len(text) > longest:

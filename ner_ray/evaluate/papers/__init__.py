@@ -1,5 +1,5 @@
-"""The scorers of published systems, one a file, each giving what the released code gives.
+"""The scorers of published systems, one per file, each reproducing the results of the released code.
 
-They are not on one scale: each forgives other things, which its file says. A score of theirs is always
+Their scores are not comparable: each scorer forgives different errors, as its file describes. Such a score is always
 named after its scorer.
 """

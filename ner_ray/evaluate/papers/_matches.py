@@ -1,4 +1,4 @@
-"""What four of the five scorers count, and the string normalisation that three of them share."""
+"""The counts of four of the five scorers, and the string normalisation that three of them share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-# The released scorers add this to every denominator, so that nothing over nothing is 0.
+# The released scorers add this to every denominator, so that 0 / 0 gives 0.
 _EPSILON = 1e-10
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MatchSums:
-    """Matches of de-duplicated strings; adds.
+    """Matches of de-duplicated strings; instances can be added.
 
     Attributes:
         correct: predicted strings that are gold strings of the same document or query.
         gold: gold strings.
         predicted: predicted strings.
         unparsed_gold: gold lists that the scorer's own parser could not read.
-        unparsed_predicted: answers that it could not read.
+        unparsed_predicted: answers that the scorer's own parser could not read.
     """
 
     correct: int = 0
@@ -53,20 +53,20 @@ class MatchSums:
 
 
 def matches(predicted: Iterable[T], gold: Iterable[T]) -> MatchSums:
-    """The sums of two lists, each counted without its duplicates."""
+    """The sums for two lists, each counted without duplicates."""
     wanted, named = set(gold), set(predicted)
     return MatchSums(correct=len(wanted & named), gold=len(wanted), predicted=len(named))
 
 
 def precision_recall_f1(sums: MatchSums) -> tuple[float, float, float]:
-    """The figures as GNER's and UniversalNER's code computes them, to the last bit."""
+    """The scores as the code of GNER and UniversalNER computes them, to the last bit."""
     precision = sums.correct / (sums.predicted + _EPSILON)
     recall = sums.correct / (sums.gold + _EPSILON)
     return precision, recall, 2 * precision * recall / (precision + recall + _EPSILON)
 
 
 def normalize(mention: str) -> str:
-    """Lower case, no ASCII punctuation, no English articles, single blanks (SQuAD's `normalize_answer`)."""
+    """Lower case, without ASCII punctuation and English articles, single spaces (SQuAD's `normalize_answer`)."""
     bare = mention.lower().translate(_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", bare).split())
 
@@ -80,7 +80,7 @@ def read_json_list(text: str) -> list[str | tuple[str, ...]]:
     """The normalised, de-duplicated items of a JSON list of strings.
 
     Raises:
-        ValueError: it is no such list (`json.JSONDecodeError` is one).
+        ValueError: the text is not such a list (`json.JSONDecodeError` is a ValueError).
     """
     return unique(_item(item) for item in json.loads(text))
 

@@ -1,4 +1,4 @@
-"""What the two scorers share that ask one question for each label."""
+"""Shared by the two scorers that ask one question per label."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def predicted_by_label(case: Case) -> defaultdict[str, list[str]]:
 
 
 def answered(case: Case, label: str) -> str:
-    """The first answer to the question for a label; empty where none was given."""
+    """The first answer to the question for a label; empty if there is none."""
     for exchange in (case.answers or {}).get("tagger", ()):
         if exchange.prompt.subject == label and exchange.completions:
             return exchange.completions[0].text

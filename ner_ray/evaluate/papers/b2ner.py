@@ -1,11 +1,11 @@
 """B2NER's scorer and answer parser (github.com/UmeanNever/B2NER, commit 4cd1a5e).
 
-From `src/evaluation/evaluator.py`. The parser formats the whole answer, cuts it at `;`, formats each piece
-and keeps those with a `:`. The piece `label:entity` is the key. An entity that holds a `;` is cut; items on
+From `src/evaluation/evaluator.py`. The parser normalises the whole answer, splits it at `;`, normalises each piece
+and keeps those with a `:`. The piece `label:entity` is the key. An entity that contains a `;` is split; items on
 separate lines become one.
 
-The scorer forgives: case, blanks around punctuation, full-width punctuation, curly quotes, braces, an outer
-pair of brackets or title marks, `organisation` for `organization`, `located` for `location`, repeats and
+The scorer forgives: case, spaces around punctuation, full-width punctuation, curly quotes, braces, an outer
+pair of brackets or title marks, `organisation` for `organization`, `located` for `location`, repetitions and
 position. It does not forgive an article, a label outside the set, or a mention that is not in the text:
 each is a false positive.
 """
@@ -51,19 +51,19 @@ def scores(sums: MatchSums) -> PaperScore:
 
 
 def score(answer: str, gold: str) -> MatchSums:
-    """One document: the answer and the gold string, both as text."""
+    """The counts for one document, from the answer and the gold string."""
     return matches(read(answer), read(gold))
 
 
 def read(answer: str) -> set[str]:
-    """The `label:entity` strings of an answer."""
+    """The `label:entity` strings in an answer."""
     return {piece for piece in map(tidy, tidy(answer).split(";")) if ":" in piece}
 
 
 def tidy(text: str) -> str:
-    """An answer, or a piece of one, as it is compared.
+    """An answer, or a piece of one, in the form in which it is compared.
 
-    Repeated signs become one before full-width signs become ASCII, so that only a second pass sees those.
+    Repeated signs are collapsed before full-width signs become ASCII, so only a second pass collapses the latter.
     """
     spaced = _SPACED.sub(r"\1", " ".join(text.split())).lower()
     plain = _REPEATED.sub(r"\1", spaced.replace("{", "").replace("}", "")).translate(_ALIKE)
@@ -73,9 +73,9 @@ def tidy(text: str) -> str:
 
 
 def split_commas(answer: str) -> str:
-    """An answer with one item for each of `label: a, b`: the repair that the code gives GPT's answers.
+    """An answer with one item for each of `label: a, b`: the repair that the released code applies to GPT's answers.
 
-    Of an item with a comma it keeps only what stands before a second colon: a time of day loses its minutes.
+    Of an item with a comma, only what precedes a second colon is kept: a time of day loses its minutes.
     """
     items: list[str] = []
     for item in answer.split(";"):
@@ -90,8 +90,8 @@ def split_commas(answer: str) -> str:
 def response(decoded: str) -> str:
     """The answer in a decoded sequence of prompt and answer.
 
-    The languages' prefixes are tried in a fixed order, wherever they stand: an English prefix inside a
-    Chinese text takes the Chinese prompt for an English one.
+    The prefixes of the languages are tried in a fixed order, wherever they occur: an English prefix inside a
+    Chinese text makes the Chinese prompt pass for an English one.
     """
     for prefix in ANSWER_PREFIXES:
         if prefix in decoded:
@@ -100,7 +100,7 @@ def response(decoded: str) -> str:
 
 
 def _bare(entity: str) -> str:
-    """The entity without the signs around it: of `《a》和《b》` the first title, of `(a)` what it encloses."""
+    """The entity without the signs around it: of `《a》和《b》` the first title, of `(a)` the enclosed text."""
     title = _TITLE.search(entity.strip("@#"))
     inside = title[1] if title else entity.strip("@#")
     bracketed = _BRACKETED.search(inside)

@@ -23,11 +23,11 @@ class Case:
 
     Attributes:
         text: the document.
-        labels: the label set that was asked for, in the order of the prompt.
+        labels: the label set of the prompt, in its order.
         gold: the annotated entities.
         predicted: the predicted entities; used where `answers` is None.
-        answers: by role, the raw exchanges with the model that the scorer belongs to, for its own parser.
-        words: the document's words where the corpus has them; else the scorer splits as its code does.
+        answers: role -> the raw exchanges with the model that the scorer belongs to, for the scorer's own parser.
+        words: the document's words if the corpus has them; otherwise the scorer splits the text as its code does.
     """
 
     text: str
@@ -42,7 +42,7 @@ class Case:
 class PaperScore:
     """Precision, recall and F1 in the unit in which the released code prints them.
 
-    `counts` are the scorer's further outputs, such as what it could not parse.
+    `counts` are further outputs of the scorer, such as the number of answers that could not be parsed.
     """
 
     precision: float
@@ -53,7 +53,7 @@ class PaperScore:
 
 
 class PaperSums(Protocol):
-    """What a scorer counts; the default value of every field makes the zero."""
+    """The counts of a scorer; the instance with the default value of every field is the zero."""
 
     def __add__(self, other: Self) -> Self: ...
 
@@ -68,18 +68,18 @@ class Paper(Protocol[S]):
     """The module of a scorer."""
 
     FAMILY: str
-    """The model family whose raw answers its own parser reads."""
+    """The model family whose raw answers the scorer's own parser reads."""
     FORGIVES: str
     """One line for reports: what this scorer does not count as an error."""
     Sums: type[S]
-    """What it counts; sums add up, and convert to and from plain data."""
+    """The scorer's counts; they can be added, and converted to and from plain data."""
 
     def count(self, case: Case) -> S:
-        """What one document adds."""
+        """The counts for one document."""
         ...
 
     def scores(self, sums: S) -> PaperScore:
-        """The scorer's figures."""
+        """The scores that follow from the counts."""
         ...
 
 

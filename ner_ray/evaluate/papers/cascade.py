@@ -1,15 +1,14 @@
 """CascadeNER's scorer and answer parser (github.com/CascadeNER/CascadeNER, commit 4d22757).
 
-From `infer.py` and `evaluate.py`. The parser takes what stands between `##` marks and looks it up in the
-sentence, always at its first occurrence; samples are joined by union, in which the longer of two
-overlapping spans wins.
+From `infer.py` and `evaluate.py`. The parser takes the text between `##` marks and looks it up in the sentence, always
+at its first occurrence; samples are merged by union, in which the longer of two overlapping spans wins.
 
-The scorer (scikit-learn's micro average over binarised (entity, category) pairs) forgives: case, repeats,
-position; a sentence in which nothing was predicted is not scored at all, so it costs no recall; a predicted
-pair that no gold sentence has is dropped, so it costs no precision. With a single pair in the gold, what it
-prints is the accuracy over sentences, because scikit-learn then takes the column for a binary target. The
-released pipeline also renumbers the sentences it keeps, and so compares with the wrong gold; here sentences
-are compared with themselves.
+The scorer (scikit-learn's micro average over binarised (entity, category) pairs) forgives case, repetitions and
+position. A sentence without predictions is not scored at all, so it costs no recall; a predicted pair that no gold
+sentence has is dropped, so it costs no precision. If the gold has only one distinct pair, the printed score is the
+accuracy over sentences, because scikit-learn then takes the column for a binary target. The released pipeline also
+renumbers the sentences it keeps, and so compares them with the wrong gold; here, each sentence is compared with its
+own gold.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class PairSums:
-    """Pairs that were right, missed and made up, each by its pair; adds.
+    """Correct, missed and spurious pairs, each counted by pair; instances can be added.
 
-    They are kept by pair because whether a false pair counts depends on all the gold of the evaluation.
+    They are counted by pair because whether a spurious pair costs anything depends on the whole gold.
     """
 
     correct: Counter[Pair] = field(default_factory=Counter)
@@ -69,7 +68,7 @@ Sums = PairSums
 
 
 def count(case: Case) -> PairSums:
-    """Matches of (entity, category) pairs of one sentence; nothing where nothing was predicted."""
+    """Matches of (entity, category) pairs in one sentence; all zero if nothing was predicted."""
     predicted = _pairs(case.predicted) if case.answers is None else _answered(case)
     return compare(_pairs(case.gold), predicted) if predicted else PairSums()
 
@@ -78,7 +77,7 @@ def scores(sums: PairSums) -> PaperScore:
     """Micro-averaged fractions.
 
     Raises:
-        ValueError: no sentence, or no gold entity, among those with a prediction; scikit-learn refuses too.
+        ValueError: no sentence with a prediction, or no gold entity in any of them; scikit-learn fails, too.
     """
     if not sums.sentences:
         raise ValueError(
@@ -98,17 +97,17 @@ def scores(sums: PairSums) -> PaperScore:
 
 
 def compare(gold: Iterable[Pair], predicted: Iterable[Pair]) -> PairSums:
-    """The sums of one sentence that is in both files."""
+    """The sums for one sentence that is in both files."""
     wanted, named = set(gold), set(predicted)
     return PairSums(Counter(wanted & named), Counter(wanted - named), Counter(named - wanted), 1)
 
 
 def compare_files(gold: Mapping[str, Any], predicted: Mapping[str, Any], *, categories: bool = True) -> PairSums:
-    """The sums of two result files: sentence key to `{"entity": [...], "category": [...]}`.
+    """The sums for two result files, each a mapping of sentence keys to `{"entity": [...], "category": [...]}`.
 
     Args:
         gold: the annotated file.
-        predicted: the file to score; a key that is missing in either is skipped.
+        predicted: the file to score; a key that is missing in either file is skipped.
         categories: whether the category is part of the match.
     """
     total = PairSums()
@@ -124,7 +123,7 @@ def read(sentence: str, answer: str) -> list[Span]:
 
 
 def union(samples: Iterable[Sequence[Span]]) -> list[Span]:
-    """All samples' spans; one that overlaps an earlier one takes its place if it is longer, else goes."""
+    """The spans of all samples; one that overlaps an earlier one replaces it if it is longer, else is dropped."""
     merged: list[Span] = []
     for start, end in (span for sample in samples for span in sample):
         rival = next((i for i, (first, last) in enumerate(merged) if start < last and first < end), None)
@@ -136,10 +135,10 @@ def union(samples: Iterable[Sequence[Span]]) -> list[Span]:
 
 
 def _answered(case: Case) -> list[Pair]:
-    """The pairs that the paper's own reading of the exchanges gives."""
+    """The pairs that the published parser reads from the exchanges."""
     answers = case.answers or {}
     samples = [read(case.text, c.text) for e in answers.get("extractor", ()) for c in e.completions]
-    # The questions about a surface stand in the order of the levels: the last answer is the finest.
+    # The questions about a surface are in the order of the levels, so the last answer is the most specific.
     categories = {
         exchange.prompt.subject.lower(): exchange.completions[0].text.strip().lower()
         for exchange in answers.get("classifier", ())

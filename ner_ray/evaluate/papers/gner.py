@@ -1,12 +1,12 @@
 """GNER's scorer and answer parser (github.com/yyDing1/GNER, `evaluate.py`, commit 16d30d5).
 
-The parser reads `word(tag) word(tag) ...` and puts the tags onto the source words in three steps: equal
-lists, subsequence, longest common subsequence. What it does not forgive: a label in other case, a comma
-between the words, a parenthesis inside a label, a substituted word inside an entity.
+The parser reads `word(tag) word(tag) ...` and transfers the tags to the source words in three steps: equal
+lists, subsequence, longest common subsequence. It does not forgive a label in a different case, a comma
+between the words, a parenthesis inside a label, or a substituted word inside an entity.
 
-The scorer forgives: case, punctuation and English articles (so a boundary that is off by `the` is right);
-a repeated entity counts once; a word that is not in the text and a label outside the set cost nothing,
-because neither survives the alignment. Character offsets play no part.
+The scorer forgives case, punctuation and English articles (so a boundary that is off by `the` is correct). A
+repeated entity counts once; a word that is not in the text and a label outside the set cost nothing,
+because neither survives the alignment. Character offsets are ignored.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Sums = MatchSums
 UNMATCHED = -1
 
 _TAG = re.compile(r"\(B-.*?\)|\(I-.*?\)|\(O\)")
-# The released demo's words, but a character of a script without blanks is a word of its own, as in the
+# Words as in the released demo, except that each character of a script without spaces is a word of its own, as in the
 # benchmarks (the demo takes a whole run of them for one word).
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\u30FC\uFF70"
 _WORD = regex.compile(rf"(?V1)[{_UNSPACED}]|[\w--[{_UNSPACED}]]+(?:[-_][\w--[{_UNSPACED}]]+)*|\S")
@@ -49,7 +49,7 @@ def scores(sums: MatchSums) -> PaperScore:
 
 
 def read(answer: str) -> tuple[list[str], list[str]]:
-    """The words of an answer and their tags; a word that is empty goes, with its tag."""
+    """The words of an answer and their tags; an empty word is dropped together with its tag."""
     text, at = answer.strip(), 0
     words: list[str] = []
     found: list[str] = []
@@ -69,14 +69,14 @@ def tags(
     *,
     retokenize: Callable[[str], str] = lambda word: word,
 ) -> list[str]:
-    """One tag for each source word: what the answer says of it, else `O`.
+    """One tag for each source word: the one that the answer gives it, or `O`.
 
     Args:
         words: the source words.
         answer: the model's answer.
-        labels: the label set; any other label is `O`.
-        retokenize: what the model's tokenizer leaves of a lower-cased source word, as with the released
-            script's `--tokenizer-path`: a character that the vocabulary lacks is missing in the answer too.
+        labels: the label set; any other label becomes `O`.
+        retokenize: returns what the model's tokenizer leaves of a lower-cased source word, as with the released
+            script's `--tokenizer-path`: a character that the vocabulary lacks is missing from the answer, too.
     """
     legal = {f"{prefix}-{label}" for prefix in "BI" for label in labels}
     said, said_tags = read(answer)
@@ -89,7 +89,7 @@ def tags(
 
 
 def subsequence(source: Sequence[str], copy: Sequence[str]) -> list[int] | None:
-    """For each source word the copy's word it takes, earliest first; None if the copy is no subsequence."""
+    """For each source word, the index of the earliest available copied word; None if the copy is not a subsequence."""
     places, at = [UNMATCHED] * len(source), 0
     for index, word in enumerate(source):
         if at < len(copy) and word == copy[at]:
@@ -99,11 +99,11 @@ def subsequence(source: Sequence[str], copy: Sequence[str]) -> list[int] | None:
 
 
 def longest_common_subsequence(source: Sequence[str], copy: Sequence[str]) -> list[int]:
-    """For each source word the copy's word it is matched with.
+    """For each source word, the index of the copied word that it is matched with, or `UNMATCHED`.
 
     Hunt and Szymanski's reduction to a longest increasing subsequence, by patience sorting. Among several
-    longest ones it takes the one that GNER's code takes: back from the last pile, each card's predecessor is
-    the top of the pile before it at the time.
+    longest ones, it returns the one that GNER's code returns: backwards from the last pile, the predecessor of each
+    card is the card that was on top of the previous pile at the time.
     """
     positions: defaultdict[str, list[int]] = defaultdict(list)
     for index, word in enumerate(copy):
@@ -122,8 +122,8 @@ def longest_common_subsequence(source: Sequence[str], copy: Sequence[str]) -> li
 def pairs(words: Sequence[str], word_tags: Sequence[str]) -> list[tuple[str, str]]:
     """Normalised (mention, label) pairs without duplicates.
 
-    A span ends before a tag that begins with B or O; an `I-` with nothing open opens one; where the types
-    of a span differ, the last one is its type.
+    A span ends before a tag that begins with B or O; an `I-` outside any span begins one; if the types within a span
+    differ, the last one counts.
     """
     spans: list[tuple[list[str], str]] = []
     is_open = False
@@ -150,7 +150,7 @@ def _answer(case: Case) -> str:
 
 
 def _tagged(case: Case, entities: Sequence[Entity]) -> tuple[list[str], list[str]]:
-    """The document's words and their BIO tags; a word belongs to an entity that it touches."""
+    """The document's words and their BIO tags; a word belongs to an entity if it overlaps it."""
     spans = _offsets(case)
     word_tags = ["O"] * len(spans)
     for entity in sorted(entities, key=lambda entity: (entity.start, -entity.end)):

@@ -1,12 +1,12 @@
 """RA-IT's scorer and answer parser (github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, commit c9cb37e).
 
 From `src/llm_tuning/evaluation/evaluate.py`. One row is one (text, type) question. The parser takes the first
-`[...]` on one line anywhere in the answer and reads it as JSON; what is no list of strings is unparsed,
-which is counted, and scored as empty. Gold lists are written without escaping (a quotation mark or a tab
-inside an entity breaks its row) and go through the same parser.
+`[...]` on one line anywhere in the answer and reads it as JSON; anything that is not a list of strings is counted as
+unparsed, and scored as empty. Gold lists are written without escaping (a quotation mark or a tab inside an entity
+breaks its row) and go through the same parser.
 
-The scorer forgives what UniversalNER's forgives: case, ASCII punctuation (not CJK punctuation), English
-articles, repeats, position, labels outside the set; and prose before the list.
+The scorer forgives what UniversalNER's forgives (case, ASCII but not CJK punctuation, English articles, repetitions,
+position, labels outside the set), and also prose before the list.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def count(case: Case) -> MatchSums:
 
 
 def scores(sums: MatchSums) -> PaperScore:
-    """Micro-averaged percentages with two decimals, and what could not be parsed."""
+    """Micro-averaged percentages with two decimals, and the number of lists that could not be parsed."""
     precision, recall, f1 = (round(value * 100, 2) for value in precision_recall_f1(sums))
     counts = {
         "n_gold": sums.gold,
@@ -57,14 +57,14 @@ def scores(sums: MatchSums) -> PaperScore:
 
 
 def score(answer: str, gold: str) -> MatchSums:
-    """One row: the answer and the gold list, both as text."""
+    """The counts for one row, from the text of the answer and of the gold list."""
     named, wanted = read(answer), read(gold)
     unparsed = MatchSums(unparsed_gold=wanted is None, unparsed_predicted=named is None)
     return matches(named or [], wanted or []) + unparsed
 
 
 def read(answer: str) -> list[str | tuple[str, ...]] | None:
-    """The normalised mentions, without duplicates; None where the list cannot be read."""
+    """The normalised mentions, without duplicates; None if the list cannot be read."""
     found = _LIST.search(answer)
     try:
         return read_json_list(found.group()) if found else []
@@ -73,5 +73,5 @@ def read(answer: str) -> list[str | tuple[str, ...]] | None:
 
 
 def read_pairs(answer: str) -> list[tuple[str, ...]]:
-    """The normalised (mention, type) pairs of the `(mention, type)` answers of the single-turn format."""
+    """The normalised (mention, type) pairs in an answer of the single-turn format, `(mention, type)`."""
     return unique((normalize(mention), normalize(label)) for mention, label in _PAIR.findall(answer))

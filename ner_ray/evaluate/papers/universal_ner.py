@@ -1,12 +1,12 @@
 """UniversalNER's scorer and answer parser (github.com/universal-ner/universal-ner, commit 844e0e1).
 
 From `src/eval/evaluate.py`. One row is one (text, type) question. The parser takes the first `[...]` at the
-very beginning of the answer and reads it as JSON; whatever goes wrong (prose before the list, single
-quotes, a cut list) is an empty answer, which nothing tells from "no entity". Gold lists go through the same
-parser, so a gold entity with a closing bracket costs its row all its gold.
+very beginning of the answer and reads it as JSON. Anything else (prose before the list, single quotes, a truncated
+list) counts as an empty answer, indistinguishable from "no entity". Gold lists go through the same parser, so a gold
+entity with a closing bracket costs its row all its gold.
 
-The scorer forgives: case, ASCII punctuation (not CJK punctuation), English articles, repeats, position, and
-every label outside the set, since nobody asked for it.
+The scorer forgives: case, ASCII punctuation (not CJK punctuation), English articles, repetitions, position, and
+every label outside the set, since nobody asks for it.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def scores(sums: MatchSums) -> PaperScore:
 
 
 def score(answer: str, gold: str) -> MatchSums:
-    """One row: the answer and the gold list, both as text."""
+    """The counts for one row, from the text of the answer and of the gold list."""
     return matches(read(answer), read(gold))
 
 
 def read(answer: str) -> list[str | tuple[str, ...]]:
-    """The normalised mentions, without duplicates; empty where the answer is not such a list."""
+    """The normalised mentions, without duplicates; empty if the answer is not such a list."""
     found = _LIST.match(answer)
     try:
         return read_json_list(found.group()) if found else []
