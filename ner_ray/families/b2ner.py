@@ -1,4 +1,4 @@
-"""B2NER: one pass, answered with `label: entity; label: entity`.
+"""B2NER: one prompt, answered with `label: entity; label: entity`.
 
 Yang et al., "Beyond Boundaries: Learning a Universal Entity Taxonomy across Datasets and Languages for Open
 Named Entity Recognition", 2024.
@@ -36,11 +36,11 @@ from ner_ray.types import (
 
 _NOTHING = " None"
 _SEPARATOR = re.compile(r"[;；\n]")
-# More colons than this are not in a label.
+# A label does not contain more colons than this.
 _MOST_COLONS = 8
 _COLON = re.compile(r"[:：]")
 _LEAD = re.compile(r"\s*(?:(?:[-*•]|\d{1,3}[.)]|Answer:|答案[:：]|Antwort:|Antwoord:|Respuesta:)\s+)?")
-# The languages whose released templates have room for descriptions and examples.
+# The languages whose released templates have placeholders for descriptions and examples.
 _FULL_LANGUAGES = ("en", "zh")
 
 
@@ -100,8 +100,8 @@ class _Tagger:
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """`label: entity` for every mention, in the order of the text.
 
-        The format cannot say which of several occurrences is meant, nor hold an entity that looks like its own
-        separators (`;`, a line break, a `:` behind one of them).
+        The format cannot express which of several occurrences is meant, nor an entity that looks like its own
+        separators (`;`, a line break, a `:` after one of them).
         """
         known = outputs(passage.labels)
         names = {label: path for path, label in known.items()}
@@ -162,7 +162,7 @@ class _Item:
 
 
 def _split(names: Sequence[str], size: int) -> list[Sequence[str]]:
-    """The names in order, in as few groups of at most `size` as possible, as even as possible."""
+    """The names in order, in as few groups of at most `size` as possible, of sizes as equal as possible."""
     count = -(-len(names) // size)
     bounds = [len(names) * number // max(count, 1) for number in range(count + 1)]
     return [names[begin:end] for begin, end in itertools.pairwise(bounds)]
@@ -173,7 +173,7 @@ def _write(items: Sequence[tuple[str, str]]) -> str:
 
 
 def _read(text: str, completion: Completion, known: Mapping[str, str], policy: LabelPolicy, role: str) -> Reading:
-    """The answer as `label: entity; ...`, or in whatever dialect names more entities of the passage."""
+    """Reads an answer as `label: entity; ...`, or in whichever dialect yields more entities of the passage."""
     answer = completion.text
     cut = completion.finish_reason == "length"
     if fold(answer).rstrip(".。") in ("none", "无"):
@@ -193,7 +193,7 @@ def _read(text: str, completion: Completion, known: Mapping[str, str], policy: L
 
 
 def _placeable(named: Iterable[tuple[str, str]], guide: Guide) -> int:
-    """How many entities the passage holds and a label of the set is given to."""
+    """The number of named entities that occur in the passage and have a label of the set."""
     return sum(guide.has(entity) and guide.label(label) is not None for label, entity in named)
 
 
@@ -224,11 +224,11 @@ def _reading(
 
 
 def _items(answer: str, guide: Guide, *, cut: bool) -> tuple[list[_Item], bool]:
-    """The complete items of an answer, and whether there was anything to repair.
+    """The complete items of an answer, and whether anything had to be repaired.
 
-    Repaired are items on lines of their own, full-width punctuation, bullets, a repeated answer prefix, an
-    entity that holds a semicolon, and several entities behind one label where each of them, but not all
-    together, stands in the text.
+    Repairs are: items on separate lines, full-width punctuation, bullets, a repeated answer prefix, an entity that
+    contains a semicolon, and several entities after one label if each of them occurs in the text, but not all of them
+    together.
     """
     pieces = list(_pieces(answer))
     odd = "\n" in answer.strip() or re.search("[；：]", answer) is not None
@@ -248,7 +248,7 @@ def _items(answer: str, guide: Guide, *, cut: bool) -> tuple[list[_Item], bool]:
 
 
 def _pieces(answer: str) -> Iterator[tuple[int, int, bool]]:
-    """What stands between separators, without white space, bullets and answer prefixes."""
+    """The text between separators, without white space, bullets and answer prefixes."""
     begin = 0
     for end in [*(match.start() for match in _SEPARATOR.finditer(answer)), len(answer)]:
         piece = answer[begin:end]
@@ -261,9 +261,9 @@ def _pieces(answer: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def _label(answer: str, start: int, end: int, guide: Guide) -> tuple[str, int]:
-    """The label of a piece and where its entity begins; an empty label where the piece has none.
+    """The label of a piece and where its entity begins; the label is empty if the piece has none.
 
-    A label of the set may hold colons; any other ends at the first.
+    A label of the set may contain colons; any other label ends at the first colon.
     """
     piece = answer[start:end]
     colons = [match.start() for match in itertools.islice(_COLON.finditer(piece), _MOST_COLONS)]

@@ -44,7 +44,7 @@ from ner_ray.types import (
     Verdict,
 )
 
-# A copy that shares less than this with its source (normalised indel similarity) is no copy of it.
+# A copy that is less similar than this to its source (normalised indel similarity) does not count as a copy.
 _LEAST_SIMILARITY = 0.5
 
 
@@ -76,7 +76,7 @@ def steps(options: Options) -> tuple[Step, ...]:
 
 
 def choice_questions(options: Mapping[str, Any]) -> ChoiceQuestions:
-    """The classifier's questions as in the published training data, except for what the options say."""
+    """The classifier's questions as in the published training data, except where the options differ."""
     training = Options.model_validate({"wording": "training", **options})
     return ChoiceQuestions(_Classifier(training), training.system, str.lower if training.lower_labels else str)
 
@@ -95,7 +95,7 @@ class _Extractor:
     def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         """The answer without its marks as `copy`, and the marked spans as mentions without a label.
 
-        Of nested marks, the outermost count. A mention's score is the probability of the marked span.
+        Of nested marks, only the outermost count. A mention's score is the probability of the marked span.
         """
         return read_samples(
             transcript,
@@ -107,7 +107,7 @@ class _Extractor:
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """The text with all its entities marked, whatever their labels.
 
-        Marks cannot overlap, and cannot always delimit an entity next to a `#` of the text: such entities are left out.
+        Marks cannot overlap, and cannot always delimit an entity next to a `#` in the text: such entities are left out.
         """
         kept, left_out = without_overlaps(gold)
         spans = {trim(passage.text, entity.start, entity.end): entity for entity in kept}
@@ -125,7 +125,7 @@ class _Classifier:
     def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
         """One question per distinct surface, then another for each surface whose answer has finer labels.
 
-        `Prompt.subject` is the surface. Its questions are in the transcript in the order of the levels.
+        `Prompt.subject` is the surface. In the transcript, its questions are in the order of the levels.
         """
         if not passage.labels:
             return []
@@ -140,8 +140,8 @@ class _Classifier:
     def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         """One reading: every entity of the passage, in its place, with the label given to its surface.
 
-        The score is the entity's own times the joint probability of the answers at all levels, as far as known. An
-        answer outside the list loses that one entity: the entity is in `dropped`, the answer in `errors`.
+        The score is the entity's own score times the joint probability of the answers at all levels, as far as known.
+        An answer outside the list costs only that entity: the entity is in `dropped`, the answer in `errors`.
         """
         walks = {surface: self._walk(passage, found) for surface, found in _by_surface(passage, transcript).items()}
         mentions: list[Mention] = []
@@ -156,9 +156,9 @@ class _Classifier:
         return [Reading(tuple(mentions), verdict, passage.text, tuple(dropped), errors, repairs)]
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
-        """The right answer at every level, for each distinct surface of the gold.
+        """The correct answer at every level, for each distinct surface of the gold.
 
-        A surface is asked about once: entities that bear another label than its first occurrence are left out.
+        A surface is asked about once: entities whose label differs from that of its first occurrence are left out.
         """
         paths = {label: path for path, label in leaves(passage.labels).items()}
         labelled, left_out = in_label_set(gold, paths)
@@ -176,7 +176,7 @@ class _Classifier:
         )
 
     def _answered(self, passage: StepInput, answers: Mapping[str, Sequence[str]]) -> tuple[Exchange, ...]:
-        """The transcript that leads every surface down its path."""
+        """The transcript in which the answers lead every surface down its path."""
         levels: Counter[str] = Counter()
 
         def answer(prompt: Prompt) -> str:
@@ -215,7 +215,7 @@ class _Classifier:
         return walk
 
     def _descend(self, walk: _Walk, exchange: Exchange, names: Mapping[tuple[str, ...], str], text: str) -> _Walk:
-        """One level further down, by majority of the samples; of tied answers, the first."""
+        """One level further down, by the majority of the samples; of tied answers, the first."""
         if not exchange.completions:
             return replace(walk, options=(), code=ErrorCode.UNANSWERED)
         answers = [answer_of(completion, text) for completion in exchange.completions]
@@ -251,7 +251,7 @@ class _Classifier:
         )
 
     def _unknown(self, walk: _Walk, raw: str, completion: Completion) -> _Walk:
-        """No label of the list: `raw` is the answer with the thoughts before it."""
+        """The walk after an answer outside the list; `raw` is that answer with the thoughts before it."""
         answer = completion.text.strip()
         policy = self.options.outside_labels
         if policy == "keep" and answer:
@@ -260,7 +260,7 @@ class _Classifier:
         return replace(walk, options=(), code=ErrorCode.UNKNOWN_LABEL, raw=raw, verdict=verdict)
 
     def _shown(self, options: LabelSet) -> tuple[str, ...]:
-        """The names of a list, in lower case if that is wanted and still tells them apart."""
+        """The names in a list, in lower case if that is wanted and they remain distinct."""
         names = tuple(label.name for label in options)
         lower = tuple(name.lower() for name in names)
         return lower if self.options.lower_labels and len(set(lower)) == len(lower) else names
@@ -270,7 +270,7 @@ class _Classifier:
 class _Walk:
     """How far down the label trees a surface has come.
 
-    `options` are the labels to choose from next: none at a leaf, and none after an answer that is not among them.
+    `options` are the labels to choose from next: empty at a leaf, and after an answer that is not among them.
     """
 
     options: LabelSet
@@ -329,7 +329,7 @@ def _is_copy(copy: str, text: str) -> bool:
 
 
 def _below(options: LabelSet, path: Sequence[str]) -> LabelSet:
-    """The labels to choose from after the choices of a path."""
+    """The labels to choose from after the choices along a path."""
     for name in path:
         options = next(label.children for label in options if label.name == name)
     return options
@@ -344,10 +344,10 @@ def _by_surface(passage: StepInput, transcript: Transcript) -> dict[str, list[Ex
 
 
 def _match(completion: Completion, options: LabelSet, *, nearest_wins: bool) -> tuple[Label | None, Verdict]:
-    """The label that an answer names, and how well it could be read.
+    """The label that an answer names, and how well the answer could be read.
 
-    More is read than the published code reads: quotes, bullets, a full stop, and a sentence in which exactly
-    one of the labels stands.
+    This is more tolerant than the published code: it accepts quotes, bullets, a full stop, and a sentence that contains
+    exactly one of the labels.
     """
     answer = completion.text.strip()
     labels = {label.name: label for label in options}
@@ -367,7 +367,7 @@ def _match(completion: Completion, options: LabelSet, *, nearest_wins: bool) -> 
 
 
 def _named(answer: str, names: Mapping[str, Label]) -> set[str]:
-    """The names that occur in an answer as whole words, except inside a longer one."""
+    """The names that occur in an answer as whole words, except within a longer one."""
     longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True) if name)
     return set(re.findall(rf"(?<!\w)(?:{longest_first})(?!\w)", answer)) if longest_first else set()
 

@@ -69,7 +69,7 @@ class _Tagger:
     role: str = "tagger"
 
     def ask(self, passage: StepInput, transcript: Transcript) -> list[Prompt]:
-        """One prompt, without demonstrations, since the model was trained without any."""
+        """One prompt, without demonstrations, since the model was trained without them."""
         words = [word for word, _, _ in _words(passage.text, self.options.words)]
         if transcript or not words or not passage.labels:
             return []
@@ -89,7 +89,7 @@ class _Tagger:
         )
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
-        """Every word with its tag. Where gold begins or ends inside a word, prompt and answer cut the word there.
+        """Every word with its tag. If gold begins or ends inside a word, prompt and answer cut the word there.
 
         Tags cannot overlap: an entity that overlaps an earlier one is left out.
         """
@@ -124,7 +124,7 @@ class _Tagger:
 
 @dataclass(frozen=True, slots=True)
 class _Tagged:
-    """A word of the answer with its tag; `start` and `end` are the offsets in the answer of both together."""
+    """A word of the answer with its tag; `start` and `end` are the offsets in the answer of the two together."""
 
     word: str
     prefix: str
@@ -176,9 +176,9 @@ def _read(text: str, completion: Completion, known: Mapping[str, str], policy: L
 def _tagged_words(answer: str, source: str, labels: tuple[str, ...]) -> Iterator[_Tagged]:
     """The words of an answer with their tags.
 
-    Reads more than the model's own code does: labels with parentheses, words that look like tags (a tag is part of the
-    word if another one follows immediately), full-width parentheses, `(o)`, a label without `B-`, words that begin
-    with the comma that the prompt shows, words in brackets.
+    This is more tolerant than the model's own code: it accepts labels with parentheses, words that look like tags (a
+    tag is part of the word if another one follows immediately), full-width parentheses, `(o)`, a label without `B-`,
+    words that begin with the comma that the prompt shows, and words in brackets.
     """
     matches = list(_tag_pattern(labels).finditer(answer))
     begin = 0
@@ -208,7 +208,7 @@ def _tag_pattern(labels: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _clean(between: str, source: str) -> tuple[str, bool]:
-    """The word between two tags, and whether it is other than one word without any tag of its own missing."""
+    """The word between two tags, and whether it had to be freed from a comma, from brackets, or from other words."""
     word = between.strip()
     cleaned = word[1:].lstrip() or word if word.startswith(",") else word
     if len(cleaned) > 2 and cleaned[0] == "[" and cleaned[-1] == "]" and cleaned not in source:
@@ -219,7 +219,7 @@ def _clean(between: str, source: str) -> tuple[str, bool]:
 
 
 def _known_suffix(words: Sequence[str], source: str) -> str:
-    """Of words that share one tag, the longest suffix that occurs in the source; the rest is chatter."""
+    """Of the words that share one tag, the longest suffix that occurs in the source; the rest is chatter."""
     padded = f" {source} ".casefold()
     for begin in range(len(words) - 1):
         candidate = " ".join(words[begin:])
@@ -229,7 +229,7 @@ def _known_suffix(words: Sequence[str], source: str) -> str:
 
 
 def _runs(tagged: Sequence[_Tagged], known: Mapping[str, str]) -> tuple[str, list[_Run], bool]:
-    """The copy, its entities, and whether the tags were other than well-formed BIO.
+    """The copy, its entities, and whether the tags deviated from well-formed BIO.
 
     An `I-` that continues nothing begins an entity: after `O`, and after an entity of another type.
     """
@@ -253,7 +253,7 @@ def _runs(tagged: Sequence[_Tagged], known: Mapping[str, str]) -> tuple[str, lis
 
 
 def _same(left: str, right: str, known: Mapping[str, str]) -> bool:
-    """Whether two labels, as the answer has them, mean the same type."""
+    """Whether two labels, as written in the answer, mean the same type."""
     return left == right or resolve(left, known, "keep").label == resolve(right, known, "keep").label
 
 
@@ -272,7 +272,7 @@ def _cut(words: Sequence[tuple[str, int, int]], entities: Sequence[Entity]) -> I
 
 
 def _tag(words: Sequence[tuple[str, int, int]], entities: Sequence[Entity]) -> list[tuple[str, str]]:
-    """Words with BIO tags, of entities that do not overlap and end where words end."""
+    """Words with BIO tags, for entities that do not overlap and end where words end."""
     tagged = []
     pending = collections.deque(entities)
     begun = False

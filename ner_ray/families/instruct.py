@@ -53,7 +53,7 @@ class UserTemplate(BaseModel):
 
 
 class Options(FamilyOptions):
-    """What to ask, and which form of answer to ask for; any form is read."""
+    """What to ask, and which form of answer to ask for; any form is understood."""
 
     prompt: Literal["evaluation", "annotation"] = Field(
         default="evaluation",
@@ -112,7 +112,7 @@ class _Tagger:
     def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:
         """The listed mentions. A mention's score is the probability of its entity and type.
 
-        Without a label set every type is kept as it is.
+        Without a label set, every type is kept as it is.
         """
         known = names(passage.labels)
         policy = self.options.outside_labels if known else "keep"
@@ -125,9 +125,9 @@ class _Tagger:
         )
 
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
-        """A pair for every mention, in the order of the text; without a label set, with whatever label it has.
+        """One pair per mention, in the order of the text; without a label set, with whatever label it has.
 
-        A list cannot say which of several occurrences is meant.
+        A list cannot express which of several occurrences is meant.
         """
         labels = names(passage.labels) or {entity.label for entity in gold}
         return listed(

@@ -29,7 +29,7 @@ from ner_ray.types import (
 
 
 class Options(FamilyOptions):
-    """RA-IT's options; the defaults are those of RA-IT-NER-8B. RA-IT-NER-zh-7B is `zh` and `qwen`.
+    """RA-IT's options; the defaults are those of RA-IT-NER-8B. For RA-IT-NER-zh-7B, use `zh` and `qwen`.
 
     `outside_labels` has no effect: a mention has the label that its prompt asked for.
     """
@@ -74,7 +74,7 @@ class _Tagger:
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """One list per label, one item per mention, in the order of the text.
 
-        A list cannot say which of several occurrences is meant. Unlike the published generator this writes JSON:
+        A list cannot express which of several occurrences is meant. Unlike the published generator, this writes JSON:
         quotes within an entity are escaped.
         """
         return listed(self, passage, gold, names(passage.labels), write_answer)
@@ -114,5 +114,5 @@ class _Tagger:
 
 
 def _entities(demonstration: Demonstration) -> str:
-    """The mentions of all types as in the released data: Python's notation of a list of dictionaries."""
+    """The mentions of all types, written as in the released data: in Python's notation for a list of dictionaries."""
     return repr([{mention.text: mention.label} for mention in demonstration.mentions])

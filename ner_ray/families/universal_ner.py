@@ -70,7 +70,7 @@ class _Tagger:
     def targets(self, passage: StepInput, gold: Sequence[Entity]) -> Targets:
         """One list per label, one item per mention, in the order of the text.
 
-        A list cannot say which of several occurrences is meant.
+        A list cannot express which of several occurrences is meant.
         """
         return listed(self, passage, gold, names(passage.labels), write_answer)
 

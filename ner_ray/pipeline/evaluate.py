@@ -1,4 +1,4 @@
-"""The evaluation job: in this process, or on a cluster, where workers score shards and only sums travel."""
+"""The evaluation job: in this process, or on a cluster, where workers score shards and only the sums are sent."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     """Scores predictions against gold and writes the reports that the configuration names.
 
     Raises:
-        InputError: the files are not what the configuration says.
-        ConfigError: no such scorer or family.
+        InputError: the files are not as the configuration describes them.
+        ConfigError: there is no such scorer or family.
     """
     if not config.on_ray:
         return evaluate_files(config)
@@ -38,10 +38,10 @@ def score_shards(paths: str | list[str], config: ScoringConfig) -> Evaluation:
 
     Args:
         paths: files, folders, globs or run directories.
-        config: which columns hold what, and how they are compared.
+        config: the role of each column, and how entities are compared.
 
     Raises:
-        InputError: a shard cannot be read, or its rows are not what the configuration says.
+        InputError: a shard cannot be read, or its rows are not as the configuration describes them.
     """
     from ner_ray.pipeline.cluster import connect
 

@@ -1,6 +1,6 @@
 """The index job: a pool of annotated examples in, an index of demonstrations out.
 
-Retrievers that embed texts (`ner_ray.retrieval.base.EncoderModule`) get the pool embedded by actors on Ray.
+For retrievers that embed texts (`ner_ray.retrieval.base.EncoderModule`), actors on Ray embed the pool.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ner_ray.pipeline.cluster import connect
 from ner_ray.retrieval import IndexReport, base, build_index
 from ner_ray.retrieval.base import EncoderModule, Identity, Vectors
 
-_BATCH = 256  # texts that travel to an actor at once
+_BATCH = 256  # number of texts sent to an actor at once
 
 
 class EncoderActor:
-    """The encoder of a retriever, in a process of its own."""
+    """A retriever's encoder, in a process of its own."""
 
     def __init__(self, retriever: str, options: Any) -> None:  # the retriever's BuildOptions
         module = base.load(retriever)
@@ -34,7 +34,7 @@ class EncoderActor:
 
 
 def index(config: IndexConfig) -> IndexReport:
-    """Builds the index; see `ner_ray.retrieval.build_index`, whose errors these are."""
+    """Builds the index; raises the same errors as `ner_ray.retrieval.build_index`."""
     modules = {name: base.load(name) for name in config.retrievers}
     embedding = {name: module for name, module in modules.items() if isinstance(module, EncoderModule)}
     if not embedding:

@@ -8,8 +8,8 @@ are ignored. An example is held back if
   occur in more than one example in a hundred, and in more than 64.
 
 The n-grams of the pool are sorted, so the leaks of a text are found by looking up its n-grams. The cost does not depend
-on how many examples are retrieved, and boilerplate does not raise it. A text without any n-gram that counts is looked
-up as a whole, at the places of its rarest unit.
+on how many examples are retrieved, and boilerplate does not raise it. A text none of whose n-grams counts is looked up
+as a whole, at the places of its rarest unit.
 """
 
 from __future__ import annotations
@@ -86,21 +86,24 @@ class Guard:
         """For each text, the examples that share enough n-grams with it.
 
         Args:
-            grams: shape (n,); the distinct n-grams of all texts that count.
-            owners: shape (n,), ascending; the text of each of them.
+            grams: shape (n,); the distinct n-grams of each text, boilerplate excluded, sorted by text.
+            owners: shape (n,), ascending; the text that each of them belongs to.
             sizes: shape (texts,); the number of n-grams of each text.
-            overlap: as of `leaks`.
+            overlap: as in `leaks`.
         """
+        # low[i]: where n-gram i is in the sorted `self.grams`, if it is there at all.
         low = np.searchsorted(self.grams, grams)
         inside = np.flatnonzero(low < self.grams.size)
         found = inside[self.grams[low[inside]] == grams[inside]]  # few, so that the second search is cheap
         low, owners = low[found], owners[found]
+        # counts[i]: in how many examples n-gram i occurs; its holders are holders[low[i] : low[i] + counts[i]].
         counts = np.searchsorted(self.grams, grams[found], side="right") - low
         # All pairs (n-gram of a text, place in `self.grams`): `where` runs through low[i] ... low[i] + counts[i] - 1.
         where = np.repeat(low - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
         # A pair (text, example) as one number, text * examples + example, so that `unique` counts what they share.
         pairs = np.repeat(owners, counts) * max(1, self.sizes.size) + self.holders[where]
         pairs, shared = np.unique(pairs, return_counts=True)
+        # `pairs` are sorted, so `texts` ascend, and each text's examples ascend.
         texts, examples = np.divmod(pairs, max(1, self.sizes.size))
         leaking = shared >= overlap * np.minimum(sizes[texts], self.sizes[examples])
         bounds = np.searchsorted(texts[leaking], np.arange(sizes.size + 1))
@@ -110,18 +113,21 @@ class Guard:
         """The examples that contain these units consecutively, in ascending order."""
         spans = [self._places_of(int(unit)) for unit in wanted]
         rarest = min(range(len(spans)), key=lambda number: spans[number].size)
+        # The offset at which each occurrence of the whole text would begin, and the example it would be in.
         begins = spans[rarest].astype(np.int64) - rarest
         examples = np.searchsorted(self.starts, begins, side="right") - 1
+        # It must lie within the pool, and within a single example.
         inside = (begins >= 0) & (begins + wanted.size <= self.units.size)
         inside &= examples == np.searchsorted(self.starts, begins + wanted.size - 1, side="right") - 1
         begins, examples = begins[inside], examples[inside]
+        # Occurrences whose unit at `offset` differs are dropped, one unit at a time.
         for offset, unit in enumerate(wanted):
             matches = self.units[begins + offset] == unit
             begins, examples = begins[matches], examples[matches]
         return np.unique(examples)
 
     def _places_of(self, unit: int) -> NDArray[np.int32]:
-        """The places of a unit in `units`."""
+        """The places of a unit in `units`, by binary search; ascending."""
         bounds = [
             bisect_left(range(self.places.size), wanted, key=lambda n: int(self.units[self.places[n]]))
             for wanted in (unit, unit + 1)
@@ -133,9 +139,11 @@ def build(texts: Sequence[str], ngram: int, folder: Path) -> dict[str, Any]:
     """Writes the units and n-grams of a pool; returns what they depend on, for `load`."""
     hashes, starts = hash_texts([units(text) for text in texts], Hasher())
     grams, holders = _distinct_grams(hashes, starts, ngram)
+    # `places` (an index into `distinct` for each n-gram) and `holding` (examples with each distinct n-gram).
     distinct, places, holding = np.unique(grams, return_inverse=True, return_counts=True)
     too_many = holding > max(_BOILERPLATE, _BOILERPLATE_SHARE * len(texts))
     grams, holders = grams[~too_many[places]], holders[~too_many[places]]
+    # `_distinct_grams` sorts by text, and the sort below is stable: the holders of an n-gram ascend.
     order = np.argsort(grams, kind="stable")
     short = hashes.astype(np.uint32)
     save(
@@ -166,7 +174,7 @@ def load(folder: Path, identity: dict[str, Any]) -> Guard:
 
 
 def _distinct_grams(hashes: Hashes, starts: Ints, ngram: int) -> tuple[Words, Ints]:
-    """The distinct n-grams of each text, and the text that each belongs to; sorted by text.
+    """The distinct n-grams of each text, and the text that each belongs to, both shape (n,); sorted by text.
 
     Args:
         hashes: shape (units,); the units of all texts, concatenated.
@@ -174,12 +182,15 @@ def _distinct_grams(hashes: Hashes, starts: Ints, ngram: int) -> tuple[Words, In
         ngram: n.
     """
     count = max(0, hashes.size - ngram + 1)
+    # rolled[i]: the polynomial hash of units i ... i + ngram - 1, modulo 2**64.
     rolled = np.zeros(count, dtype=np.uint64)
     for offset in range(ngram):
         rolled = rolled * _BASE + hashes[offset : offset + count]
+    # owners[i]: the text in which n-gram i begins; `whole`: whether it also ends there.
     owners = np.repeat(np.arange(starts.size - 1), np.diff(starts))[:count]
     whole = np.arange(count) + ngram <= starts[owners + 1]
-    # Keep the upper 32 bits: multiplication only carries upwards, so these depend on all bits below.
+    # Keep the upper 32 bits of the hash: multiplication only carries upwards, so they depend on all bits below. With
+    # the text in front, `unique` sorts by text and removes repetitions within a text.
     keyed = (owners[whole].astype(np.uint64) << np.uint64(32)) | (rolled[whole] >> np.uint64(32))
     keyed = np.unique(keyed)
     return keyed.astype(np.uint32), (keyed >> np.uint64(32)).astype(np.int64)

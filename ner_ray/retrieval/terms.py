@@ -69,7 +69,7 @@ class Tokenizer:
     def identity(self) -> dict[str, str]:
         """Everything that determines the terms: equal identities give equal terms.
 
-        The terms of a probe cover what no version number tells: the Unicode tables of this interpreter.
+        The terms of a probe cover what no version number identifies: the Unicode tables of this interpreter.
         """
         stop_words = "\n".join(sorted(self.stop_words))
         facts = {

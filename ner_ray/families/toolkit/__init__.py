@@ -1,17 +1,17 @@
-"""What model families are built from.
+"""The building blocks of model families.
 
     labels      from a label set to the names that a prompt offers, and from a name in an answer back to a label
     template    prompt templates as data, rendered in one pass
-    answers     from an answer in any dialect to mentions with a verdict; it stands on the next five
-    thoughts    what a reasoning model thinks before it answers, taken away
-    lists       a tolerant reader of JSON and Python lists, and of what is left of them
+    answers     from an answer in any dialect to mentions with a verdict; uses the next five
+    thoughts    removes what a reasoning model thinks before it answers
+    lists       a tolerant reader of JSON and Python lists, even broken ones
     records     which strings of a list are entities, and which are labels
     lines       answers in lines, bullets and tables
     languages   "nothing", "answer", "draft" in many languages, as data
     marks       entities marked in a copy of the text
     queries     one question per label, answered with a list of strings
-    transcript  what every step does with answers: join those of several prompts, settle the verdict
+    transcript  what every step does with answers: merge those to several prompts, decide on the verdict
     targets     what a perfect model would answer, and the gold that an answer cannot express
 
-Public, so that families of other packages can use it too.
+It is public, so that families in other packages can use it, too.
 """

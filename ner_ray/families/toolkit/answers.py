@@ -1,10 +1,10 @@
-"""From a model's answer, in whatever dialect, to mentions: brackets first, else lines, else "there is nothing".
+"""From an answer in any dialect to mentions: brackets are tried first, then lines, then "there is nothing".
 
-thoughts   taken away before a family sees the answer (`transcript.read_samples`)
-lists      brackets and what is in them
+thoughts   removed before a family sees the answer (`transcript.read_samples`)
+lists      brackets and their content
 records    which strings in brackets are entities, and which are labels
 lines      the same for answers without brackets
-answers    which lists are the answer, which a draft; labels resolved; a verdict with its reasons
+answers    which lists are the answer and which are drafts; resolved labels; a verdict with its reasons
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ner_ray.families.toolkit.records import Guide, Item, bio_prefix, items
 from ner_ray.families.toolkit.transcript import cut_short, settle, unparsable
 from ner_ray.types import Completion, Mention, Reading
 
-# How far back from a list its heading is looked for.
+# Number of characters before a list in which its heading is searched for.
 _LEAD = 200
-# Between the cells of tuples in the notation of GraphRAG, which are read as the rows of a table.
+# Separates the cells of tuples in GraphRAG's notation, which are read as the rows of a table.
 _CELLS = "<|>"
 _FENCES = re.compile(r"```\w*|~~~\w*")
 _HEADING = re.compile(
@@ -44,8 +44,8 @@ class Listed:
     Attributes:
         items: the entities, in order.
         repairs: what had to be done to read them; see `Reading.repairs`.
-        cut: the end of a list is missing.
-        understood: there are entities, or the answer says that there are none.
+        cut: whether the end of a list is missing.
+        understood: whether there are entities, or the answer says that there are none.
     """
 
     items: tuple[Item, ...]
@@ -56,7 +56,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A list of an answer, with the prose before it and the label that this ends with."""
+    """A list in an answer, with the prose before it and the label at the end of that prose."""
 
     root: Root
     items: tuple[Item, ...]
@@ -76,14 +76,14 @@ def read_answer(
 ) -> Reading:
     """The mentions of an answer, with a verdict.
 
-    A mention's score is the probability of its entity and label, or of its entity where several share the label.
+    A mention's score is the probability of its entity and label, or of its entity alone if several share the label.
 
     Args:
         completion: the answer, without thoughts.
-        guide: the label set that was offered, the passage, the label that was asked for.
+        guide: the label set that was offered, the passage, and the label that was asked for.
         known: offered name -> label; empty for an open question.
-        policy: what becomes of labels outside the set.
-        role: of the step, for errors.
+        policy: how labels outside the set are treated.
+        role: the step's role, for errors.
     """
     listed = list_entities(completion.text, guide, cut=completion.finish_reason == "length")
     if not listed.understood:
@@ -119,7 +119,7 @@ def list_entities(answer: str, guide: Guide, *, cut: bool = False) -> Listed:
 def to_reading(
     listed: Listed, completion: Completion, guide: Guide, known: Mapping[str, str], policy: LabelPolicy
 ) -> Reading:
-    """Listed entities as mentions with labels of the set; what has none is in `dropped`."""
+    """The listed entities as mentions with labels of the set; those without such a label are in `dropped`."""
     repairs = set(listed.repairs)
     shared = Counter(item.label.start for item in listed.items if item.label)
     mentions: list[Mention] = []
@@ -138,7 +138,7 @@ def to_reading(
 def _label(
     item: Item, guide: Guide, known: Mapping[str, str], policy: LabelPolicy, repairs: set[str]
 ) -> tuple[str, bool]:
-    """An item's label, and whether the item is refused."""
+    """The label of an item, and whether the item is refused."""
     if item.label is None and not guide.subject:
         repairs.add("untyped")
         return "", True
@@ -166,7 +166,10 @@ def _extent(item: Item, shared: Counter[int]) -> tuple[int, int]:
 
 
 def _joined(found: Sequence[Item], guide: Guide, repairs: set[str], *, cut: bool) -> list[Item]:
-    """Entities whose words were tagged one by one, `B-person`, `I-person`, put together; the last may be incomplete."""
+    """The items, with entities joined whose words were tagged one by one (`B-person`, `I-person`).
+
+    The last entity may be incomplete.
+    """
     prefixes = [bio_prefix(item.label.value, guide) if item.label else "" for item in found]
     if not any(prefix in _CONTINUES for prefix in prefixes) and not (guide.names and any(prefixes)):
         return list(found)
@@ -209,7 +212,7 @@ def _part(answer: str, found: Sequence[Root], index: int, guide: Guide) -> _Part
 
 
 def _is_void(item: Item, guide: Guide) -> bool:
-    """Whether an item says that there is nothing: no entity, or a label that stands for none."""
+    """Whether an item says that there is nothing: it has no entity, or a label that means none."""
     if guide.is_nothing(item.entity.value):
         return True
     label = item.label
@@ -217,14 +220,14 @@ def _is_void(item: Item, guide: Guide) -> bool:
 
 
 def _is_echo(item: Item, guide: Guide) -> bool:
-    """Whether an item repeats the format that was asked for."""
+    """Whether an item merely repeats the format that was asked for."""
     return guide.is_placeholder(item.entity.value) and (
         item.label is None or guide.label(item.label.value) is None or item.entity.value.startswith(("<", "{", "."))
     )
 
 
 def _heading(lead: str, guide: Guide) -> str:
-    """The label that the prose before a list ends with."""
+    """The label at the end of the prose before a list; empty if there is none."""
     if not lead.strip():
         return ""
     bare = _FENCES.sub("", lead).rstrip(" \t\r\n:：*_`\"'(=->").rpartition("\n")[2]
@@ -235,12 +238,12 @@ def _heading(lead: str, guide: Guide) -> str:
 
 
 def _is_inline(part: _Part, answer: str) -> bool:
-    """Whether a list is on the line of its label: `person: ["Ann"]`."""
+    """Whether a list is on the same line as its label: `person: ["Ann"]`."""
     return bool(answer[max(0, part.root.start - _LEAD) : part.root.start].rpartition("\n")[2].strip(" `"))
 
 
 def _without_drafts(parts: Sequence[_Part], *, cut: bool) -> list[_Part]:
-    """The lists that are the answer: without earlier drafts, examples of the format, and repetitions."""
+    """The lists that form the answer: without earlier drafts, examples of the format, and repetitions."""
     if cut and parts and _is_draft(parts[-1]):
         return []
     begin = 0
@@ -273,7 +276,7 @@ def _is_draft(part: _Part) -> bool:
 
 
 def _is_final(part: _Part, titles: Counter[str]) -> bool:
-    """Whether the prose before a list says that it replaces what was said before."""
+    """Whether the prose before a list says that the list replaces what was said before."""
     if not part.lead.strip():
         return False
     title = _title(part)
@@ -315,19 +318,19 @@ def _from_brackets(answer: str, parts: Sequence[_Part], kept: Sequence[_Part], g
 
 
 def _outside(answer: str, kept: Sequence[_Part]) -> bool:
-    """Whether there is anything but white space around the lists."""
+    """Whether there is anything other than white space around the lists."""
     ends = [0, *(part.root.end for part in kept)]
     starts = [*(part.root.start for part in kept), len(answer)]
     return any(answer[end:start].strip() for end, start in zip(ends, starts, strict=True))
 
 
 def _usable(listed: Listed, guide: Guide) -> bool:
-    """Whether brackets hold the answer: entities with labels."""
+    """Whether the brackets contain the answer: entities with labels."""
     return bool(listed.items) and (bool(guide.subject) or any(item.label is not None for item in listed.items))
 
 
 def _with_lines(answer: str, listed: Listed, kept: Sequence[_Part], guide: Guide, *, cut: bool) -> Listed:
-    """Lists behind labels on their lines, together with the lines that have no list."""
+    """The lists that follow labels on their lines, together with the lines that have no list."""
     pieces, at = [], 0
     for part in kept:
         pieces += [answer[at : part.root.start], " " * (part.root.end - part.root.start)]
@@ -353,9 +356,9 @@ def _from_lines(answer: str, guide: Guide, *, cut: bool) -> Listed:
 
 
 def _sections(answer: str, guide: Guide) -> Iterator[str]:
-    """What stands under the heading that announces the answer, blanks before it, so that offsets hold.
+    """The text under the heading that announces the answer, preceded by spaces, so that offsets stay the same.
 
-    A word of the passage, such as `Output`, is no heading.
+    A word of the passage, such as `Output`, does not count as a heading.
     """
     found = [
         match

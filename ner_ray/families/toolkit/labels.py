@@ -1,4 +1,4 @@
-"""From a label set to the names a prompt offers, and from a name in an answer back to a label."""
+"""From a label set to the names that a prompt offers, and from a name in an answer back to a label."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ PATH = "->"
 
 
 def leaves(labels: LabelSet) -> dict[tuple[str, ...], str]:
-    """Path of every leaf of the label trees -> the label that our entities bear, in the order of the set.
+    """Path of every leaf of the label trees -> the label that our entities have, in the order of the set.
 
-    The label is the leaf's own name; where two leaves share a name, it is the path.
+    The label is the name of the leaf; if two leaves share a name, it is the path.
     """
     paths = list(_paths(labels))
     counts = Counter(path[-1] for path in paths)
@@ -27,12 +27,12 @@ def leaves(labels: LabelSet) -> dict[tuple[str, ...], str]:
 
 
 def outputs(labels: LabelSet) -> dict[str, str]:
-    """The same with each path as one string: what a prompt offers that shows hierarchies."""
+    """The same with each path as one string: the names in a prompt that shows hierarchies."""
     return {PATH.join(path): label for path, label in leaves(labels).items()}
 
 
 def names(labels: LabelSet) -> dict[str, str]:
-    """Every leaf's label -> itself: what a prompt offers that knows no hierarchies."""
+    """Every leaf's label -> itself: the names in a prompt without hierarchies."""
     return {label: label for label in leaves(labels).values()}
 
 
@@ -44,7 +44,7 @@ def descriptions(labels: LabelSet) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a name in an answer stands for; `label` is None where the policy refuses it."""
+    """The label that a name in an answer means; `label` is None if the policy refuses the name."""
 
     label: str | None
     exact: bool = True
@@ -56,7 +56,7 @@ def resolve(name: str, known: Mapping[str, str], policy: LabelPolicy) -> Resolve
     Args:
         name: as written.
         known: offered name -> label.
-        policy: what becomes of a name that is neither offered nor a label, whatever its case and white space.
+        policy: how a name is treated that is neither offered nor a label, even regardless of case and white space.
     """
     if name in known:
         return Resolved(known[name])
@@ -71,9 +71,9 @@ def resolve(name: str, known: Mapping[str, str], policy: LabelPolicy) -> Resolve
 
 
 def same_name(name: str, offered: Iterable[str]) -> str | None:
-    """The offered name that differs least in spelling, or None if all differ in more than case, `_` and white space.
+    """The offered name with the most similar spelling; None if all differ in more than case, `_` and white space.
 
-    Of names that differ only so, the exact one wins, then the one with the same underscores.
+    If several names differ only in these, the exact one wins, then the one with the same underscores.
 
     >>> same_name("Job_Title", ["job title", "job_title"])
     'job_title'
@@ -88,14 +88,14 @@ def same_name(name: str, offered: Iterable[str]) -> str | None:
 
 
 def nearest(name: str, offered: Sequence[str]) -> str:
-    """The offered name of the highest normalised indel similarity; the first of equals."""
+    """The offered name with the highest normalised indel similarity; of equals, the first."""
     from rapidfuzz.distance import Indel
 
     return max(offered, key=lambda other: Indel.normalized_similarity(fold(name), fold(other)))
 
 
 def fold(name: str) -> str:
-    """A name without what models get wrong about it: case, underscores for blanks, white space."""
+    """A name without the differences that models introduce: in case, underscores for spaces, white space."""
     return _SPACES.sub(" ", name).strip().casefold()
 
 

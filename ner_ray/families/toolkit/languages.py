@@ -1,4 +1,4 @@
-"""How models say "nothing", "answer", "draft" in the languages of the world; the words are data (`languages.yaml`)."""
+"""How models say "nothing", "answer" and "draft" in many languages; the words are data (`languages.yaml`)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import yaml
 _SPACES = re.compile(r"\s+")
 _EDGES = " \t\r\n.。!！…,，;；:：*_`#>\"'“”‘’「」«»()（）[]{}<-–—•·"
 _WORD = re.compile(r"\w+")
-# Longer answers than this say more than "nothing".
+# A longer answer says more than "nothing".
 _LONGEST_NOTHING = 400
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?。！？\n])\s*")
-# Scripts whose words are not separated by spaces: a word may stand anywhere.
+# Scripts whose words are not separated by spaces: a word may occur anywhere.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def says_nothing(text: str) -> bool:
-    """Whether an answer, an item or a value says in words that there is no entity.
+    """Whether an answer, an item or a value says in words that there are no entities.
 
     >>> says_nothing("There are no named entities in the text.")
     True
@@ -38,18 +38,18 @@ def says_nothing(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Text in lower case, without Markdown, quotes, brackets and punctuation at its ends, with single spaces."""
+    """Text in lower case, with single spaces, and without Markdown, quotes, brackets and punctuation at its ends."""
     return _SPACES.sub(" ", text).strip(_EDGES).casefold()
 
 
 @functools.cache
 def headings(kind: str) -> frozenset[str]:
-    """The headings of a kind (`thoughts`, `answer`), as `plain` leaves them."""
+    """The headings of a kind (`thoughts`, `answer`), in the form that `plain` returns."""
     return frozenset(plain(word) for word in _words(kind))
 
 
 def announces(kind: str, text: str) -> bool:
-    """Whether a stretch of prose holds a word of a kind (`final`, `draft`)."""
+    """Whether some prose contains a word of a kind (`final`, `draft`)."""
     return _pattern(kind).search(text.casefold()) is not None
 
 
@@ -60,7 +60,7 @@ def _whole() -> frozenset[str]:
 
 
 def _denies(sentence: str) -> bool:
-    # Looked up first, since most of what is asked about is a name.
+    # A cheap test first, since most strings that are checked are names.
     if _first_words().isdisjoint(_WORD.findall(sentence)) and not _UNSPACED.search(sentence):
         return False
     return any(
@@ -75,7 +75,7 @@ def _first_words() -> frozenset[str]:
 
 @functools.cache
 def _denials() -> tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]:
-    """For each language what denies and what is denied: both have to be of one language."""
+    """For each language, patterns for what denies and for what is denied: both must be of the same language."""
     return tuple(
         (_any_of(language["negation"]), _any_of(language["entity"]))
         for language in _load().values()

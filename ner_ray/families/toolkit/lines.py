@@ -1,6 +1,6 @@
 """A reader of answers in lines: `mention (LABEL)`, `mention: LABEL`, `LABEL: a, b`, bullets, headings, tables.
 
-The label set tells which side of a line is the label; without one, or for labels outside it, the passage does.
+The label set tells which side of a line is the label; without a label set, or for labels outside it, the passage does.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Lines:
     """The entities that lines name.
 
     Attributes:
-        items: in order.
-        denied: a line or a value says that there is nothing.
-        unread: stretches that look like items and are none: too few or too many sides.
+        items: the entities, in order.
+        denied: whether a line or a value says that there is nothing.
+        unread: stretches that look like items but are not: they have too few or too many sides.
     """
 
     items: tuple[Item, ...]
@@ -64,7 +64,7 @@ class Lines:
 
 @dataclass(slots=True)
 class _State:
-    """The heading that lines stand under."""
+    """The heading that the current lines belong to."""
 
     heading: Text | None = None
     entity: Text | None = None
@@ -74,12 +74,12 @@ class _State:
 
 
 def read_lines(answer: str, guide: Guide, *, cut: bool = False) -> Lines:
-    """The entities of an answer in lines.
+    """The entities in an answer that consists of lines.
 
     Args:
-        answer: of any form.
-        guide: the label set, the passage, the label that was asked for.
-        cut: the last line may be incomplete, and is left out.
+        answer: an answer of any form.
+        guide: the label set, the passage, and the label that was asked for.
+        cut: whether the last line may be incomplete; it is then left out.
     """
     state = _State()
     found: list[Item] = []
@@ -93,7 +93,7 @@ def read_lines(answer: str, guide: Guide, *, cut: bool = False) -> Lines:
 
 
 def pair_in(value: str, guide: Guide) -> tuple[str, str] | None:
-    """Entity and label of a string such as `Ann (person)` or `person: Ann`; None where no label of the set is in it."""
+    """The entity and label in a string such as `Ann (person)` or `person: Ann`; None if it has no label of the set."""
     for item in _known_sides(value, 0, guide):
         if item.label is not None:
             return item.entity.value, item.label.value
@@ -101,12 +101,12 @@ def pair_in(value: str, guide: Guide) -> tuple[str, str] | None:
 
 
 def split_values(text: str, start: int, guide: Guide) -> list[Text]:
-    """The entities in `a, b and c`, which stays whole where the passage holds it whole.
+    """The entities in `a, b and c`, which stays whole if the passage contains it as a whole.
 
     Args:
-        text: what stands behind a label.
-        start: where it begins in the answer.
-        guide: with the passage.
+        text: the text after a label.
+        start: its offset in the answer.
+        guide: holds the passage.
     """
     whole = _clean(text, start)
     if whole is None:
@@ -171,7 +171,7 @@ def _line(line: str, start: int, guide: Guide, state: _State) -> list[Item]:
 
 
 def _cells(line: str) -> str:
-    """A tuple in the notation of GraphRAG as a row of a table of the same length."""
+    """A tuple in GraphRAG's notation as a table row of the same length."""
     return line.replace("<|COMPLETE|>", " " * 12).replace("<|>", " | ")
 
 
@@ -188,9 +188,9 @@ def _tagged(match: re.Match[str], guide: Guide) -> list[Item]:
 
 
 def _fields(body: str, start: int, guide: Guide, state: _State) -> list[Item] | None:
-    """The entity that is complete with a line such as `Type: person`, where fields have lines of their own.
+    """The entity that a line such as `Type: person` completes, in answers with one field per line.
 
-    None where a line holds no fields.
+    None if the line contains no fields.
     """
     found: list[Item] = []
     named = False
@@ -209,7 +209,7 @@ def _fields(body: str, start: int, guide: Guide, state: _State) -> list[Item] | 
 
 
 def _heading(body: str, guide: Guide, *, is_item: bool) -> str | None:
-    """The label that the next lines are of, where a line is nothing but a label."""
+    """The label that applies to the next lines, if the line is nothing but a label."""
     title = body.strip("*_`# \t")
     announced = title.endswith((":", "："))
     if len(title) > _LONGEST_HEADING or title[:1] in ":：'\"" or (is_item and not announced and body[:2] != "**"):
@@ -229,7 +229,7 @@ def _denies(body: str, guide: Guide) -> bool:
 
 
 def _under_heading(body: str, start: int, guide: Guide, state: _State, *, is_item: bool) -> list[Item]:
-    """The entities of a line that names no label: of the heading's label, or of the one asked for."""
+    """The entities in a line without a label: they have the label of the heading, or the one that was asked for."""
     values = split_values(body, start, guide)
     here = [value for value in values if guide.has(value.value)]
     if here and len(here) == len(values):
@@ -241,7 +241,7 @@ def _under_heading(body: str, start: int, guide: Guide, state: _State, *, is_ite
 
 
 def _before_comment(body: str, start: int, guide: Guide) -> Text | None:
-    """The entity of `Ann: the heroine`, `Ann - a name`, `**Ann**, who ...`."""
+    """The entity in `Ann: the heroine`, `Ann - a name`, `**Ann**, who ...`."""
     for match in _SEPARATOR.finditer(body):
         head = _clean(body[: match.start()], start)
         if head and guide.has(head.value):
@@ -250,7 +250,7 @@ def _before_comment(body: str, start: int, guide: Guide) -> Text | None:
 
 
 def _known_sides(body: str, start: int, guide: Guide) -> Iterator[Item]:
-    """The entities of a line that holds a label of the set; a blank entity where a label has none."""
+    """The entities in a line that contains a label of the set; a label without an entity gives a blank entity."""
     segments = _segments(body, guide)
     if segments:
         for label, begin, end in segments:
@@ -280,7 +280,7 @@ def _known_sides(body: str, start: int, guide: Guide) -> Iterator[Item]:
 
 
 def _segments(body: str, guide: Guide) -> list[tuple[str, int, int]]:
-    """Label, begin and end of what stands behind each label, where one line has several: `PER: Ann; LOC: Paris`."""
+    """Each label of a line with several, and start and end of what follows it: `PER: Ann; LOC: Paris`."""
     found: list[tuple[str, int, int]] = []
     for match in _some(_ASSIGNED.finditer(body)):
         before = body[max(0, match.start() - _LONGEST_HEADING) : match.start()]
@@ -339,7 +339,7 @@ def _valued(label: Text, values: str, start: int, guide: Guide) -> Iterator[Item
 
 
 def _unknown_sides(body: str, start: int, guide: Guide, state: _State) -> Iterator[Item]:
-    """The entities of a line with a label outside the set, or of any line where there is no set."""
+    """The entities in a line with a label outside the set, or in any line if there is no set."""
     if guide.subject or len(body) > 400 or (state.heading is not None and guide.names):
         return
     several = [match for match in _SEVERAL.finditer(body) if guide.has(match["head"].strip(_MARKUP + " "))]
@@ -368,7 +368,7 @@ def _unknown_sides(body: str, start: int, guide: Guide, state: _State) -> Iterat
 
 
 def _named(head: str, start: int, guide: Guide) -> Text | None:
-    """The entity at the end of what stands before a label; all of it, unless only an end of it is in the passage."""
+    """The entity in the text before a label: all of that text, unless only its end occurs in the passage."""
     whole = _clean(head, start)
     if whole is None or guide.has(whole.value):
         return whole
@@ -405,7 +405,7 @@ def _row(line: str, start: int, guide: Guide) -> list[Item]:
 
 
 def _some(matches: Iterator[re.Match[str]]) -> Sequence[re.Match[str]]:
-    """The first and the last few, so that a line of separators costs no more than any other."""
+    """The first few and the last few matches, so that a line full of separators costs no more than any other."""
     found = list(matches)
     return found if len(found) <= 2 * _MOST_SEPARATORS else [*found[:_MOST_SEPARATORS], *found[-_MOST_SEPARATORS:]]
 
@@ -417,7 +417,7 @@ def _is_label(text: str) -> bool:
 
 
 def _clean(text: str, start: int) -> Text | None:
-    """A side of a line without Markdown, quotes and what separates it from the next one."""
+    """A side of a line without Markdown, quotes and separators."""
     bare, at = _cleaned(text)
     return Text(bare, start + at, start + at + len(bare)) if bare else None
 

@@ -1,8 +1,8 @@
-"""A tolerant reader of the brackets that models write: JSON, Python, and what is left of them.
+"""A tolerant reader of the brackets that models write: JSON, Python, and broken forms of both.
 
-Reads any string in linear time, never evaluates anything, and says what had to be repaired and whether the end is
-missing. It reads single and typographic quotes, unquoted items, quotes that were not escaped, missing commas,
-full-width punctuation. What the brackets mean is decided in `records`.
+It reads any string in linear time, never evaluates anything, and reports whether something had to be repaired and
+whether the end is missing. It accepts single and typographic quotes, unquoted items, unescaped quotes, missing commas,
+and full-width punctuation. What the brackets mean is decided in `records`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _WIDE = str.maketrans("，、：；【】（）｛｝", ",,:,[](){}")
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _BARE = re.compile(r"[^\[\]{}(),:，、：；【】（）｛｝\"“”\n]+")
-# A bracket that begins a list: another one follows, a quote, or the end of an empty list.
+# A bracket that begins a list: followed by another bracket, a quote, or the end of an empty list.
 _START = re.compile(
     r"[\[【]\s*[\]】\[{(\"'“‘`「„]|[{｛]\s*(?:[}｝\"'“‘]|[^\W\d_]\w{0,24}\s?[:：])|\(\s?[\"'“]"
     r"|[\[【{｛]\s*(?i:null|none)\s*[\]】}｝]"
@@ -25,13 +25,13 @@ _START = re.compile(
 _EMPTY_WORDS = frozenset({"none", "null", "true", "false", "...", "nil", "nan"})
 _LITERAL = re.compile(r"-?\d+(?:\.\d+)?|null|true|false")
 _COMMENT = re.compile(r"//[^\n]*")
-# Deeper nesting than this is no answer to any of our prompts; what is deeper is skipped.
+# No answer to our prompts is nested more deeply than this; anything deeper is skipped.
 _MAX_DEPTH = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string of the list; `answer[start:end]` is where it is, with its quotes. Blank for `null`."""
+    """A string in a list; `answer[start:end]` is its place, including its quotes. Blank for `null`."""
 
     value: str
     start: int
@@ -41,7 +41,7 @@ class Text:
 
 @dataclass(slots=True)
 class Group:
-    """Brackets and what is in them: texts, groups, and `":"` between the two sides of an entry."""
+    """Brackets and their content: texts, groups, and `":"` between the two sides of an entry."""
 
     bracket: str
     items: list[Text | Group | str] = field(default_factory=list)
@@ -50,15 +50,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """An outermost list of an answer, at `answer[start:end]`.
+    """An outermost list in an answer, at `answer[start:end]`.
 
     Attributes:
         group: its content.
-        start: where its bracket opens.
-        end: behind its closing bracket.
-        odd: something in it had to be repaired.
-        cut: its end is missing.
-        likely: it begins as lists begin, and not with the next best bracket of the answer.
+        start: the offset of its opening bracket.
+        end: the offset after its closing bracket.
+        odd: whether something in it had to be repaired.
+        cut: whether its end is missing.
+        likely: whether it begins like a list; False for any other bracket, read only if there is no list.
     """
 
     group: Group
@@ -70,7 +70,7 @@ class Root:
 
 
 def roots(answer: str) -> list[Root]:
-    """The outermost lists of an answer, in order, each behind the one before.
+    """The outermost lists of an answer, in order; they do not overlap.
 
     >>> [len(root.group.items) for root in roots('["a", "b"] and {"c": "d"}')]
     [2, 3]
@@ -105,7 +105,7 @@ def entries(group: Group) -> Iterator[tuple[Text, Text | Group]]:
 
 
 def is_empty(group: Group) -> bool:
-    """Whether there is no text in a group, nor in the groups within it, keys aside."""
+    """Whether neither a group nor the groups within it contain any text, apart from keys."""
     keys = {id(key) for key, _ in entries(group)}
     return all(
         item == ":"
@@ -116,7 +116,7 @@ def is_empty(group: Group) -> bool:
 
 
 def unquote(text: str) -> str:
-    """Text without the quotes around it, if there are some."""
+    """The text without the quotes around it, if there are any."""
     quote = QUOTES.get(text[:1])
     return text[1:-1].strip() if quote and len(text) > 2 and text.endswith((quote, text[0])) else text
 
@@ -131,7 +131,7 @@ def _any_bracket(answer: str) -> int | None:
 
 
 class _Scanner:
-    """One pass over a list; keeps its own stack, so no depth can break it."""
+    """One pass over a list, with a stack of its own, so that no nesting depth can make it fail."""
 
     def __init__(self, answer: str, start: int) -> None:
         self.answer = answer
@@ -143,7 +143,7 @@ class _Scanner:
         self.odd = answer[start] not in _CLOSERS
 
     def scan(self) -> Root:
-        """The group that begins at the start, and where it ends."""
+        """The group that begins at the start, and its extent."""
         last = "["
         while self.stack and self.at < len(self.answer):
             char = self.answer[self.at]
@@ -191,7 +191,7 @@ class _Scanner:
             self.stack.pop()
 
     def _text(self, group: Group) -> bool:
-        """Reads a string or a bare word into `group`; False where the answer ends within it."""
+        """Reads a string or a bare word into `group`; False if the answer ends within it."""
         start = self.at
         if self.answer[start] in QUOTES:
             value = self._quoted(group.bracket)
@@ -217,7 +217,7 @@ class _Scanner:
         return True
 
     def _quoted(self, bracket: str) -> str | None:
-        """The string that begins here; None where its end is missing."""
+        """The string that begins here; None if its end is missing."""
         opening = self.answer[self.at]
         quote = QUOTES[opening]
         closers = quote + '”"' if opening == "„" else quote
@@ -237,7 +237,7 @@ class _Scanner:
         return None
 
     def _ends_string(self, at: int, bracket: str) -> bool:
-        """Whether a quote closes its string: a delimiter follows, the end, or after white space a quote."""
+        """Whether a quote closes its string: it is followed by a delimiter, the end, or white space and a quote."""
         rest = self.answer[at + 1 : at + 64]
         following = rest.lstrip()
         if not following:
@@ -250,5 +250,5 @@ def _unescape(raw: str) -> str:
     if "\\" not in raw:
         return raw
     decoded = _ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else _ESCAPES.get(match[2], match[2]), raw)
-    # Pairs of surrogates become the character they encode; a lone one is no text.
+    # Surrogate pairs become the character that they encode; a lone surrogate is not text.
     return decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

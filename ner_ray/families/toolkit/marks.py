@@ -1,7 +1,7 @@
 """Entities marked in a copy of their text: `in ##New York## now`.
 
-A text may contain `#` itself (`C#`, headings). Comparison with the source tells marks from text: of a run of `#`, as
-many belong to the text as the source has in that place.
+A text may contain `#` itself (`C#`, headings). Comparison with the source distinguishes marks from text: of a run of
+`#`, as many belong to the text as the source has at that place.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def mark(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def delimitable(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The spans that are recovered from their marks, without white space at their ends.
+    """The spans that can be recovered from their marks, without white space at their ends.
 
-    Most are. Where a `#` of the text touches a span, its marks may not tell on which side of them that `#` belongs.
+    Most can. If a `#` of the text touches a span, the marks may not show on which side of them that `#` belongs.
     """
     kept = [(start, end) for start, end in (trim(text, *span) for span in spans) if start < end]
     while kept:
@@ -50,7 +50,7 @@ def delimitable(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, 
 def unmark(answer: str, source: str) -> tuple[str, list[Marked], bool]:
     """The answer without its marks, the marked spans, and whether the marks were well-formed.
 
-    The spans are in order, without white space at their ends, not empty, and the outermost where marks are nested.
+    The spans are in order and not empty, without white space at their ends; of nested marks, the outermost count.
     """
     runs = list(_runs(answer, source))
     copy, events = _strip(answer, runs)
@@ -60,7 +60,7 @@ def unmark(answer: str, source: str) -> tuple[str, list[Marked], bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A run of `#` in an answer: how many belong to the text, how many are marks, and 1 if one is left over."""
+    """A run of `#` in an answer: how many belong to the text, how many marks it has, and 1 if a `#` is left over."""
 
     start: int
     end: int
@@ -71,7 +71,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """Marks in one place of the copy, before `own` of the text's `#`, which may belong on either side of them."""
+    """Marks at one place of the copy, before `own` of the text's `#`, which may belong on either side of them."""
 
     copy: int
     own: int
@@ -91,9 +91,10 @@ def _runs(answer: str, source: str) -> Iterator[_Run]:
 
 
 def _own_hashes(answer: str, source: str) -> dict[int, int]:
-    """Number of a run of `#` in the answer -> length of the source's run at the same place.
+    """The number of a run of `#` in the answer -> the length of the source's run at the same place.
 
-    A place is a gap between characters other than `#`. Edit operations map the answer's places onto the source's.
+    A place is a gap between characters other than `#`. Edit operations map the places in the answer to those in the
+    source.
     """
     from rapidfuzz.distance import Indel
 
@@ -130,11 +131,11 @@ def _strip(answer: str, runs: Sequence[_Run]) -> tuple[str, list[_Event]]:
 
 
 def _pair(copy: str, events: Sequence[_Event]) -> tuple[list[Marked], bool]:
-    """Spans between marks, nested ones too, and whether all marks opened and closed in turn.
+    """The spans between marks, nested ones included, and whether all marks opened and closed in turn.
 
     A mark closes the open span, unless it has white space before it and none after it: then it opens another. Several
-    marks in one place close all open spans and open the rest: `##A####B##`. The text's own `#` in the place of a mark
-    belong to the span if they touch an ASCII letter or digit, as in corpora with `#Ghent` and `C#`; otherwise they are
+    marks at one place close all open spans and open the rest: `##A####B##`. The text's own `#` at the place of a mark
+    belongs to the span if it touches an ASCII letter or digit, as in corpora with `#Ghent` and `C#`; otherwise it is
     outside, as in `#话题#`.
     """
     opened: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""One question per label, answered with a list of strings: what UniversalNER and RA-IT share."""
+"""One question per label, answered with a list of strings: shared by UniversalNER and RA-IT."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ner_ray.types import Completion, Entity, Prompt, Reading, StepInput, Transc
 def read_queries(passage: StepInput, transcript: Transcript, role: str) -> list[Reading]:
     """The listed mentions of all labels, each with the label that its prompt asked for (`Prompt.subject`).
 
-    A mention that the answer gives another label of the set is in `dropped`. A mention's score is the probability of
-    its string in the answer.
+    A mention to which the answer gives another label of the set is in `dropped`. A mention's score is the probability
+    of its string in the answer.
     """
     known = names(passage.labels)
 
@@ -28,6 +28,6 @@ def read_queries(passage: StepInput, transcript: Transcript, role: str) -> list[
 
 
 def write_answer(prompt: Prompt, gold: Sequence[Entity]) -> str:
-    """The list of the gold of the label asked for, in the order of the text, an item for every mention."""
+    """The list of the gold with the label asked for, in the order of the text, one item per mention."""
     in_order = sorted(gold, key=lambda entity: entity.start)
     return json.dumps([entity.text for entity in in_order if entity.label == prompt.subject], ensure_ascii=False)

@@ -1,9 +1,10 @@
-"""What lists mean: the entities in them, with the labels they were given, whatever shape their records have.
+"""What lists mean: the entities in them, with the labels they were given, whatever the shape of the records.
 
-A record may be a pair (`["Ann", "person"]`, with more behind it or not), a dictionary of one entry or many
+A record may be a pair (`["Ann", "person"]`, possibly followed by more), a dictionary of one or more entries
 (`{"Ann": "person"}`, `{"person": ["Ann", "Bo"]}`), or a dictionary whose keys say what its values are
 (`{"entity": "Ann", "type": "person"}`, under the names that common tools use). Keys that describe a value are never
-mentions. Which of two strings is the label is told by the label set, without one by the passage: an entity is in it.
+mentions. The label set tells which of two strings is the label; without a label set, the passage does, since it
+contains the entity.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ class Guide:
     """What is known about an answer before it is read.
 
     Attributes:
-        names: what labels the prompt offered.
+        names: the labels that the prompt offered.
         text: the passage.
-        subject: the label that was asked for, where an answer lists entities of one.
-        folded_text: the passage without regard to case.
+        subject: the label that was asked for, if an answer lists entities of one label only.
+        folded_text: the passage, case-folded.
     """
 
     names: Sequence[str]
@@ -76,17 +77,17 @@ class Guide:
         self._plural = {form: name for name in reversed(self.names) for form in _plurals(fold(name))}
 
     def label(self, written: str) -> str | None:
-        """The label of the set that a string stands for, with or without a BIO prefix; None for any other string."""
+        """The label of the set that a string means, with or without a BIO prefix; None for any other string."""
         if written not in self._labels:
             self._labels[written] = self._label(written)
         return self._labels[written]
 
     def heading(self, written: str) -> str | None:
-        """The label that a key or a heading stands for, in the plural too."""
+        """The label that a key or a heading means; plurals count, too."""
         return self.label(written) or self._plural.get(fold(written.strip(_MARKUP)))
 
     def may_name_a_label(self, line: str) -> bool:
-        """Whether a line can hold a label of the set at all; a quick look."""
+        """A quick test for whether a line can contain a label of the set at all."""
         folded = line.casefold()
         return any(word in folded for word in self._first_words)
 
@@ -97,24 +98,24 @@ class Guide:
         return self._spelt(written) or (self._spelt(bare) if bare != written else None)
 
     def _spelt(self, written: str) -> str | None:
-        """As `labels.same_name`: exactly, then whatever its case, then whatever its underscores."""
+        """As `labels.same_name`: the exact name, then regardless of case, then regardless of underscores."""
         if written in self.names:
             return written
         return self._cased.get(" ".join(written.split()).casefold()) or self._folded.get(fold(written))
 
     def has(self, surface: str) -> bool:
-        """Whether the passage holds a string."""
+        """Whether the passage contains a string."""
         known = self._present.get(surface)
         if known is None:
             known = self._present[surface] = bool(surface) and surface in self.text
         return known
 
     def is_placeholder(self, value: str) -> bool:
-        """Whether a string is a description of what should stand in its place, such as `entity 1`."""
+        """Whether a string merely describes what belongs in its place, such as `entity 1`."""
         return len(value) < 60 and not self.has(value) and _PLACEHOLDER.fullmatch(fold(value)) is not None
 
     def is_nothing(self, value: str) -> bool:
-        """Whether a string says that there is no entity; not where the passage holds it."""
+        """Whether a string says that there are no entities; never true of a string that the passage contains."""
         if value not in self._void:
             self._void[value] = not value or (not self.has(value) and says_nothing(value))
         return self._void[value]
@@ -122,7 +123,7 @@ class Guide:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An entity and its label, as written; `label` is None where none was given."""
+    """An entity and its label, as written; `label` is None if none was given."""
 
     entity: Text
     label: Text | None = None
@@ -130,12 +131,12 @@ class Item:
 
 
 def items(group: Group, guide: Guide, label: Text | None = None) -> list[Item]:
-    """The entities of a list, in order.
+    """The entities in a list, in order.
 
     Args:
         group: the list.
-        guide: the label set, the passage, the label that was asked for.
-        label: of all entities that have none of their own.
+        guide: the label set, the passage, and the label that was asked for.
+        label: applies to all entities without a label of their own.
     """
     if group.bracket == "{" or any(True for _ in entries(group)):
         return list(_dictionary(group, guide, label))
@@ -145,7 +146,7 @@ def items(group: Group, guide: Guide, label: Text | None = None) -> list[Item]:
 
 
 def bio_prefix(written: str, guide: Guide) -> str:
-    """`B`, `I`, ... where a label has a BIO prefix that is not part of its name; else empty."""
+    """`B`, `I`, ... if a label has a BIO prefix that is not part of its name; otherwise empty."""
     match = _BIO.match(written)
     return (
         match["prefix"] if match and written not in guide.names and fold(written) not in map(fold, guide.names) else ""
@@ -176,7 +177,7 @@ def _list(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
 
 
 def _string(item: Text, guide: Guide, label: Text | None) -> Item:
-    """A string of a list; `Ann (person)` and `Ann: person` in it are an entity with its label."""
+    """A string in a list; `Ann (person)` and `Ann: person` are read as an entity with its label."""
     from ner_ray.families.toolkit.lines import pair_in
 
     pair = None if guide.has(item.value) else pair_in(item.value, guide)
@@ -187,7 +188,7 @@ def _string(item: Text, guide: Guide, label: Text | None) -> Item:
 
 
 def _alternating(group: Group, guide: Guide) -> list[Item]:
-    """`["Ann", "person", "Paris", "place"]`: entities and labels by turns."""
+    """`["Ann", "person", "Paris", "place"]`: entities and labels in alternation."""
     found = texts(group)
     if len(found) < 4 or len(found) % 2 or len(found) != len(group.items):
         return []
@@ -198,7 +199,7 @@ def _alternating(group: Group, guide: Guide) -> list[Item]:
 
 
 def _is_pair(group: Group, guide: Guide) -> bool:
-    """Whether a list of strings is an entity and its label, and not a list of entities."""
+    """Whether a list of strings is an entity and its label, rather than a list of entities."""
     found = texts(group)
     if len(found) != len(group.items) or not 2 <= len(found) <= 6:
         return False
@@ -212,7 +213,7 @@ def _is_pair(group: Group, guide: Guide) -> bool:
 
 
 def _tuple(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
-    """An entity and its label, in any order, with numbers and other things around them."""
+    """An entity and its label, in either order, among numbers and other things."""
     found = [item for item in texts(group) if item.value]
     if len(texts(group)) != len(group.items):
         yield from _list(group, guide, label)
@@ -232,7 +233,7 @@ def _tuple(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
 
 def _sides(words: Sequence[Text], named: Sequence[Text], guide: Guide, *, cut: bool) -> Iterator[Item]:
     if len(named) > 1:
-        # Both are labels of the set: the one that is not in the passage is meant as one.
+        # Both are labels of the set: the one that the passage does not contain is meant as a label.
         outside = [item for item in named if not guide.has(item.value)]
         chosen = outside[0] if len(outside) == 1 else words[1]
     elif named:
@@ -254,7 +255,7 @@ def _dictionary(group: Group, guide: Guide, label: Text | None) -> Iterator[Item
     held = {id(value) for _, value in pairs}
     loose = [item for item in groups(group) if id(item) not in held]
     if group.cut:
-        # Half a record: whether a key such as `name` is a field or a label cannot be told yet.
+        # A truncated record: it cannot be known yet whether a key such as `name` is a field or a label.
         pairs = [(key, value) for key, value in pairs if isinstance(value, Group) or not _is_either(key, guide)]
     record = _record(pairs, guide, label, cut=group.cut)
     if record is not None:
@@ -307,13 +308,13 @@ def _record(
 
 
 def _maps(key: Text, value: Text | Group, guide: Guide, *, alone: bool) -> bool:
-    """Whether what looks like a field's name is an entity of the passage, with its label."""
+    """Whether what looks like a field name is in fact an entity of the passage, with its label."""
     here = isinstance(value, Text) and guide.has(key.value) and guide.label(value.value)
     return bool(here) and (alone or key.value[:1].isupper())
 
 
 def _entity_and_kind(entity: list[Text | Group], guide: Guide) -> tuple[list[Text | Group], list[Text | Group]]:
-    """Of several values under names of entities, such as `entity` and `word`, those that are labels."""
+    """Splits the values of several entity fields, such as `entity` and `word`, into entities and labels."""
     kind: list[Text | Group] = [value for value in entity if isinstance(value, Text) and guide.label(value.value)]
     if not kind and not guide.names:
         kind = [value for value in entity if isinstance(value, Text) and not guide.has(value.value)]
@@ -330,7 +331,7 @@ def _container(inside: Sequence[Group], kind: Sequence[Text | Group], guide: Gui
 def _typed(
     named: Sequence[tuple[str, Text, Text | Group]], kind: Sequence[Text | Group], guide: Guide, label: Text | None
 ) -> list[Item] | None:
-    """A record with a type but none of the known names for its entity."""
+    """The entities of a record with a type, but without any of the known field names for its entity."""
     written = next((value for value in kind if isinstance(value, Text) and value.value), label)
     taken = {id(value) for value in kind}
     others = [value for name, _, value in named if id(value) not in taken and name not in _ASIDE]
@@ -348,7 +349,7 @@ def _typed(
 
 
 def _by_values(named: Sequence[tuple[str, Text, Text | Group]], guide: Guide) -> list[Item] | None:
-    """A record under unknown names: one value is a label, another is in the passage, and their keys are not."""
+    """The entity of a record with unknown fields: one value is a label, another is in the passage; keys are neither."""
     strings = [(key, value) for _, key, value in named if isinstance(value, Text) and value.value]
     kind = [value for key, value in strings if guide.label(value.value) and not guide.has(key.value)]
     here = [
@@ -368,7 +369,7 @@ def _by_values(named: Sequence[tuple[str, Text, Text | Group]], guide: Guide) ->
 def _fields(
     entity: Sequence[Text | Group], kind: Sequence[Text | Group], guide: Guide, label: Text | None, *, cut: bool
 ) -> list[Item] | None:
-    """The pairs of a record with fields for entities, and for types or a label from outside."""
+    """The pairs in a record with entity fields and with either type fields or a label from outside the record."""
     surfaces = _flat(_best(entity, guide))
     labels = (
         _flat(next((value for value in kind if any(guide.label(one.value) for one in _flat(value))), kind[0]))
@@ -397,12 +398,12 @@ def _told(surface: Text, written: Text, guide: Guide) -> Iterator[Item]:
 
 
 def _best(values: Sequence[Text | Group], guide: Guide) -> Text | Group:
-    """Of several values for an entity the first that the passage holds."""
+    """Of several values for an entity, the first that the passage contains."""
     return next((value for value in values if isinstance(value, Group) or guide.has(value.value)), values[0])
 
 
 def _flat(value: Text | Group) -> list[Text]:
-    """The strings of a value: itself, those of a list, the named or the text field of a record."""
+    """The strings in a value: the value itself, those of a list, or the name or text field of a record."""
     if isinstance(value, Text):
         return [value] if value.value else []
     named = [inner for key, inner in entries(value) if _field(key) in ENTITY_FIELDS | TYPE_FIELDS]
@@ -418,7 +419,7 @@ def _flat(value: Text | Group) -> list[Text]:
 
 
 def _entry(key: Text, value: Text | Group, guide: Guide, label: Text | None, *, alone: bool) -> Iterator[Item]:
-    """What an entry `key: value` says, where keys are entities or labels."""
+    """The entities in an entry `key: value` of a dictionary whose keys are entities or labels."""
     name = _field(key)
     if isinstance(value, Text):
         yield from _string_entry(key, value, guide, label, alone=alone)
@@ -435,7 +436,7 @@ def _entry(key: Text, value: Text | Group, guide: Guide, label: Text | None, *, 
 
 
 def _under_label(key: Text, value: Group, guide: Guide) -> Iterator[Item]:
-    """The entities of a type, `{"person": [...]}`, as strings, records, or keys with their places."""
+    """The entities of a type, `{"person": [...]}`, given as strings, as records, or as keys with their offsets."""
     pairs = list(entries(value))
     fields = {_field(inner) for inner, _ in pairs}
     if (
@@ -455,7 +456,7 @@ def _under_label(key: Text, value: Group, guide: Guide) -> Iterator[Item]:
 
 
 def _describes(value: Group, guide: Guide) -> bool:
-    """Whether a dictionary says what an entity is, `{"Ann": {"type": "person"}}`, without naming it again."""
+    """Whether a dictionary describes an entity, `{"Ann": {"type": "person"}}`, without naming it again."""
     fields = {_field(key) for key, inner in entries(value) if not (isinstance(inner, Text) and guide.has(inner.value))}
     names = {_field(key) for key, _ in entries(value)}
     return bool(fields & TYPE_FIELDS) and not names & ENTITY_FIELDS
@@ -472,7 +473,7 @@ def _kinds(value: Group) -> list[Text]:
 
 
 def _string_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, alone: bool) -> Iterator[Item]:
-    """`{"Ann": "person"}` or `{"person": "Ann"}`: the label set tells, without one the passage."""
+    """`{"Ann": "person"}` or `{"person": "Ann"}`: the label set decides which, or the passage if there is no set."""
     name = _field(key)
     swapped = guide.label(key.value) and guide.has(value.value) and not guide.has(key.value)
     if not value.value:
@@ -488,7 +489,7 @@ def _string_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, a
 
 
 def _foreign_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, alone: bool) -> Iterator[Item]:
-    """The same where neither side is a label of the set."""
+    """The same if neither side is a label of the set."""
     name = _field(key)
     if guide.has(key.value) and not guide.has(value.value):
         if not _is_number(value) or not guide.names:
@@ -505,7 +506,7 @@ def _foreign_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, 
 
 
 def _is_swapped(key: Text, value: Text, guide: Guide) -> bool:
-    """Whether only the second of two strings is in the passage, whatever the case of the first."""
+    """Whether only the second of two strings is in the passage, regardless of the case of the first."""
     return len(value.value) > 1 and guide.has(value.value) and key.value.casefold() not in guide.folded_text
 
 
@@ -514,12 +515,12 @@ def _is_either(key: Text, guide: Guide) -> bool:
 
 
 def _named(key: Text, guide: Guide) -> Text:
-    """A key as the label that it stands for, in the plural too."""
+    """A key as the label that it means; plurals count, too."""
     return Text(guide.heading(key.value) or key.value, key.start, key.end)
 
 
 def field_name(key: str) -> str:
-    """The name of a key or a heading, as `ENTITY_FIELDS` and `TYPE_FIELDS` have it."""
+    """The name of a key or a heading, in the form used in `ENTITY_FIELDS` and `TYPE_FIELDS`."""
     return _FIELD.sub("", key).casefold()
 
 

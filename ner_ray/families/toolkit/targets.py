@@ -1,8 +1,8 @@
 """Training targets: what a perfect model would answer, and the gold that the answer cannot express.
 
-A family sorts out what its format rules out by nature (`in_label_set`, `without_overlaps`), writes the rest, and has
-`verified` read it back: an entity whose own characters break the answer is left out with a reason rather than taught
-wrong.
+A family sorts out what its format cannot express in principle (`in_label_set`, `without_overlaps`), writes the rest,
+and has `verified` read it back: an entity whose own characters break the answer is left out with a reason rather than
+taught wrongly.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Split = tuple[list[Entity], list[LeftOut]]
 
 
 def play(step: Step, passage: StepInput, answer: Callable[[Prompt], str]) -> tuple[Exchange, ...]:
-    """The transcript of a step in which `answer` answers every prompt, follow-up questions included."""
+    """The transcript of a step in which `answer` answers every prompt, including follow-up questions."""
     transcript: list[Exchange] = []
     while prompts := step.ask(passage, transcript):
         transcript.extend(Exchange(prompt, (Completion(answer(prompt)),)) for prompt in prompts)
@@ -37,7 +37,7 @@ def play(step: Step, passage: StepInput, answer: Callable[[Prompt], str]) -> tup
 
 
 def in_label_set(gold: Iterable[Entity], labels: Collection[str]) -> Split:
-    """Gold in the order of the text, without labels that nobody asks for and without blank entities."""
+    """Gold in the order of the text, without labels that are never asked for and without blank entities."""
 
     def reason(entity: Entity) -> LeftOutReason | None:
         if not entity.text.strip():
@@ -48,7 +48,7 @@ def in_label_set(gold: Iterable[Entity], labels: Collection[str]) -> Split:
 
 
 def without_overlaps(gold: Iterable[Entity]) -> Split:
-    """Gold without overlaps: of overlapping entities the one that starts first, of these the longest.
+    """Gold without overlaps: of overlapping entities, the one that starts first, and of these the longest.
 
     Blank entities are left out too.
     """
@@ -76,11 +76,11 @@ def listed(
     """The targets of a step whose answers list mentions, in the order of the text.
 
     Args:
-        step: whose `ask` and `read` are to be used.
-        passage: what it is asked about.
+        step: its `ask` and `read` are used.
+        passage: the passage it is asked about.
         gold: the entities of the passage.
-        labels: those that can be named; the others are left out.
-        answer: the answer to a prompt, from the gold that is kept.
+        labels: the labels that can be named; entities with any other label are left out.
+        answer: returns the answer to a prompt, given the gold that is kept.
     """
     kept, left_out = in_label_set(gold, labels)
     return verified(
@@ -97,13 +97,13 @@ def verified(
     text: str,
     gold: Split,
 ) -> Targets:
-    """Targets that give back, when read, all that is kept; what does not come back is left out.
+    """Targets that yield, when read, everything that is kept; anything that is not read back is left out.
 
     Args:
-        write: the transcript that says some entities.
+        write: returns the transcript that expresses some entities.
         read: the step's own reading of a transcript.
-        text: of the passage.
-        gold: what is to be said, and what has been left out before.
+        text: the text of the passage.
+        gold: the entities to express, and those already left out.
     """
 
     def lost(entities: Sequence[Entity]) -> list[Entity]:
@@ -114,7 +114,7 @@ def verified(
 
     kept, left_out = gold
     while missing := lost(kept):
-        # An entity that breaks the whole answer costs only itself.
+        # An entity that breaks the whole answer by itself is left out alone.
         worst = [entity for entity in missing if lost([entity])] or missing
         left_out = [*left_out, *(LeftOut(entity, LeftOutReason.NOT_DELIMITABLE) for entity in worst)]
         kept = [entity for entity in kept if entity not in worst]
@@ -138,7 +138,7 @@ def _place(entity: Entity) -> tuple[int, int]:
 
 
 def _said(text: str, gold: Iterable[Entity], *, placed: bool) -> Iterator[Hashable]:
-    """What a reading of the gold holds: label and surface, and where the answer repeats the text the place."""
+    """The content of a reading of the gold: label and surface, and the place if the answer repeats the text."""
     before = _inked(text)
     for entity in gold:
         yield entity.label, _squeezed(entity.text), before[entity.start] if placed else None
@@ -151,7 +151,7 @@ def _read(reading: Reading) -> Iterator[Hashable]:
 
 
 def _inked(text: str) -> list[int]:
-    """For each offset, how many characters before it are not white space, which a copy may have changed."""
+    """For each offset, the number of preceding characters other than white space, which a copy may have changed."""
     return [0, *accumulate(not character.isspace() for character in text)]
 
 

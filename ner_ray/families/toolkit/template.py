@@ -17,7 +17,7 @@ import yaml
 from ner_ray.types import Message
 
 PACKAGE = "ner_ray.families"
-"""The package whose folder `templates` has our own families' files; a family of another distribution gives its own."""
+"""The package whose folder `templates` has our own families' files; a family in another package names that one."""
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -35,7 +35,7 @@ def render(text: str, /, **values: str) -> str:
     """`text` with every `{name}` of `values` replaced, in one pass.
 
     Inserted text is never scanned again, so braces and placeholders in a user's text are just text. A `{name}` that is
-    not among `values` stays as it is.
+    not among `values` remains as it is.
 
     >>> render("{labels}: {text}", labels="person", text="a {labels} b")
     'person: a {labels} b'
@@ -44,7 +44,7 @@ def render(text: str, /, **values: str) -> str:
 
 
 def wrap(family: str, name: str, turns: Sequence[Message], *, package: str = PACKAGE) -> str:
-    """Turns in one of a family's own wrappers, up to where the answer begins.
+    """Turns in one of a family's own wrappers, up to the point where the answer begins.
 
     A wrapper has a template for each role, the text before all turns (`begin`), the text before the answer (`answer`),
     and whether white space around each turn is stripped (`strip`).
@@ -63,7 +63,7 @@ def placeholders(text: str) -> frozenset[str]:
 
 
 @functools.cache
-def _load(family: str, package: str) -> Mapping[str, Any]:  # YAML: what a template file holds is checked by its tests
+def _load(family: str, package: str) -> Mapping[str, Any]:  # YAML: the content is checked by the tests of the templates
     file = resources.files(package) / "templates" / f"{family}.yaml"
     content: Mapping[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return content

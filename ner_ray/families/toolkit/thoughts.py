@@ -1,10 +1,10 @@
-"""What a reasoning model thinks before it answers is taken away here, once, before any family reads the answer.
+"""Removes what a reasoning model thinks before it answers, once, before any family reads the answer.
 
-Marks of thought are recognised by the words in them (`think`, `thought`, `reasoning`, ...), whatever brackets a model's
-maker put around these; the channels of gpt-oss, the lines of `ollama`, and headings (`### Reasoning ... ### Answer`)
-are known too. What stands behind the last thought is the answer; thoughts that never end leave none.
+Thought marks are recognised by the words in them (`think`, `thought`, `reasoning`, ...), whatever brackets the maker of
+a model put around these; the channels of gpt-oss, the lines of `ollama`, and headings (`### Reasoning ... ### Answer`)
+are recognised, too. The text after the last thought is the answer; thoughts that never end leave none.
 
-A mark that the passage itself holds is text: it counts only where an answer begins with it and the passage does not.
+A mark that also occurs in the passage is text, unless the answer begins with it and the passage does not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ANSWER_TAG = re.compile(
     r"(?:answer|final_?answer|final|response|output|solution|result)\|?>",
     re.IGNORECASE,
 )
-# gpt-oss writes to channels; where special tokens are left out only their names remain.
+# gpt-oss writes to channels; if special tokens are stripped, only the names of the channels remain.
 _CHANNEL = re.compile(
     r"(?:<\|end\|>\s*)?(?:<\|start\|>\s*assistant\s*)?<\|?channel\|?>\s*(?P<name>analysis|commentary|final|thought)\b[^<]{0,60}(?:<\|message\|>)?"
     r"|assistant(?P<bare>analysis|commentary|final)",
@@ -55,11 +55,11 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is left of a completion.
+    """What remains of a completion.
 
     Attributes:
-        completion: without its thoughts; its tokens are those of the answer, at their places in it.
-        lost: why nothing is left, where nothing is.
+        completion: without its thoughts; its tokens are those of the answer, with offsets into the answer.
+        lost: if nothing remains, the reason; otherwise empty.
     """
 
     completion: Completion
@@ -67,14 +67,14 @@ class Answer:
 
 
 def answer_of(completion: Completion, text: str = "") -> Answer:
-    """A completion without the thoughts in it.
+    """A completion without its thoughts.
 
     >>> answer_of(Completion('<think>["Bo"]? No.</think>["Ann"]')).completion.text
     '["Ann"]'
 
     Args:
-        completion: as the engine gave it.
-        text: the passage that was asked about; marks that it holds are no marks of thought.
+        completion: as the engine returned it.
+        text: the passage that was asked about; marks that occur in it are not thought marks.
     """
     answer = completion.text
     spans, unfinished = _thoughts(completion, text)
@@ -89,7 +89,7 @@ def answer_of(completion: Completion, text: str = "") -> Answer:
 
 
 def _kept(answer: str, spans: Sequence[Span]) -> list[Span]:
-    """What stands behind the last thought or, where nothing does, what stands between thoughts."""
+    """The text after the last thought or, if there is none, the text between thoughts."""
     if not spans:
         return [(0, len(answer))]
     last = spans[-1][1]
@@ -101,7 +101,7 @@ def _kept(answer: str, spans: Sequence[Span]) -> list[Span]:
 
 
 def _only(completion: Completion, kept: Sequence[Span]) -> Completion:
-    """A completion cut down to some stretches of its text, tokens included."""
+    """A completion reduced to some stretches of its text, tokens included."""
     parts: list[str] = []
     token_ends: list[int] = []
     logprobs: list[float] = []
@@ -118,7 +118,7 @@ def _only(completion: Completion, kept: Sequence[Span]) -> Completion:
 
 
 def _thoughts(completion: Completion, text: str) -> tuple[list[Span], bool]:
-    """Where the thoughts are, in order, and whether the last of them never ends."""
+    """The spans of the thoughts, in order, and whether the last of them never ends."""
     for finder in (_channels, _ollama, _tags):
         spans, unfinished = finder(completion.text, text)
         if spans:
@@ -143,7 +143,7 @@ def _tags(answer: str, text: str) -> tuple[list[Span], bool]:
 
 
 def _marks(answer: str, text: str) -> list[tuple[int, int, bool]]:
-    """Start, end, and whether it closes, of every mark of thought that is not the passage's own."""
+    """Start, end, and whether it closes a thought, of every thought mark that is not the passage's own."""
     first = len(answer) - len(answer.lstrip())
     marks = []
     for match in (*_TAG.finditer(answer), *_OTHER_TAG.finditer(answer)):
@@ -162,7 +162,7 @@ def _marks(answer: str, text: str) -> list[tuple[int, int, bool]]:
 
 
 def _channels(answer: str, text: str) -> tuple[list[Span], bool]:
-    """Everything that is not in the last channel `final`; without one, all of it."""
+    """Everything outside the last channel `final`; if there is none, everything."""
     heads = [match for match in _CHANNEL.finditer(answer) if match[0] not in text]
     first = _BARE_CHANNEL.match(answer)
     begins_so = first is not None and not text.lstrip().startswith(first[0].strip())
@@ -189,7 +189,7 @@ def _ollama(answer: str, text: str) -> tuple[list[Span], bool]:
 
 
 def _headed(answer: str, text: str, *, cut: bool) -> tuple[list[Span], bool]:
-    """Thoughts under a heading, up to a heading that announces the answer; without one, only if the answer is cut."""
+    """Thoughts under a heading, up to one that announces the answer; without one, only if the answer is truncated."""
     first = _LINE.search(answer)
     while first is not None and not first[0].strip():
         first = _LINE.search(answer, first.end())
@@ -203,13 +203,13 @@ def _headed(answer: str, text: str, *, cut: bool) -> tuple[list[Span], bool]:
 
 
 def _title(line: str) -> str:
-    """The heading that a line is or begins with."""
+    """The heading that a line consists of or begins with."""
     inline = _INLINE_HEADING.match(line)
     return plain(inline["title"]) if inline else plain(line) if len(line) < 80 else ""
 
 
 def _answer_heading(match: re.Match[str], text: str) -> int | None:
-    """Where the answer begins behind a line that announces it; a word of the passage announces nothing."""
+    """Where the answer begins after a line that announces it; a word of the passage does not announce anything."""
     inline = _INLINE_HEADING.match(match[0])
     if inline and inline["title"] in text:
         return None
@@ -221,7 +221,7 @@ def _answer_heading(match: re.Match[str], text: str) -> int | None:
 
 
 def _inside_answer_tags(answer: str, kept: list[Span], text: str) -> list[Span]:
-    """What `<answer>` and the like enclose last, if such tags stand in what is kept."""
+    """The last text enclosed by `<answer>` or a similar tag, if there is such a tag in what is kept."""
     if len(kept) != 1:
         return kept
     begin, end = kept[0]

@@ -1,4 +1,4 @@
-"""What every step does with a transcript: join the answers of several prompts, settle the verdict."""
+"""What every step does with a transcript: merge the answers to several prompts and decide on the verdict."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _SEVERITY = (Verdict.OK, Verdict.RECOVERED, Verdict.TRUNCATED, Verdict.UNPARSABL
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """The gravest of some verdicts; OK for none."""
+    """The most severe of several verdicts; OK if there are none."""
     return max(verdicts, key=_SEVERITY.index, default=Verdict.OK)
 
 
 def read_samples(
     transcript: Transcript, read_one: Callable[[Prompt, Completion], Reading], *, text: str = "", role: str = "tagger"
 ) -> list[Reading]:
-    """One reading per sample, each of which joins that sample's answers to all prompts.
+    """One reading per sample, each of which merges that sample's answers to all prompts.
 
-    Nothing asked gives one empty reading; nothing answered (an engine refused) gives none. What a reasoning model
-    thought before it answered is taken away first, for every family; where nothing is left, the reading is empty and
+    If nothing was asked, there is one empty reading; if nothing was answered (an engine refused), there is none. A
+    reasoning model's thoughts are removed first, for every family; if nothing else remains, the reading is empty and
     `truncated`, and its error says why.
 
     Args:
         transcript: the prompts and their answers.
-        read_one: reads one answer, which holds no thoughts.
-        text: the passage that was asked about; marks of thought that it holds are text.
-        role: of the step, for errors.
+        read_one: reads one answer, which is free of thoughts.
+        text: the passage that was asked about; thought marks that occur in it are text.
+        role: the step's role, for errors.
     """
     if not transcript:
         return [Reading(mentions=())]
@@ -48,14 +48,14 @@ def read_samples(
 
 
 def cut_short(role: str, completion: Completion, why: str = "") -> Reading:
-    """The reading of an answer that was cut before it named an entity; the error says why and holds the answer."""
+    """The reading of an answer that ended before it named an entity; the error gives the reason and the answer."""
     message = f"{why}: {completion.text}" if why else completion.text
     problem = ErrorRecord(code=ErrorCode.TRUNCATED, stage=role, message=message)
     return Reading(mentions=(), verdict=Verdict.TRUNCATED, errors=(problem,))
 
 
 def unparsable(role: str, completion: Completion) -> Reading:
-    """The reading of an answer that says nothing we understand; its text is kept."""
+    """The reading of an answer that we cannot interpret; its text is kept."""
     problem = ErrorRecord(code=ErrorCode.UNPARSABLE, stage=role, message=completion.text)
     return Reading(mentions=(), verdict=Verdict.UNPARSABLE, errors=(problem,))
 
@@ -76,7 +76,7 @@ def _read(
     reading = read_one(prompt, answer.completion)
     if answer.completion is completion or not reading.errors:
         return reading
-    # An error holds the raw answer, thoughts included.
+    # An error contains the raw answer, including thoughts.
     return replace(reading, errors=tuple(replace(problem, message=completion.text) for problem in reading.errors))
 
 

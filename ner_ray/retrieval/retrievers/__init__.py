@@ -1,1 +1,1 @@
-"""One file a retriever; `ner_ray.retrieval.base` says what it holds."""
+"""The retrievers, one per file; `ner_ray.retrieval.base` says what such a file defines."""

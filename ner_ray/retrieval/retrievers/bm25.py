@@ -1,7 +1,7 @@
 """BM25Okapi over a pool, as one sparse product per block of texts.
 
 The scores are those of rank-bm25's `BM25Okapi`: idf = ln(N - n + 0.5) - ln(n + 0.5), negative values
-replaced by epsilon times the mean idf; a term that is repeated in a query counts repeatedly. What a term contributes to
+replaced by epsilon times the mean idf; a term that is repeated in a query counts repeatedly. A term's contribution to
 an example's score does not depend on the query, so it is precomputed for all pairs: a sparse matrix of terms by
 examples. Scoring a block of texts is then a product with the rows of its terms.
 """
@@ -29,8 +29,8 @@ PARTS = ()
 
 _STOP_WORDS = "stop_words.txt"
 _CELLS = 400_000
-"""Examples times texts in a block: its scores, 8 bytes each, should fit the cache of a core. Measured with 50,000
-sentences: 0.20 ms per text in blocks of 4 to 16 texts, 0.60 ms in blocks of 64."""
+"""Examples times texts in a block, whose scores, 8 bytes each, should fit into the cache of a core. Measured with
+50,000 sentences: 0.20 ms per text in blocks of 4 to 16 texts, 0.60 ms in blocks of 64."""
 
 _TINY = float(np.finfo(np.float64).smallest_subnormal)
 
@@ -92,9 +92,11 @@ class Bm25:
 
     def _product(self, texts: Sequence[str]) -> _Product:
         owners, rows = self._known_terms(texts)
+        # `column` is parallel to `rows`: the index of each row in `used`, the distinct rows.
         used, column = np.unique(rows, return_inverse=True)
         weights = np.zeros((used.size, len(texts)))
         np.add.at(weights, (column, owners), 1.0)
+        # Shape (examples, used terms); its product with the weights, shape (examples, texts), holds the scores.
         matrix = self.matrix[used].T
         return _Product(
             scores=matrix @ weights,
@@ -104,19 +106,20 @@ class Bm25:
         )
 
     def _known_terms(self, texts: Sequence[str]) -> tuple[Integers, Integers]:
-        """For each term of each text that the pool knows: the text's number and the term's row."""
+        """For each occurrence of a known term: the number of its text and the term's matrix row; both shape (n,)."""
         hashes, starts = hash_texts([self.tokenizer(text) for text in texts], self.hasher)
         owners = np.repeat(np.arange(len(texts)), np.diff(starts))
         if self.terms.size == 0:
             return owners[:0], owners[:0]
+        # Position of each hash in the sorted `terms`, if it is there; checked below.
         rows = np.minimum(np.searchsorted(self.terms, hashes), self.terms.size - 1)
         known = self.terms[rows] == hashes
         return owners[known], rows[known]
 
     def _best_matching(self, product: _Product, column: int, k: int) -> Neighbours:
-        """The best k examples where scores may be zero or negative, as in pools of a few examples.
+        """The best k examples for one text if scores may be zero or negative, as in pools of a few examples.
 
-        Then a score does not tell whether an example shares a term with the text, but the matrix does.
+        In that case, the score does not tell whether an example shares a term with the text, but the matrix does.
         """
         rows = np.flatnonzero(product.weights[:, column])
         positions = np.unique(product.matches[:, rows].indices).astype(np.int64)
@@ -129,7 +132,7 @@ class _Product:
 
     scores: Floats
     all_positive: bool
-    matches: Any  # a scipy matrix, shape (examples, used terms)
+    matches: Any  # a scipy matrix, shape (examples, used terms): what each term contributes to each example's score
     weights: Floats  # shape (used terms, texts): how often each term occurs in each text
 
     @property
@@ -195,7 +198,7 @@ def _read_stop_words(uris: Sequence[str]) -> frozenset[str]:
 
 
 def _numbered(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[dict[str, int], NDArray[np.uint32], Integers]:
-    """The vocabulary in order of appearance, the terms of all texts as indices into it, and the lengths of texts."""
+    """The vocabulary in order of appearance, all texts' terms as indices into it, concatenated, and texts' lengths."""
     vocabulary: dict[str, int] = {}
     numbers = array("I")
     lengths = np.zeros(len(texts), dtype=np.int64)
@@ -209,19 +212,26 @@ def _numbered(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[dict[str, int
 def _impacts(
     numbers: NDArray[np.uint32], lengths: Integers, terms: int, options: BuildOptions
 ) -> tuple[Any, dict[str, float]]:  # a scipy matrix
-    """The contribution of each term to each example's score, shape (terms, examples), and averages."""
+    """The contribution of each term to each example's score, shape (terms, examples), and the averages used.
+
+    `numbers`, shape (tokens,), are the terms of all examples, concatenated; `lengths`, shape (examples,), their numbers
+    of tokens.
+    """
     from scipy.sparse import coo_array
 
     size = lengths.size
     examples = np.repeat(np.arange(size), lengths)
     matrix = coo_array((np.ones(numbers.size), (numbers, examples)), shape=(terms, size)).tocsr()
+    # After this, `data` counts the occurrences of a term in an example, once per pair.
     matrix.sum_duplicates()
+    # Shape (terms,): in how many examples each term occurs.
     holding = np.diff(matrix.indptr)
     idf = np.log(size - holding + 0.5) - np.log(holding + 0.5)
     average_idf = float(idf.sum() / terms) if terms else 0.0
     average_length = float(numbers.size / size) if size else 0.0
     idf[idf < 0] = options.epsilon * average_idf
     norm = 1 - options.b + options.b * lengths / (average_length or 1.0)
+    # `frequency` and `saturated` are parallel to `indices`, which holds the example of each (term, example) pair.
     frequency = matrix.data
     saturated = frequency * (options.k1 + 1) / (frequency + options.k1 * norm[matrix.indices])
     matrix.data = np.repeat(idf, holding) * saturated
@@ -231,8 +241,9 @@ def _impacts(
 def _best_positive(scores: Floats, k: int) -> list[Neighbours]:
     """The k best of each column, among those above zero.
 
-    The k-th greatest of the groups' maxima is a lower bound of the k-th best score, and only groups that reach it are
-    searched. With groups of sqrt(size / k) examples, each score is read once and few are sorted.
+    Rows are divided into groups. The k-th greatest of the groups' maxima is a lower bound of the k-th best score, so
+    only groups that reach it are searched. With groups of sqrt(size / k) examples, each score is read once and few are
+    sorted.
 
     Args:
         scores: shape (examples, texts).

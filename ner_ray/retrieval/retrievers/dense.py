@@ -1,8 +1,8 @@
 """Nearest examples by the embeddings of an encoder: cosine similarity, exact search by faiss.
 
-Any sentence-transformers or Hugging Face encoder. faiss reads the vectors where they are mapped, so they
-are not copied into each process. A text's vector differs by about 1e-7 with what else is in its batch, so of
-examples that are equally near up to that, either may come first.
+Works with any sentence-transformers or Hugging Face encoder. faiss reads the vectors where they are mapped, so they
+are not copied into each process. A text's vector varies by about 1e-7 with the other texts in its batch, so examples
+whose similarities differ by no more than that may come in either order.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ner_ray.retrieval.base import Encoder, Floats, Identity, Integers, Neighbou
 PARTS = ()
 
 _SLICE = 4096
-"""Texts embedded at a time, so that a large pool's vectors go to disk as they come."""
+"""Number of texts embedded at a time, so that the vectors of a large pool are written as they are computed."""
 
 _PROBES = ("The mayor of Vienna met Ms. O'Neil on 3 May.", "长江大桥位于武汉市。", "aspirin 100 mg")
 _LEAST_AGREEMENT = 0.999
-"""Cosine that another dtype or device keeps, and another model does not."""
+"""Cosine that is reached with another dtype or device, but not with another model."""
 
 
 class BuildOptions(Options):
-    """The encoder, and how it reads."""
+    """The encoder, and how it reads texts."""
 
     model: str = Field(description="Name or folder of a sentence-transformers or Hugging Face encoder.")
     pooling: Literal["model", "mean", "cls", "max", "lasttoken"] = Field(
@@ -44,7 +44,7 @@ class BuildOptions(Options):
 
 
 class SearchOptions(Options):
-    """Where the encoder is and runs."""
+    """Where the encoder is, and where it runs."""
 
     model: str | None = Field(default=None, description="Another place of the same model.")
     batch_size: int = Field(default=64, ge=1, description="Texts at once.")
@@ -53,13 +53,13 @@ class SearchOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """Unit vectors of the pool, and how to embed texts beside them."""
+    """Unit vectors of the pool, shape (examples, dimensions), and the encoder that embeds texts in the same space."""
 
     embed: Encoder
     vectors: Vectors
 
     def neighbours(self, texts: Sequence[str], k: int) -> list[Neighbours]:
-        """The k examples of the greatest cosine; a blank text has none."""
+        """The k examples with the greatest cosine; none for a blank text."""
         faiss = _faiss()
         found = [Neighbours(np.zeros(0, np.int64), np.zeros(0))] * len(texts)
         asked = [number for number, text in enumerate(texts) if text.strip()]
@@ -74,7 +74,7 @@ class Dense:
         return found
 
     def scores(self, texts: Sequence[str], positions: Sequence[Integers]) -> list[Floats]:
-        """For each text, the cosines with its own list of examples."""
+        """For each text, the cosines with the examples listed for it."""
         vectors = self.embed(texts)
         return [
             (self.vectors[places] @ vector).astype(np.float64)
@@ -83,14 +83,14 @@ class Dense:
 
 
 def build(texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity:
-    """Lays out the vectors, with a model in this process."""
+    """Writes the vectors, with a model in this process."""
     return build_with(load_encoder(options), texts, options, folder)
 
 
 def build_with(encoder: Encoder, texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity:
-    """Lays out the vectors; the encoder is given prefixed examples.
+    """Writes the vectors; the encoder receives the examples with their prefix.
 
-    The vectors of a few fixed sentences are kept too: they tell whether a model found later is the same.
+    The vectors of a few fixed sentences are stored, too: they show whether a model loaded later is the same.
     """
     probe = encoder(_prefixed(_PROBES, options.example_prefix))
     _check_unit(probe)
@@ -104,8 +104,8 @@ def load(folder: Path, identity: Identity, options: SearchOptions, _parts: Mappi
     """Opens the vectors and the encoder that made them.
 
     Raises:
-        InputError: the model that is found now gives other vectors.
-        ModelError: there is no such model.
+        InputError: the model that is found now yields other vectors.
+        ModelError: the model does not exist.
     """
     settings = {key: identity[key] for key in ("pooling", "max_tokens", "text_prefix", "example_prefix")}
     wanted = BuildOptions(
@@ -124,10 +124,10 @@ def load(folder: Path, identity: Identity, options: SearchOptions, _parts: Mappi
 
 
 def load_encoder(options: BuildOptions) -> Encoder:
-    """The model as a function; loads it now, and needs its files alone afterwards.
+    """The model as a function; loaded at once, so that afterwards only its files are needed.
 
     Raises:
-        ModelError: there is no such model, or it cannot be loaded.
+        ModelError: the model does not exist, or cannot be loaded.
     """
     try:
         model = _open_model(options)
@@ -135,7 +135,7 @@ def load_encoder(options: BuildOptions) -> Encoder:
         raise ModelError(f"cannot load the encoder {options.model}: {error}") from error
 
     def embed(texts: Sequence[str]) -> Vectors:
-        # Half of a surrogate pair, which is no character, is nothing a tokenizer takes.
+        # A lone surrogate is not a character, and no tokenizer accepts it.
         readable = [text.encode("utf-8", "replace").decode() for text in texts]
         vectors = model.encode(
             readable, batch_size=options.batch_size, normalize_embeddings=True, show_progress_bar=False

@@ -21,7 +21,7 @@ PARTS = ("bm25", "dense")
 
 
 class BuildOptions(Options):
-    """No options: its parts have their own."""
+    """No options: the parts have their own."""
 
 
 class SearchOptions(Options):
