@@ -1,4 +1,4 @@
-"""One passage from a teacher's answer to entities with their places: filtered, grounded, all losses counted."""
+"""From a teacher's answer about a passage to entities with their places: filtered, grounded, all losses counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ner_ray.synth.teacher import Answer
 from ner_ray.types import Entity, ErrorRecord, Mention, Verdict
 
 GROUND = "ground"
-"""The name under which mentions without a place in the passage are removed and counted, as if by a last filter."""
+"""The name under which mentions that do not occur in the passage are removed and counted, as if by a last filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,12 @@ class Annotated:
     """What a teacher found in a passage.
 
     Attributes:
-        entities: with their places.
-        mentions: those that `entities` are the places of, in the order of the answer; statistics count these.
-        removed: all others, each with the filter that removed it.
-        counts: of the filters and of `ground`.
+        entities: the entities, with their places.
+        mentions: the mentions that have a place, in the order of the answer; statistics count these.
+        removed: all other mentions, each with the filter that removed it.
+        counts: the counts of the filters and of `ground`.
         verdicts: one per sample of the teacher.
-        errors: what could not be read.
+        errors: the parts that could not be read.
     """
 
     entities: tuple[Entity, ...]
@@ -38,12 +38,12 @@ class Annotated:
 
 
 def settle(text: str, answer: Answer, options: FilterOptions, align: AlignConfig = teacher.GROUNDING) -> Annotated:
-    """What is left of an answer after filtering and grounding.
+    """What remains of an answer after filtering and grounding.
 
     Args:
         text: the passage.
         answer: what the teacher said about it.
-        options: which filters.
+        options: the filters and their limits.
         align: how mentions are placed.
     """
     filtered = filters.apply(text, answer.mentions, options)

@@ -31,16 +31,16 @@ PASSAGE = pa.schema(
         ("text", pa.string()),
     ]
 )
-"""A passage: its id, its document and place there, its text."""
+"""Columns of a passage: its id, its document, its place in the document, and its text."""
 
 KEPT = ("document", "start", "end", "source")
-"""Columns of a passage that travel through the annotation job."""
+"""Columns of a passage that are passed through the annotation job."""
 
 COLUMNS = (
     *(schema.ROW_ID, "doc_id", "text", *KEPT, "chunks", "exchanges"),
     *("entities", "unaligned", "verdicts", "usage"),
 )
-"""The columns of the annotation job's output that are read."""
+"""Columns that are read from the output of the annotation job."""
 
 Status = Literal["ok", "unanswered", "cut", "unreadable"]
 
@@ -59,14 +59,14 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The sums over some passages; see `add_up`.
+    """Sums over several passages; see `add_up`.
 
     Attributes:
         statuses: how many passages were `ok`, had no answer (`unanswered`), did not fit the teacher in one piece
             (`cut`), or had only answers that could not be read (`unreadable`).
         usage: requests and tokens, as the teacher's engine counted them.
         filters: what the filters saw, removed and changed.
-        statistics: of the remaining mentions.
+        statistics: statistics of the remaining mentions.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
@@ -76,7 +76,7 @@ class Tally:
 
 
 def add_up(tallies: Iterable[Tally]) -> Tally:
-    """The sum; adds in place, since there are many types and surfaces."""
+    """The sum; adds in place, since there may be many types and surfaces."""
     statuses, usage, pairs = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
     filters = {name: Counter[str]() for name in ("seen", "removed", "changed")}
     passages = empty = 0
@@ -92,7 +92,7 @@ def add_up(tallies: Iterable[Tally]) -> Tally:
 
 
 def type_frequencies(rows: Iterable[Row], question: instruct.Options | None) -> Counter[str]:
-    """How often each type is named, as the teacher spells it; `question` as for `read`."""
+    """How often each type is named, as spelt by the teacher; `question` as for `read`."""
     return Counter(mention.label for row in rows for mention in _answer(row, question)[1].mentions)
 
 
@@ -101,13 +101,13 @@ def read(
 ) -> tuple[pa.Table, Tally]:
     """The annotated passages, in the order of the rows, and their sums.
 
-    A passage without a usable answer becomes a row without entities whose `status` says why; training rows are made
-    from those that are `ok`.
+    A passage without a usable answer becomes a row without entities whose `status` gives the reason; training rows are
+    made from those that are `ok`.
 
     Args:
-        rows: of the annotation job.
-        question: the open one that was asked; None where a family asked for its labels and has read the answers.
-        filters: which filters.
+        rows: the output rows of the annotation job.
+        question: the open question that was asked; None if a family asked for its labels and has read the answers.
+        filters: the filters and their limits.
         align: how mentions are placed.
     """
     lines, tallies = [], []
@@ -133,7 +133,7 @@ def _answer(row: Row, question: instruct.Options | None) -> tuple[Status, Answer
 
 
 def _found(row: Row) -> Answer:
-    """What the annotation job found, each pair of surface and type once, without mentions that got no type."""
+    """What the annotation job found: each pair of surface and type once, without mentions that received no type."""
     listed = [mention for mention in [*row["unaligned"], *row["entities"]] if mention["label"]]
     pairs = {(mention["text"], mention["label"]): mention["score"] for mention in listed}
     mentions = tuple(Mention(text, label, score) for (text, label), score in pairs.items())

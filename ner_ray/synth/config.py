@@ -1,4 +1,4 @@
-"""The typed configuration of `ner-ray synth`: which texts, who annotates them, and what is made of the answers."""
+"""The typed configuration of `ner-ray synth`: which texts, who annotates them, and what the answers become."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MEANINGLESS_TYPES = PUBLISHED_TYPES - {"entity typeentity"} | {
     *("", "entity", "entity type", "entities", "other", "others", "miscellaneous", "n/a", "null", "unknown", "type"),
     *("实体类型", "其它", "未知", "类别", "类型"),
 }
-"""The same list as it was meant to be, with its nearest relatives."""
+"""The same list as it was intended, with closely related types."""
 
 FilterName = Literal["agreement", "brackets", "duplicate", "in_text", "length", "normalize", "repetition", "type"]
 StepName = Literal["merge", "synonyms", "reduce", "special"]
@@ -91,7 +91,7 @@ class PassageConfig(Section):
 
 
 class TeacherConfig(Section):
-    """Who annotates the passages, and how it is asked."""
+    """Who annotates the passages, and how the question is asked."""
 
     question: dict[str, Any] = Field(
         default_factory=dict,
@@ -124,12 +124,12 @@ class TeacherConfig(Section):
     @field_validator("question")
     @classmethod
     def _is_annotation(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """Resolved, so that a run's record holds the template itself and not the name of its file."""
+        """The options resolved, so that a run's record contains the template itself and not the name of its file."""
         return instruct.Options.model_validate({"prompt": "annotation", **value}).model_dump(mode="json")
 
     @property
     def asks(self) -> instruct.Options | None:
-        """The open question; None where a family asks for labels."""
+        """The open question; None if a family asks for labels."""
         return None if self.family else instruct.Options.model_validate(self.question)
 
     @property
@@ -140,13 +140,13 @@ class TeacherConfig(Section):
 
     @property
     def prompt_hash(self) -> str:
-        """Identifies the way of asking."""
+        """Identifies the way the question is asked."""
         asks = self.asks
         return prompt_hash(asks) if asks else fingerprint({"family": self.family, "labels": self.labels})
 
 
 class FilterOptions(Section):
-    """Which filters, in which order, and their limits."""
+    """The filters, their order and their limits."""
 
     steps: tuple[FilterName, ...] = Field(
         default=("repetition", "normalize", "brackets", "duplicate", "length", "in_text", "type"),
@@ -187,7 +187,7 @@ class TypeConfig(Section):
 
 
 class NegativeOptions(Section):
-    """Types to ask for that a passage does not have. The defaults are the published ones, except for `repeats`."""
+    """Types to ask for although a passage does not have them. The defaults are as published, except for `repeats`."""
 
     draw: Literal["frequency", "uniform", "none"] = Field(
         default="frequency",

@@ -1,8 +1,8 @@
 """Which passages of a corpus the teacher is asked about: cut, filtered by language, drawn, deduplicated.
 
-Every passage has a lot, decided by its id and the seed (`sampling.lot`), and of passages that repeat each other the one
-with the smallest lot stays. So the draw depends neither on the order nor on the number of machines, and a machine sends
-on only what can still be drawn: from each source the passages with the smallest lots, twice as many as are wanted.
+Every passage has a lot, determined by its id and the seed (`sampling.lot`), and of passages that repeat each other, the
+one with the smallest lot stays. So the draw depends neither on the order nor on the number of machines, and a machine
+passes on only what can still be drawn: from each source, the passages with the smallest lots, twice as many as wanted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ner_ray.synth.passages import SEPARATORS, CountTokens, Span, move_sentence_
 from ner_ray.synth.sampling import lot, quotas
 from ner_ray.text import tokens
 
-_SPARE = 2  # candidates for each passage wanted, since some will be near duplicates
+_SPARE = 2  # candidates per wanted passage, since some will be near duplicates
 _TIKTOKEN = "tiktoken:"
 
 
@@ -33,11 +33,11 @@ class Candidate:
     """A passage that may be drawn.
 
     Attributes:
-        row: number of its document in the whole corpus.
+        row: the number of its document in the whole corpus.
         document: the document's id.
-        start: offset of its first character in the document.
-        end: where it ends there, exclusive.
-        source: of the document; empty where there is no such column.
+        start: the offset of its first character in the document.
+        end: the offset after its last character.
+        source: the document's source; empty if there is no such column.
         text: the passage.
         lot: its number in [0, 1).
     """
@@ -60,9 +60,9 @@ class Draw:
     """What has been seen of a corpus, and what can still be drawn from it; adds in place.
 
     Attributes:
-        limit: maximum candidates per source; None for all.
-        counts: documents, passages, and what was left out by reason.
-        sizes: source -> passages that could have been drawn.
+        limit: the maximum number of candidates per source; None for no limit.
+        counts: the numbers of documents, of passages, and of what was left out, by reason.
+        sizes: source -> the number of passages that could have been drawn.
     """
 
     limit: int | None
@@ -71,13 +71,13 @@ class Draw:
     _kept: dict[str, dict[str, Candidate]] = field(default_factory=dict)
 
     def add(self, candidate: Candidate, *, repeats: bool) -> None:
-        """Adds a candidate, unless there is one with the same words and a smaller lot (with `repeats`, even then)."""
+        """Adds a candidate, unless one with the same words has a smaller lot (if `repeats`, even then)."""
         key = candidate.passage_id if repeats else duplicates.digest(candidate.text)
         self.sizes[candidate.source] += 1
         self._put(key, candidate)
 
     def update(self, other: Draw) -> None:
-        """Adds what was seen of another part of the corpus."""
+        """Adds what was seen in another part of the corpus."""
         self.counts += other.counts
         self.sizes += other.sizes
         for kept in other._kept.values():
@@ -85,7 +85,7 @@ class Draw:
                 self._put(key, candidate)
 
     def candidates(self) -> list[Candidate]:
-        """The candidates by ascending lot; of exact duplicates only the first."""
+        """The candidates by ascending lot; of exact duplicates, only the first."""
         first: dict[str, Candidate] = {}
         for key, candidate in sorted(
             (item for kept in self._kept.values() for item in kept.items()), key=lambda item: _order(item[1])
@@ -113,12 +113,12 @@ class Draw:
 
 
 def passage_id(document: str, start: int, end: int) -> str:
-    """A passage's id: its document and its place there."""
+    """A passage's id, made of its document and its place there."""
     return f"{document}:{start}-{end}"
 
 
 def start_draw(config: PassageConfig) -> Draw:
-    """Nothing seen yet."""
+    """A draw that has not seen anything yet."""
     return Draw(None if config.count is None else _SPARE * config.count)
 
 
@@ -145,7 +145,7 @@ def cut(text: str, config: PassageConfig) -> list[Span]:
 def choose(draw: Draw, config: PassageConfig) -> list[Candidate]:
     """The passages that are drawn, in the order of the corpus; near duplicates are counted in `draw`.
 
-    Fewer than `count` where a source has too few, or more than half of its candidates are near duplicates.
+    Fewer than `count` if a source has too few, or if more than half of its candidates are near duplicates.
     """
     shares = _shares(draw, config)
     able = _first(draw.candidates(), {source: _SPARE * share for source, share in shares.items()})
@@ -160,11 +160,11 @@ def choose(draw: Draw, config: PassageConfig) -> list[Candidate]:
 
 @lru_cache(maxsize=4)
 def token_counter(name: str) -> CountTokens:
-    """A function that counts the tokens of each of some texts with the tokenizer of that name.
+    """A function that counts the tokens of each of several texts with the tokenizer of that name.
 
     Raises:
-        ConfigError: no such encoding of tiktoken.
-        ModelError: no such model.
+        ConfigError: tiktoken has no such encoding.
+        ModelError: there is no such model.
     """
     if name == "words":
         return lambda texts: [len(tokens.spans(text)) for text in texts]
@@ -187,7 +187,7 @@ def _encoding(name: str) -> Any:  # tiktoken's Encoding
 
 
 def _unfit(passage: str, number: float, config: PassageConfig) -> str:
-    """Why a passage cannot be drawn; empty if it can."""
+    """The reason why a passage cannot be drawn; empty if it can."""
     if len(passage) < config.min_characters:
         return "too_short"
     if number >= config.rate:
@@ -204,7 +204,7 @@ def _shares(draw: Draw, config: PassageConfig) -> dict[str, int]:
 
 
 def _first(candidates: Iterable[Candidate], most: dict[str, int]) -> list[Candidate]:
-    """At most this many of each source, in the order given."""
+    """At most the given number of each source, in the order given."""
     taken: Counter[str] = Counter()
     found = []
     for candidate in candidates:

@@ -2,9 +2,9 @@
 
 After B2NERD (Yang et al., "Beyond Boundaries", 2024; github.com/UmeanNever/B2NER, commit 01858da). `conflicts` is its
 rule-based screening (`data/analysis/rule_screen_conflict.py`): does one source annotate what the other calls a person?
-It finds words in any script, where theirs splits at blanks and so suits English only, and its draws are seeded.
+It finds words in any script, whereas theirs splits at spaces and so suits English only, and its draws are seeded.
 `unify` applies the taxonomy that people write after reading the conflicts. `prune` follows the paper's aim of balanced
-types and dissimilar texts; how the published set was selected is not published.
+types and dissimilar texts; how the published set was selected has not been published.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ ANY_SOURCE = "*"
 NO_ENTITY = ""
 """The type under which `prune` counts rows without entities."""
 
-_LONGEST = 32  # tokens; longer mentions are not looked for elsewhere
-_RUN = 3  # tokens in the n-grams by which texts are compared
+_LONGEST = 32  # tokens; longer mentions are not searched for in other texts
+_RUN = 3  # tokens per n-gram by which texts are compared
 
 Taxonomy = Mapping[str, Mapping[str, str | None]]
 Outcome = Literal["consistent", "other_type", "other_span", "not_annotated"]
@@ -39,7 +39,7 @@ Outcome = Literal["consistent", "other_type", "other_span", "not_annotated"]
 _CONFLICTING: tuple[Outcome, ...] = ("other_type", "other_span", "not_annotated")
 _EXAMPLES = 20  # mentions shown for each outcome
 
-_Place = tuple[AnnotatedText, int, int]  # a text, and start and end in it
+_Place = tuple[AnnotatedText, int, int]  # a text, and start and end offset in it
 
 
 class CurationOptions(BaseModel):
@@ -73,7 +73,7 @@ class Conflict:
         other: the source of the texts.
         outcomes: consistent: annotated in the same way; other_type: annotated with another type; other_span: a part
             of it is annotated with the type; not_annotated: none of these.
-        examples: some mentions for each outcome other than consistent.
+        examples: some mentions for each outcome except consistent.
     """
 
     label: str
@@ -98,12 +98,12 @@ class Curated:
 
     Attributes:
         examples: the rows that are kept, in their order.
-        conflicts: the worst first, with the types as the sources have them.
+        conflicts: the worst first, with the types as the sources name them.
         renamed: (source, type, new name) -> number of entities.
         removed: (source, type) -> number of entities whose type the taxonomy drops.
         pruned: source -> number of rows that are not kept.
-        before: type -> number of entities, before rows are selected.
-        after: the same afterwards.
+        before: type -> number of entities before rows are selected.
+        after: type -> number of entities after rows are selected.
     """
 
     examples: tuple[AnnotatedText, ...]
@@ -116,11 +116,11 @@ class Curated:
 
 
 def curate(examples: Sequence[AnnotatedText], taxonomy: Taxonomy, options: CurationOptions) -> Curated:
-    """One data set from several sources. The same arguments give the same data set.
+    """Merges several sources into one data set. The same arguments yield the same data set.
 
     Args:
         examples: the rows of all sources.
-        taxonomy: source, or `*` for all -> a label map. Types that it does not name keep their names.
+        taxonomy: source, or `*` for all -> a label map. Types that are not in it keep their names.
         options: how much to compare, and how much to keep.
 
     Raises:
@@ -139,7 +139,7 @@ def curate(examples: Sequence[AnnotatedText], taxonomy: Taxonomy, options: Curat
 
 
 def _renamed(before: Iterable[AnnotatedText], after: Iterable[AnnotatedText]) -> Counter[tuple[str, str, str]]:
-    """Source, type and new name of the entities that have another name now."""
+    """Source, type and new name of the entities whose name has changed."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for old, new in zip(before, after, strict=True):
         kept = (entity for entity in old.entities if entity not in new.dropped)
@@ -168,8 +168,9 @@ def parse_taxonomy(plain: Any) -> Taxonomy:  # whatever a YAML file held
 def conflicts(examples: Iterable[AnnotatedText], options: CurationOptions) -> list[Conflict]:
     """How each source annotates the mentions of each other source, for every type that both have; the worst first.
 
-    Types that differ only in case are the same. A mention counts once for each time it is drawn, with the first drawn
-    text that contains it as whole words and not strictly inside another entity. Both directions are reported.
+    Types that differ only in case are the same. A mention counts once for each time it is drawn; it is compared with
+    the first drawn text that contains it as whole words and not strictly inside another entity. Both directions are
+    reported.
     """
     by_source: dict[str, list[AnnotatedText]] = defaultdict(list)
     for example in examples:
@@ -198,7 +199,7 @@ def _check_taxonomy(taxonomy: Taxonomy, examples: Iterable[AnnotatedText]) -> No
     """Refuses a source or a type that no example has.
 
     Raises:
-        ConfigError: says which.
+        ConfigError: names the source or the type.
     """
     types: dict[str, set[str]] = defaultdict(set)
     for example in examples:
@@ -216,8 +217,8 @@ def prune(examples: Sequence[AnnotatedText], options: CurationOptions) -> list[A
     """A selection of `options.size` examples, in their order: types balanced, texts dissimilar.
 
     The type with the fewest entities so far is next. Among its next few examples, in seeded order, the one with the
-    largest fraction of n-grams not seen in any example taken before is selected. Rows without entities count as a type
-    of their own.
+    largest fraction of n-grams that no example taken before has is selected. Rows without entities count as a type of
+    their own.
     """
     if options.size is None or options.size >= len(examples):
         return list(examples)
@@ -287,7 +288,7 @@ def report(curated: Curated, rows: int = 50) -> str:
 def _mentions(
     source: str, examples: Iterable[AnnotatedText], options: CurationOptions
 ) -> dict[str, tuple[str, list[str]]]:
-    """Type in lower case -> its first spelling, and the mentions drawn of it, repeats included."""
+    """Type in lower case -> its first spelling, and the mentions drawn of it, repetitions included."""
     listed: dict[str, tuple[str, list[str]]] = {}
     for example in examples:
         for entity in example.entities:

@@ -1,4 +1,4 @@
-"""Curation of files: annotated sources in, one data set and a report out; the work is done in `curation`."""
+"""Curation of files: reads annotated sources, and writes one data set and a report; `curation` does the work."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class CuratedFiles:
     """What was written.
 
     Attributes:
-        output: the folder.
-        read: usable rows of all sources.
-        rejected: rows that cannot be used; the reasons are in rejects.jsonl.
-        dropped: entities whose type the taxonomy drops.
-        kept: rows of the data set.
-        conflicts: pairs of sources compared, times the types that both have.
+        output: the output folder.
+        read: number of usable rows in all sources.
+        rejected: number of unusable rows; the reasons are in rejects.jsonl.
+        dropped: number of entities whose type the taxonomy drops.
+        kept: number of rows in the data set.
+        conflicts: number of comparisons: of pairs of sources, for each type that both have.
         types: number of types in the data set.
     """
 
@@ -60,10 +60,10 @@ class CuratedFiles:
 
 
 def curate_files(config: CurateConfig) -> CuratedFiles:
-    """Writes the data set and the report. The same configuration and files give the same bytes.
+    """Writes the data set and the report. The same configuration and files yield the same bytes.
 
     Raises:
-        ConfigError: the taxonomy is malformed, or names a source or a type that there is not.
+        ConfigError: the taxonomy is malformed, or names a source or a type that does not exist.
         InputError: a source cannot be read.
     """
     plain = config.taxonomy

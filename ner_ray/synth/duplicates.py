@@ -1,7 +1,7 @@
 """Passages that repeat others, word for word or nearly so.
 
 Near duplicates are found by MinHash over runs of three words with locality-sensitive hashing (Broder 1997; the library
-`datasketch`). Each candidate is checked by the similarity of its signature, so a passage that only shares a band with
+`datasketch`). Each candidate is checked by the similarity of its signature, so a passage that merely shares a band with
 another one is kept.
 """
 
@@ -14,8 +14,8 @@ from ner_ray.text.normalize import fold
 from ner_ray.text.tokens import spans
 
 THRESHOLD = 0.8
-"""The Jaccard similarity of two passages' runs of words at which the later one counts as a duplicate: what Lee et al.,
-"Deduplicating Training Data Makes Language Models Better", 2022, call near duplicates."""
+"""The Jaccard similarity of two passages' runs of words from which the later one counts as a duplicate: what Lee et
+al., "Deduplicating Training Data Makes Language Models Better", 2022, call near duplicates."""
 
 _RUN = 3
 _PERMUTATIONS = 128

@@ -1,13 +1,13 @@
-"""DynamicNER's four steps: classifier questions whose lists change from row to row.
+"""DynamicNER's four steps: classifier questions whose lists vary from row to row.
 
 merge     the lists of two levels of one entity become one list, and its two questions become one
 synonyms  types in the list and in the answer get other names
-reduce    options are removed from the list at random, never the answer
+reduce    options other than the answer are removed from the list at random
 special   the answer becomes `other ...` or `miscellaneous ...`, whatever it was: label noise, off by default
 
 Luo et al., "DynamicNER", 2025; github.com/CascadeNER/CascadeNER, commit b059512, `DynamicNER/categorization`. How often
-a step is taken depends on the distribution of the answers, as published. All draws are seeded; the published code's
-are not.
+a step is taken depends on the distribution of the answers, as published. Unlike in the published code, all draws are
+seeded.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from ner_ray.synth.questions import Question
 from ner_ray.types import LabelSet
 
 _SPECIAL = ("miscellaneous", "other")
-_FEWEST = 3  # options that a list keeps at least
-_MOST_ADDED = 2  # options of the second level that a merged list gets in addition to the answer
+_FEWEST = 3  # the minimum number of options that a list keeps
+_MOST_ADDED = 2  # the maximum number of second-level options in a merged list, in addition to the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Hierarchy:
 
     @classmethod
     def of(cls, labels: LabelSet, shown: Mapping[str, str] | None = None) -> Hierarchy:
-        """The hierarchy of a label tree. `shown` maps a label to its name in the questions; default: lower case."""
+        """The hierarchy of a label tree. `shown` maps a label to its name in the questions; by default, lower case."""
         names = shown or {}
         parents: dict[str, str] = {}
         children: dict[str, tuple[str, ...]] = {}
@@ -72,9 +72,9 @@ class Spread:
     Attributes:
         cohesion: share of all pairs of answers that are siblings, or equal, below the top level.
         entropy: normalised to [0, 1].
-        gini: 0 where all types are equally frequent.
+        gini: 0 if all types are equally frequent.
         variation: standard deviation of the frequencies divided by their mean.
-        counts: answers of each type.
+        counts: type -> number of answers.
     """
 
     cohesion: float
@@ -85,13 +85,13 @@ class Spread:
 
     @property
     def health(self) -> float:
-        """The published sum of the four."""
+        """The sum of the four measures, as published."""
         steadiness = (2.5 - min(self.variation, 2.5)) / 2.5
         return 0.4 * self.cohesion + 0.3 * self.entropy + 0.2 * (1 - self.gini) + 0.1 * steadiness
 
 
 def spread(answers: Sequence[str], hierarchy: Hierarchy) -> Spread:
-    """The distribution of some answers; all zero for none."""
+    """The distribution of several answers; all zero if there are none."""
     counts = Counter(answers)
     if not counts:
         return Spread(0.0, 0.0, 0.0, 0.0)
@@ -116,9 +116,9 @@ def vary(
     """The questions, by entity, after all steps; each step has its own random generator.
 
     Args:
-        questions: for each entity the questions of all its levels, in order.
-        hierarchy: of the label set.
-        options: which steps.
+        questions: for each entity, the questions of all its levels, in order.
+        hierarchy: the hierarchy of the label set.
+        options: the steps to take.
     """
     groups = [list(group) for group in questions]
     for name in options.steps:
@@ -132,7 +132,7 @@ def vary(
 
 
 def merge(first: Question, second: Question, hierarchy: Hierarchy, rng: random.Random) -> Question:
-    """One question for two levels: the first list plus options of the second one, whose parents are dropped."""
+    """One question for two levels: the first list plus options of the second one, minus the parents of any of them."""
     others = [option for option in second.options if option != second.answer]
     related = hierarchy.related(second.answer)
     near = [option for option in others if option in related]
@@ -146,7 +146,7 @@ def merge(first: Question, second: Question, hierarchy: Hierarchy, rng: random.R
 
 
 def merge_options(options: Sequence[str], added: Sequence[str], hierarchy: Hierarchy) -> tuple[str, ...]:
-    """A list with more types, sorted, without the parents of any types in it."""
+    """A list extended by more types, sorted, without the parents of any types in it."""
     covered = {hierarchy.parent(name) for name in added}
     merged = {*(name for name in options if name not in covered), *added}
     parents = {hierarchy.parent(name) for name in merged if hierarchy.parent(name) != name}

@@ -1,4 +1,4 @@
-"""Which of a teacher's mentions become training data: named filters, chosen and ordered by the configuration.
+"""Which of a teacher's mentions become training data: named filters, selected and ordered by the configuration.
 
 A filter keeps, changes or removes each mention, and what it did is counted under its name. `config.PUBLISHED_FILTERS`
 are the rules of Sky-NER's `3.ner_annotation_filter.py` (github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, commit
@@ -28,7 +28,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """What is left of a passage's mentions, in their order, and what was removed."""
+    """What remains of a passage's mentions, in their order, and what was removed."""
 
     kept: tuple[Mention, ...]
     removed: tuple[Removed, ...]
@@ -37,7 +37,7 @@ class Filtered:
 
 @dataclass(frozen=True, slots=True)
 class FilterCounts:
-    """How many mentions each filter saw, removed and changed, by its name; adds."""
+    """How many mentions each filter saw, removed and changed, by the filter's name; instances can be added."""
 
     seen: Counter[str] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
@@ -60,7 +60,7 @@ class FilterCounts:
 
 
 def apply(text: str, mentions: Sequence[Mention], options: FilterOptions) -> Filtered:
-    """The mentions of a passage that pass every filter, as the filters leave them."""
+    """The mentions of a passage that pass every filter, as changed by the filters."""
     kept = tuple(mentions)
     removed: list[Removed] = []
     counts = FilterCounts()
@@ -121,7 +121,7 @@ def _type(text: str, mentions: Sequence[Mention], options: FilterOptions) -> _Ju
 
 
 def _brackets(text: str, mentions: Sequence[Mention], options: FilterOptions) -> _Judged:  # noqa: ARG001 - a filter
-    """The surface without each pair that encloses it, stripped once; a surface that is only a pair is removed."""
+    """Removes each pair that encloses the surface, stripping it once; removes a mention that is only a pair."""
     judged: _Judged = []
     for mention in mentions:
         surface = mention.text
@@ -142,4 +142,4 @@ FILTERS: Mapping[FilterName, _Filter] = {
     "repetition": _repetition,
     "type": _type,
 }
-"""Every filter by its name: it gives for each mention the mention, changed or not, or None if it removes it."""
+"""Filters by name. A filter returns, for each mention, the mention, changed or not, or None if it removes it."""

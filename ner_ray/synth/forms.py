@@ -24,7 +24,7 @@ from ner_ray.types import Demonstration, Entity, Label, LabelSet
 CLASSIFIER = "classifier"
 
 LABEL_NOT_LISTABLE = "label_not_listable"
-"""Why gold is left out of a classifier's questions: its label has a comma, so a list would show it as two."""
+"""Reason for leaving gold out of a classifier's questions: its label has a comma, so a list would show it as two."""
 
 _ORIGIN = ("id", "document", "start", "end")
 
@@ -33,13 +33,13 @@ Shown = Sequence[tuple[Demonstration, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form of training data, resolved; travels to workers.
+    """A form of training data, resolved; it is sent to workers.
 
     Attributes:
-        config: its section of the configuration.
-        steps: of its family.
-        labels: for all passages; empty where each is asked for its own types and negative ones.
-        origin: what the lineage of all its rows has in common.
+        config: the form's section of the configuration.
+        steps: the steps of its family.
+        labels: the label set for all passages; empty if each passage is asked for its own types and negative ones.
+        origin: the part of the lineage that all its rows have in common.
     """
 
     config: FormConfig
@@ -49,7 +49,7 @@ class Form:
 
     @property
     def varied(self) -> bool:
-        """Whether its classifier's questions are made from all passages together, since DynamicNER's rates are."""
+        """Whether its classifier's questions depend on all passages together, because DynamicNER's rates do."""
         return self.config.dynamic is not None
 
 
@@ -58,9 +58,9 @@ class Asked:
     """The classifier's questions about one passage, before they are varied.
 
     Attributes:
-        row: where the passage comes from.
-        groups: the questions of each entity.
-        left_out: how many entities cannot be asked about, by reason.
+        row: the source of the passage.
+        groups: for each entity, its questions.
+        left_out: the number of entities that cannot be asked about, by reason.
     """
 
     row: Row
@@ -82,10 +82,10 @@ def origin(config: SynthConfig, form: FormConfig) -> Lineage:
 
 
 def make(form: Form, rows: Sequence[Row], pool: TypePool, shown: Shown | None = None) -> Rows:
-    """The training rows that passages give, except for a classifier's questions that are to be varied.
+    """The training rows for passages, except for classifier questions that are yet to be varied.
 
     Args:
-        form: which.
+        form: the form.
         rows: annotated passages.
         pool: the types of all passages.
         shown: the demonstrations for each passage, parallel to `rows`.
@@ -130,7 +130,7 @@ def _ask(form: Form, row: Row, pool: TypePool, classifier: Step) -> Asked:
 
 
 def make_varied(form: Form, asked: Sequence[Asked], types: Iterable[str]) -> Rows:
-    """The classifier's rows after DynamicNER's steps, whose rates depend on how all answers are spread."""
+    """The classifier's rows after DynamicNER's steps, whose rates depend on the distribution of all answers."""
     dynamic = form.config.dynamic
     assert dynamic is not None
     asking = _choice_questions(form)
@@ -146,7 +146,7 @@ def make_varied(form: Form, asked: Sequence[Asked], types: Iterable[str]) -> Row
 
 
 def _named(row: TrainingRow, form: Form) -> TrainingRow:
-    """With the role in its id, where a family has several."""
+    """The row with the role in its id if the family has several roles."""
     return row if len(form.steps) == 1 else replace(row, row_id=f"{row.row_id}.{row.role}")
 
 
@@ -162,5 +162,5 @@ def _choice_questions(form: Form) -> ChoiceQuestions:
 
 
 def _is_listable(name: str) -> bool:
-    """Whether a type in a list with commas is read as one type."""
+    """Whether a type in a list separated by commas is read as one type."""
     return "," not in name and bool(name.strip())

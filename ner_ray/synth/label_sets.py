@@ -1,10 +1,10 @@
 """Which labels a training prompt offers: B2NER's label-set regularisation.
 
-A model that always sees the same list learns the list. So each prompt offers a part of it, with some labels dropped, in
-random order (Yang et al., "Beyond Boundaries", 2024; github.com/UmeanNever/B2NER, commit 01858da, `b2ner_dataset.py`).
-Random numbers are drawn in the same order as there, so a seeded `random.Random` gives the same lists, except for sets
-above the limit: the published code fills such a list from all labels, so it may come out shorter, in an order that
-depends on the process.
+A model that always sees the same list learns the list. So each prompt offers only a part of it, with some labels
+dropped, in random order (Yang et al., "Beyond Boundaries", 2024; github.com/UmeanNever/B2NER, commit 01858da,
+`b2ner_dataset.py`). Random numbers are drawn in the same order as there, so a seeded `random.Random` gives the same
+lists, except for sets above the limit: the published code fills such a list from all labels, so its list may be
+shorter, in an order that depends on the process.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def regularize(
     ['c', 'b']
 
     Args:
-        labels: of the data set.
-        present: the labels of the passage's entities; any that are not among `labels` are offered like the others.
+        labels: the labels of the data set.
+        present: the labels of the passage's entities; any that are not in `labels` are offered like the others.
         options: limit, dropout, shuffling.
-        rng: its state decides the draw.
+        rng: source of all random numbers.
     """
     offered = list(labels)
     if options.max_labels is not None and len(offered) > options.max_labels:
@@ -39,7 +39,7 @@ def regularize(
 
 
 def _limited(labels: Sequence[str], present: Sequence[str], limit: int, rng: random.Random) -> list[str]:
-    """The labels of the passage, and as many others as there is room for."""
+    """The labels of the passage, and as many others as the limit allows."""
     kept = rng.sample(present, limit) if len(present) > limit else list(present)
     others = [label for label in labels if label not in set(present)]
     return [*kept, *rng.sample(others, min(limit - len(kept), len(others)))]

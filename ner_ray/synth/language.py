@@ -9,11 +9,11 @@ from typing import Any
 from ner_ray.errors import ConfigError
 
 LIKELY = ("zh", "en", "ja", "ko", "de", "fr", "es", "pt", "it", "nl", "ru", "ar")
-"""The languages that are considered; more of them cost more time and memory."""
+"""The languages that are considered; each further language costs time and memory."""
 
 
 def language_of(text: str, among: Collection[str] = LIKELY) -> str | None:
-    """The most likely of some languages (ISO 639-1); None for a text that gives no clue, such as digits.
+    """The most likely of several languages (ISO 639-1); None for a text without any clue, such as digits.
 
     Raises:
         ConfigError: the library does not know one of the languages.

@@ -1,8 +1,8 @@
-"""Types that a passage does not have, for questions whose right answer is an empty list.
+"""Types that a passage does not have, for questions whose correct answer is an empty list.
 
 Zhou et al., "UniversalNER", 2023: negative types drawn in proportion to their frequency gain 22 points of F1 over none,
-and 6 over uniform ones. How many a passage gets follows Sky-NER's `4.gen_it_data.py`
-(github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, commit f4b177b): a coin toss for each type that it has.
+and 6 over uniformly drawn ones. The number per passage follows Sky-NER's `4.gen_it_data.py`
+(github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, commit f4b177b): a coin toss for each type that the passage has.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import accumulate
 
 from ner_ray.synth.config import NegativeOptions
 
-_TRIES = 64  # failed draws before the remaining types are listed
+_TRIES = 64  # failed draws before the remaining types are enumerated
 
 
 class TypePool:
@@ -36,8 +36,8 @@ class TypePool:
     def negatives(self, positives: Collection[str], options: NegativeOptions, rng: random.Random) -> list[str]:
         """Distinct types that the passage does not have, in the order drawn.
 
-        Drawn without replacement, in proportion to the weights of the types that are left; fewer than wanted where
-        the pool has no more.
+        They are drawn without replacement, in proportion to the weights of the remaining types; there are fewer than
+        wanted if the pool has no more.
         """
         present = set(positives)
         if options.draw == "none":
@@ -61,7 +61,7 @@ class TypePool:
         return list(dict.fromkeys(rng.sample(names, min(wanted, len(names)), counts=counts))) if names else []
 
     def _other(self, taken: Collection[str], sums: list[int], rng: random.Random) -> str | None:
-        """A type that is not taken yet, drawn by weight; None if there is none."""
+        """A type that has not been taken yet, drawn by weight; None if there is none."""
         for _ in range(_TRIES):
             name = self._names[bisect_right(sums, rng.random() * sums[-1])] if sums else None
             if name is None or name not in taken:

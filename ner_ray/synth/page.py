@@ -31,11 +31,11 @@ def render(
     """The page as HTML.
 
     Args:
-        title: of the page.
-        statistics: of the data as written.
+        title: the title of the page.
+        statistics: statistics of the data as written.
         counts: what the filters did.
         steps: the filters, in order.
-        left_out: for each form of the training data, the entities that its answers do not mention, by reason.
+        left_out: form of training data -> reason -> the number of entities that its answers do not mention.
     """
     frequencies = statistics.frequencies()
     shares = [(name, f"{share:.1%}") for name, share in statistics.tail().items()]
@@ -61,7 +61,7 @@ def render(
 
 
 def _left_out(left_out: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """What each form could not say; nothing where all of them could say everything."""
+    """What each form could not express; empty if all of them could express everything."""
     rows = [(form, reason, f"{count:,}") for form, reasons in left_out.items() for reason, count in reasons.items()]
     heads = ("form", "reason", "entities")
     return ["<h2>Entities that answers leave out</h2>", _table(heads, rows)] if rows else []
@@ -103,7 +103,7 @@ def _curve(counts: Sequence[int]) -> str:
     if not counts:
         return ""
     right, top = math.log(max(len(counts), 2)), math.log(max(counts[0], 2))
-    # Of thousands of types only some are drawn, evenly spaced on the logarithmic axis.
+    # If there are thousands of types, only some are drawn, evenly spaced on the logarithmic axis.
     ranks = sorted({round(len(counts) ** (step / 800)) for step in range(801)})
     dots = [
         f"<circle class=dot r=2.5 cx={_MARGIN + (_WIDTH - 2 * _MARGIN) * math.log(rank) / right:.1f} "

@@ -20,7 +20,7 @@ SEPARATORS = {
     "en": (". ", "! ", "? ", "\n\n", "\n", "; ", " "),
 }
 """Where a passage may be cut, best place first: as published for Chinese, and the same punctuation for English, for
-which nothing is published."""
+which nothing has been published."""
 
 PUBLISHED_ENDS = "。！？；"
 _ENDS = PUBLISHED_ENDS + ".!?;"
@@ -33,8 +33,8 @@ def split(
     """Passages in order, as half-open spans of characters without white space at their ends.
 
     A piece is cut at the first separator that occurs in it, and pieces are joined as long as they have at most
-    `budget` tokens together. Tokens are counted piece by piece, as published, so a passage's own count may differ
-    from the sum by a few. A piece without any separator stays as it is, however long.
+    `budget` tokens together. Tokens are counted piece by piece, as published, so the count of a whole passage may
+    differ from the sum by a few. A piece without any separator remains as it is, however long.
 
     >>> split("One. Two. Three.", lambda texts: [len(text.split()) for text in texts], 3, [". "])
     [(0, 8), (8, 16)]

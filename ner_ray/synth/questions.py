@@ -1,7 +1,7 @@
-"""CascadeNER's training rows for the classifier: a question that lists types, and the right one of them.
+"""CascadeNER's training rows for the classifier: a question that lists types, and the correct one of them.
 
 The wording is the family's (`cascade`, wording `training`). Only the list at the end of a question is read and changed
-here, so rows from elsewhere can be varied too.
+here, so rows from other sources can be varied, too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Question:
     Attributes:
         stem: the question up to the list.
         options: the types to choose from; none contains a comma followed by a space.
-        answer: the right one.
+        answer: the correct type.
     """
 
     stem: str
@@ -59,9 +59,9 @@ def read(message: str, answer: str) -> Question:
 def ask(
     text: str, entities: Sequence[Entity], labels: LabelSet, classifier: Step
 ) -> tuple[list[list[Question]], Counter[str]]:
-    """For each distinct surface the questions of all levels, in order, with their right answers.
+    """For each distinct surface, the questions of all levels in order, with their correct answers.
 
-    Also how many entities the classifier cannot be asked about, by reason.
+    The second item is the number of entities that the classifier cannot be asked about, by reason.
     """
     levels: dict[str, list[Question]] = {}
     targets = classifier.targets(StepInput(text, labels), entities)
@@ -73,7 +73,7 @@ def ask(
 def to_rows(
     row_id: str, questions: Iterable[Question], system: str = "", lineage: Lineage | None = None
 ) -> list[TrainingRow]:
-    """A training row for each question, numbered; with a system turn where one is given."""
+    """A training row for each question, numbered; with a system turn if one is given."""
     opening = (Message("system", system),) if system else ()
     return [
         TrainingRow.question(

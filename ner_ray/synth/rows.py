@@ -1,7 +1,7 @@
-"""From annotated text to training rows: which labels a row asks for, and what the right answers are.
+"""From annotated text to training rows: which labels a row asks for, and what the correct answers are.
 
 Prompts and answers are those of the model families (`Step.targets`), so a model is trained on exactly what its family
-asks when it annotates. Decided here are the labels to ask for, and how questions become rows:
+asks when it annotates. What is decided here is which labels to ask for, and how questions become rows:
 
     conversation   all questions about a passage in one row (UniversalNER, Sky-NER, RA-IT)
     questions      a row for each question (GNER, B2NER, CascadeNER, instruct)
@@ -26,7 +26,7 @@ from ner_ray.synth.negatives import TypePool
 from ner_ray.types import Demonstration, Entity, Exchange, Label, LabelSet, LeftOutReason, Message, StepInput
 
 REPEATED_SURFACE = "repeated_surface"
-"""Why gold is left out of a conversation that lists each surface once."""
+"""Reason for leaving gold out of a conversation that lists each surface once."""
 
 _NO_TYPES = TypePool({})
 
@@ -35,8 +35,8 @@ _NO_TYPES = TypePool({})
 class Rows:
     """Training rows, and how many gold entities their answers do not mention, by reason.
 
-    A reason is one of the family's (`Targets.left_out`), of which `label_not_in_set` also counts labels that the row's
-    label set was drawn without, or `repeated_surface`.
+    A reason is either one of the family's (`Targets.left_out`), where `label_not_in_set` also counts labels that were
+    not drawn for the row's label set, or `repeated_surface`.
     """
 
     rows: tuple[TrainingRow, ...] = ()
@@ -57,18 +57,19 @@ def make_rows(
 ) -> Rows:
     """The training rows of an annotated text; none where the family has nothing to ask about it.
 
-    The same arguments give the same rows.
+    The same arguments yield the same rows.
 
     Args:
-        row_id: of the rows; a number is appended where there are several. Decides all draws, together with the seed.
+        row_id: the id of the rows; a number is appended if there are several. Determines all draws, together with the
+            seed.
         text: the passage.
         entities: its gold.
-        step: of a family: what to ask, and how to answer.
+        step: the family's step, which says what to ask and how to answer.
         options: which labels to ask for, and how questions become rows.
-        pool: the types of the whole data set, to draw negative ones from.
-        labels: the label set; without one, the row asks for the types of `entities` and for negative ones.
-        demonstrations: to show with the passage, where the family shows any.
-        lineage: of all rows.
+        pool: the types of the whole data set, from which negative ones are drawn.
+        labels: the label set; if it is empty, the row asks for the types of `entities` and for negative ones.
+        demonstrations: shown with the passage if the family shows any.
+        lineage: the lineage of all rows.
 
     Raises:
         InputError: the questions cannot be turns of one conversation.
@@ -85,10 +86,10 @@ def make_rows(
 
 
 def conversation(exchanges: Sequence[Exchange]) -> Turns:
-    """One chat from questions that share their first turns: those turns, then each question with its answer.
+    """One chat from questions that begin with the same turns: those turns, then each question with its answer.
 
     Raises:
-        InputError: the questions do not share their first turns.
+        InputError: the questions do not begin with the same turns.
     """
     if any(isinstance(exchange.prompt.content, str) for exchange in exchanges):
         raise InputError(
@@ -107,7 +108,7 @@ def conversation(exchanges: Sequence[Exchange]) -> Turns:
 def labels_to_ask(
     entities: Iterable[Entity], pool: TypePool, options: RowOptions, labels: LabelSet, rng: random.Random
 ) -> LabelSet:
-    """The labels to ask for, in their order. A label tree stays as it is: its questions have lists of their own."""
+    """The labels to ask for, in their order. A label tree is kept whole: its questions have lists of their own."""
     if any(label.children for label in labels):
         return labels
     present = list(dict.fromkeys(entity.label for entity in entities))
@@ -134,7 +135,7 @@ def _gold(entities: Sequence[Entity], asked: LabelSet, options: RowOptions) -> t
 
 
 def _once(entities: Sequence[Entity]) -> list[Entity]:
-    """Of entities with the same surface and label the first one."""
+    """Of entities with the same surface and label, only the first."""
     first: dict[tuple[str, str], Entity] = {}
     for entity in sorted(entities, key=lambda entity: (entity.start, entity.end)):
         first.setdefault((entity.text, entity.label), entity)

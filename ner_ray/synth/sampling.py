@@ -1,7 +1,7 @@
-"""Which passages go to the teacher: by rate or by count, seeded, and evenly over sources on request.
+"""Which passages go to the teacher: by rate or by count, seeded, and on request evenly over sources.
 
-Every passage has a fixed number in [0, 1), decided by its id and the seed, and the smallest numbers are taken. So the
-choice depends neither on the order nor on the number of machines, and a larger sample contains the smaller one.
+Every passage has a fixed number in [0, 1), determined by its id and the seed, and the smallest numbers are taken. So
+the choice depends neither on the order nor on the number of machines, and a larger sample contains the smaller one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 
 
 def lot(passage_id: str, seed: int) -> float:
-    """The passage's number in [0, 1); a sample of some rate has the passages whose numbers are below it."""
+    """The passage's number in [0, 1); a sample with a given rate has the passages whose numbers are below that rate."""
     content = f"{seed}:{passage_id}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest()) / 2**64
 
@@ -23,7 +23,7 @@ def quotas(
     """How many passages to take from each source, `count` in total or all there are.
 
     proportional: by the source's size; the remainder goes to the largest fractions. even: equally many from each;
-    small sources give all they have and the others share the rest.
+    small sources give all they have, and the others share the rest.
 
     >>> quotas({"a": 3, "b": 100, "c": 100}, 43, "even")
     {'a': 3, 'b': 20, 'c': 20}

@@ -11,7 +11,7 @@ from ner_ray.types import Mention
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Counts of passages and of (type, surface) pairs, as written; adds.
+    """Counts of passages and of (type, surface) pairs, as written; instances can be added.
 
     Attributes:
         passages: number of passages.

@@ -17,14 +17,15 @@ def unify(frequencies: Mapping[str, int], synonyms: Mapping[str, str] | None = N
 
     Types that differ only in case, width, spaces, underscores or an English plural of the last word get the most
     frequent of their names (ties: the first by code points). A word counts as a plural only if its singular occurs as
-    a type too, so no word is cut that merely looks like one. A synonym, looked up the same way, takes precedence.
+    a type, too, so words that merely look like plurals are not cut. A synonym, looked up the same way, takes
+    precedence.
 
     >>> unify({"place": 5, "Places": 2, "news": 1})
     {'Places': 'place'}
 
     Args:
         frequencies: how often each type occurs in the whole data set.
-        synonyms: type -> the name to use; the name need not occur.
+        synonyms: type -> the name to use; that name need not occur.
     """
     keys = {name: _key(name) for name in frequencies}
     known = set(keys.values())
@@ -41,7 +42,7 @@ def unify(frequencies: Mapping[str, int], synonyms: Mapping[str, str] | None = N
 
 
 def singular(name: str) -> str:
-    """An English noun phrase with its last word in the singular, judged by spelling alone; anything else as it is."""
+    """An English noun phrase with its last word in the singular, judged by spelling alone; other text is unchanged."""
     if not name.isascii() or len(name) < 4 or not name.endswith("s") or name.endswith(_SINGULARS):
         return name
     for ending, single in _PLURALS:
