@@ -79,11 +79,11 @@ def draw(
     samples: int,
     seed: int,
 ) -> Replicates:
-    """The replicates of some documents.
+    """The replicates for several documents.
 
     Args:
         names: the scores.
-        ids: identify the documents, one per document.
+        ids: shape (documents,); identify the documents.
         counts: for each document and each score, the values of `COUNTS`; shape (documents, scores, 3).
         samples: the number of replicates.
         seed: a different seed draws different documents.

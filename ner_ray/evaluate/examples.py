@@ -82,7 +82,7 @@ def rank(doc_id: str) -> str:
 
 
 def sample(limit: int, documents: Sequence[tuple[str, str, Sequence[Pair]]]) -> Examples:
-    """The sample of some documents, each given as id, text and pairs; documents without errors are left out."""
+    """The sample from several documents, each given as id, text and pairs; documents without errors are left out."""
     faulty = [(rank(doc_id), doc_id, text, pairs) for doc_id, text, pairs in documents if any(map(fault, pairs))]
     chosen = sorted(faulty, key=lambda item: item[:2])[:limit]
     items = (Example(place, doc_id, show(text, pairs)) for place, doc_id, text, pairs in chosen)

@@ -2,7 +2,7 @@
 
 A filter keeps, changes or removes each mention, and what it did is counted under its name. `config.PUBLISHED_FILTERS`
 are the rules of Sky-NER's `3.ner_annotation_filter.py` (github.com/Emma1066/Retrieval-Augmented-IT-OpenNER, commit
-f4b177b), which go back to UniversalNER's, in their order. They keep the first of equal pairs, where the published code
+f4b177b), which go back to UniversalNER's, in their order. They keep the first of equal pairs, while the published code
 keeps an arbitrary one. That code's list of types without meaning lacks a comma, so it contains neither `entity` nor
 `entity type`: `config.PUBLISHED_TYPES` is the list as it works, `config.MEANINGLESS_TYPES` as it was meant.
 """

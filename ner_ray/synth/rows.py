@@ -55,7 +55,7 @@ def make_rows(
     demonstrations: Sequence[Demonstration] = (),
     lineage: Lineage | None = None,
 ) -> Rows:
-    """The training rows of an annotated text; none where the family has nothing to ask about it.
+    """The training rows of an annotated text; none if the family has nothing to ask about it.
 
     The same arguments yield the same rows.
 

@@ -65,7 +65,7 @@ _PIECE = regex.compile(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Normalized:
-    """A normal form that knows where it comes from.
+    """A normal form with the origin of each of its code points.
 
     Attributes:
         text: the normal form.

@@ -33,7 +33,7 @@ BLANK = r"\s\x1C-\x1F"
 """White space as defined by `str.isspace`, for use inside a character class."""
 
 _MARK = r"\p{M}\p{GCB=Extend}\p{GCB=SpacingMark}\u200C\u200D"
-_EMOJI_STYLE = r"\uFE0F\u20E3"  # behind a letter or a digit, these make it an emoji: ℹ️, 1️⃣
+_EMOJI_STYLE = r"\uFE0F\u20E3"  # after a letter or a digit, these make it an emoji: ℹ️, 1️⃣
 _LETTER = rf"[[\p{{L}}\p{{N}}]--[{UNSPACED}{_MARK}]](?![{_EMOJI_STYLE}])"
 _INNER = rf"(?:{_LETTER}|[{_MARK}\u00AD])"
 SYLLABLE = r"\p{GCB=L}*+(?:\p{GCB=V}++|\p{GCB=LV}\p{GCB=V}*+|\p{GCB=LVT})\p{GCB=T}*+|\p{GCB=L}++|\p{GCB=T}++"

@@ -250,7 +250,7 @@ def _before_comment(body: str, start: int, guide: Guide) -> Text | None:
 
 
 def _known_sides(body: str, start: int, guide: Guide) -> Iterator[Item]:
-    """The entities in a line that contains a label of the set; a label without an entity gives a blank entity."""
+    """The entities in a line that contains a label of the set; a label without an entity yields a blank one."""
     segments = _segments(body, guide)
     if segments:
         for label, begin, end in segments:

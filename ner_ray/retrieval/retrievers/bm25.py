@@ -252,7 +252,9 @@ def _best_positive(scores: Floats, k: int) -> list[Neighbours]:
     size, texts = scores.shape
     group = max(1, math.isqrt(size // k))
     groups = size // group
+    # Shape (groups, texts): the maximum of each group.
     greatest = np.maximum.reduce(scores[: group * groups].reshape(group, groups, texts), axis=0)
+    # Row r belongs to group r % groups, so group g has the rows g + steps; `rest` are the rows left over.
     steps = (np.arange(group) * groups)[:, np.newaxis]
     rest = np.arange(group * groups, size)
     found = []
