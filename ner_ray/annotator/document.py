@@ -235,11 +235,18 @@ def _errors(reading: Reading, role: str) -> tuple[ErrorRecord, ...]:
 
 
 def _status(readings: Sequence[Reading]) -> DocumentStatus:
-    """The status of one step's samples; no samples at all means that the engine refused the request."""
-    verdicts = {reading.verdict for reading in readings}
-    if verdicts <= {Verdict.UNPARSABLE}:
+    """How far the samples of a step could be read; no sample at all means that the engine refused."""
+    if all(map(_is_lost, readings)):
         return DocumentStatus.FAILED
+    verdicts = {reading.verdict for reading in readings}
     return DocumentStatus.PARTIAL if verdicts & {Verdict.UNPARSABLE, Verdict.TRUNCATED} else DocumentStatus.OK
+
+
+def _is_lost(reading: Reading) -> bool:
+    """Whether an answer says nothing at all: it could not be parsed, or was cut off before it began."""
+    if reading.verdict is Verdict.TRUNCATED:
+        return bool(reading.errors) and not reading.mentions and not reading.dropped
+    return reading.verdict is Verdict.UNPARSABLE
 
 
 def _document_status(findings: Sequence[Findings], errors: Sequence[ErrorRecord]) -> DocumentStatus:

@@ -16,8 +16,8 @@ from pydantic import Field, model_validator
 
 from ner_ray.families.base import FamilyOptions, LabelPolicy, Step
 from ner_ray.families.toolkit.answers import list_entities, to_reading
+from ner_ray.families.toolkit.guide import Guide
 from ner_ray.families.toolkit.labels import descriptions, fold, outputs, resolve
-from ner_ray.families.toolkit.records import Guide
 from ner_ray.families.toolkit.targets import listed
 from ner_ray.families.toolkit.template import render, template
 from ner_ray.families.toolkit.transcript import read_samples, settle, unparsable

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ner_ray.families.base import FamilyOptions, Step
 from ner_ray.families.toolkit.answers import read_answer
+from ner_ray.families.toolkit.guide import Guide
 from ner_ray.families.toolkit.labels import descriptions, names
-from ner_ray.families.toolkit.records import Guide
 from ner_ray.families.toolkit.targets import listed
 from ner_ray.families.toolkit.template import placeholders, render, template
 from ner_ray.families.toolkit.transcript import read_samples

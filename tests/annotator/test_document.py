@@ -136,3 +136,18 @@ def test_a_mention_that_an_overlap_holds_too_is_found_in_the_core() -> None:
         findings.append(read_step(step, given_chunk, transcript, RULES))
 
     assert [entity.start for entity in merge(text, chunks, findings).entities] == [32, 60]
+
+
+def test_answers_that_were_cut_before_they_began_are_lost_and_one_that_was_cut_later_is_not() -> None:
+    (tagger,) = family_steps({"name": "instruct"})
+    given = StepInput("Ada saw Bo.", LABELS)
+    thinking = Completion("<think>Who is in the text? There is", finish_reason="length")
+    cut = Completion('[{"Ada": "person"}, {"B', finish_reason="length")
+
+    lost = read_step(tagger, given, [Exchange(Prompt(""), (thinking,))], RULES)
+    partly = read_step(tagger, given, [Exchange(Prompt(""), (cut,))], RULES)
+    both = read_step(tagger, given, [Exchange(Prompt(""), (thinking, cut))], RULES)
+
+    assert (lost.status, [error.code for error in lost.errors]) == (DocumentStatus.FAILED, ["truncated"])
+    assert (partly.status, [entity.text for entity in partly.entities]) == (DocumentStatus.PARTIAL, ["Ada"])
+    assert both.status is DocumentStatus.PARTIAL

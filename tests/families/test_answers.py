@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ner_ray.families import instruct
+from ner_ray.families.toolkit.answers import list_entities
+from ner_ray.families.toolkit.guide import Guide
 from ner_ray.synth import teacher
 from ner_ray.types import Completion, Exchange, Label, Prompt, StepInput, Verdict
 from tests.families.data import family_steps, named, read, tagger
@@ -138,3 +142,18 @@ def test_a_score_is_that_of_the_answers_own_tokens() -> None:
     (reading,) = step.read(PASSAGE, [Exchange(step.ask(PASSAGE, ())[0], (completion,))])
 
     assert reading.mentions[0].score == pytest.approx(1.0)
+
+
+def test_an_open_answer_has_its_entities_on_one_side() -> None:
+    """A surface that the passage spells otherwise, beside a label that the passage contains, is still the entity."""
+    text = "The company holds the certificate ISO9001：2008, and Ann Lee runs it."
+    rows = [{"ISO9001:2008": "certificate"}, {"Ann Lee": "person"}, {"The company": "organization"}]
+    turned = [{"certificate": "ISO9001:2008"}, {"person": "Ann Lee"}, {"organization": "The company"}]
+
+    for written in (rows, turned):
+        found = list_entities(json.dumps(written), Guide((), text)).items
+        assert [(item.entity.value, item.label.value) for item in found] == [
+            ("ISO9001:2008", "certificate"),
+            ("Ann Lee", "person"),
+            ("The company", "organization"),
+        ]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner_ray.families.toolkit.answers import Listed, list_entities
+from ner_ray.families.toolkit.guide import Guide
 from ner_ray.families.toolkit.lists import Group, roots, texts
-from ner_ray.families.toolkit.records import Guide
 from tests.families.data import answers
 
 

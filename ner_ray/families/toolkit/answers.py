@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ner_ray.families.base import LabelPolicy
+from ner_ray.families.toolkit.guide import Guide, Item, bio_prefix
 from ner_ray.families.toolkit.labels import resolve
 from ner_ray.families.toolkit.languages import announces, headings, plain, says_nothing
 from ner_ray.families.toolkit.lines import read_lines
 from ner_ray.families.toolkit.lists import Root, Text, groups, is_empty, roots, texts
-from ner_ray.families.toolkit.records import Guide, Item, bio_prefix, items
+from ner_ray.families.toolkit.records import items, on_one_side
 from ner_ray.families.toolkit.transcript import cut_short, settle, unparsable
 from ner_ray.types import Completion, Mention, Reading
 
@@ -198,7 +199,7 @@ def _part(answer: str, found: Sequence[Root], index: int, guide: Guide) -> _Part
     lead = answer[max(begin, root.start - _LEAD) : root.start]
     heading = _heading(lead, guide)
     label = Text(heading, root.start, root.start) if heading else None
-    listed = items(root.group, guide, label)
+    listed = on_one_side(items(root.group, guide, label), guide)
     kept = [item for item in listed if not _is_void(item, guide)]
     real = [item for item in kept if not _is_echo(item, guide)]
     only_labels = bool(real) and all(

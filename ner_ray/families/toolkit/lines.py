@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ner_ray.families.toolkit.guide import ENTITY_FIELDS, TYPE_FIELDS, Guide, Item, field_name
 from ner_ray.families.toolkit.languages import headings, plain
 from ner_ray.families.toolkit.lists import Text, unquote
-from ner_ray.families.toolkit.records import ENTITY_FIELDS, TYPE_FIELDS, Guide, Item, field_name
 
 _LINE = re.compile(r"[^\n]+")
 _LEAD = re.compile(

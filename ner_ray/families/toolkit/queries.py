@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 
 from ner_ray.families.toolkit.answers import read_answer
+from ner_ray.families.toolkit.guide import Guide
 from ner_ray.families.toolkit.labels import names
-from ner_ray.families.toolkit.records import Guide
 from ner_ray.families.toolkit.transcript import read_samples
 from ner_ray.types import Completion, Entity, Prompt, Reading, StepInput, Transcript
 

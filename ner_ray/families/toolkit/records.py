@@ -11,123 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from importlib import resources
 
-import yaml
-
-from ner_ray.families.toolkit.labels import fold
-from ner_ray.families.toolkit.languages import says_nothing
+from ner_ray.families.toolkit.guide import ASIDE, CONTAINERS, ENTITY_FIELDS, TYPE_FIELDS, Guide, Item, field_name
+from ner_ray.families.toolkit.lines import pair_in
 from ner_ray.families.toolkit.lists import Group, Text, entries, groups, texts
 
-_FIELD = re.compile(r"[\s_\-\d.]+")
-_BIO = re.compile(r"(?P<prefix>[BILUESMOW])[-_](?=\S)")
-_MARKUP = "*_`\"' <>[]()#:"
-_PEOPLE = ("people",)
-_LONGEST_LABEL = 200
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,:]\d+)*%?")
-
-
-def _fields_named(kind: str) -> frozenset[str]:
-    loaded = yaml.safe_load(resources.files(__package__).joinpath("fields.yaml").read_text(encoding="utf-8"))
-    return frozenset(loaded[kind])
-
-
-ENTITY_FIELDS = _fields_named("entity")
-TYPE_FIELDS = _fields_named("type")
-CONTAINERS = _fields_named("container")
-_ASIDE = _fields_named("aside")
-_PLACEHOLDER = re.compile(
-    r"<.*>|\{.*\}|\.{2,}|…|string|str"
-    r"|(?:the )?(?:extracted |named )?(?:entity|mention|name|text|word|span|label|type|实体|类型)s?"
-    r"(?: ?(?:name|text|type|label|mention|value|here|\d+|[a-z]))?"
-    r"|(?:type|label|class|category) of (?:the )?entity ?\d*|实体\d*的?(?:类型|类别)"
-)
-
-
-@dataclass(slots=True)
-class Guide:
-    """What is known about an answer before it is read.
-
-    Attributes:
-        names: the labels that the prompt offered.
-        text: the passage.
-        subject: the label that was asked for, if an answer lists entities of one label only.
-        folded_text: the passage, case-folded.
-    """
-
-    names: Sequence[str]
-    text: str
-    subject: str = ""
-    folded_text: str = field(init=False)
-    _folded: dict[str, str] = field(init=False)
-    _cased: dict[str, str] = field(init=False)
-    _plural: dict[str, str] = field(init=False)
-    _first_words: frozenset[str] = field(init=False)
-    _labels: dict[str, str | None] = field(init=False, default_factory=dict)
-    _present: dict[str, bool] = field(init=False, default_factory=dict)
-    _void: dict[str, bool] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.folded_text = self.text.casefold()
-        self._folded = {fold(name): name for name in reversed(self.names)}
-        self._cased = {" ".join(name.split()).casefold(): name for name in reversed(self.names)}
-        first = (word for name in (*self._folded, *_PEOPLE) for word in name.split()[:1])
-        self._first_words = frozenset(word.removesuffix("y") for word in first)
-        self._plural = {form: name for name in reversed(self.names) for form in _plurals(fold(name))}
-
-    def label(self, written: str) -> str | None:
-        """The label of the set that a string means, with or without a BIO prefix; None for any other string."""
-        if written not in self._labels:
-            self._labels[written] = self._label(written)
-        return self._labels[written]
-
-    def heading(self, written: str) -> str | None:
-        """The label that a key or a heading means; plurals count, too."""
-        return self.label(written) or self._plural.get(fold(written.strip(_MARKUP)))
-
-    def may_name_a_label(self, line: str) -> bool:
-        """A quick test for whether a line can contain a label of the set at all."""
-        folded = line.casefold()
-        return any(word in folded for word in self._first_words)
-
-    def _label(self, written: str) -> str | None:
-        if len(written) > _LONGEST_LABEL:
-            return None
-        bare = written[2:] if _BIO.match(written) else written.strip(_MARKUP)
-        return self._spelt(written) or (self._spelt(bare) if bare != written else None)
-
-    def _spelt(self, written: str) -> str | None:
-        """As `labels.same_name`: the exact name, then regardless of case, then regardless of underscores."""
-        if written in self.names:
-            return written
-        return self._cased.get(" ".join(written.split()).casefold()) or self._folded.get(fold(written))
-
-    def has(self, surface: str) -> bool:
-        """Whether the passage contains a string."""
-        known = self._present.get(surface)
-        if known is None:
-            known = self._present[surface] = bool(surface) and surface in self.text
-        return known
-
-    def is_placeholder(self, value: str) -> bool:
-        """Whether a string merely describes what belongs in its place, such as `entity 1`."""
-        return len(value) < 60 and not self.has(value) and _PLACEHOLDER.fullmatch(fold(value)) is not None
-
-    def is_nothing(self, value: str) -> bool:
-        """Whether a string says that there are no entities; never true of a string that the passage contains."""
-        if value not in self._void:
-            self._void[value] = not value or (not self.has(value) and says_nothing(value))
-        return self._void[value]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An entity and its label, as written; `label` is None if none was given."""
-
-    entity: Text
-    label: Text | None = None
-    why: str = ""
 
 
 def items(group: Group, guide: Guide, label: Text | None = None) -> list[Item]:
@@ -145,17 +34,23 @@ def items(group: Group, guide: Guide, label: Text | None = None) -> list[Item]:
     return list(_list(group, guide, label))
 
 
-def bio_prefix(written: str, guide: Guide) -> str:
-    """`B`, `I`, ... if a label has a BIO prefix that is not part of its name; otherwise empty."""
-    match = _BIO.match(written)
-    return (
-        match["prefix"] if match and written not in guide.names and fold(written) not in map(fold, guide.names) else ""
-    )
+def on_one_side(found: Sequence[Item], guide: Guide) -> list[Item]:
+    """The items of one list with their entities all on the same side, if no label set tells labels from entities.
+
+    The passage decides, by what it confirms more often: a single entity that it does not contain (misspelt, say) is
+    on the side of the others, even if it contains the label.
+    """
+    swapped = sum(item.why == "sides" for item in found)
+    straight = sum(not item.why and item.label is not None and guide.has(item.entity.value) for item in found)
+    if guide.names or swapped == straight:
+        return list(found)
+    odd = ("sides",) if swapped < straight else ("", "unclear")
+    return [_turned(item) if item.why in odd and item.label is not None else item for item in found]
 
 
-def _plurals(name: str) -> list[str]:
-    stem = name.removesuffix("y")
-    return [name + "s", name + "es", *([stem + "ies"] if stem != name else []), *(_PEOPLE if name == "person" else ())]
+def _turned(item: Item) -> Item:
+    assert item.label is not None
+    return Item(item.label, item.entity, "unclear" if item.why == "sides" else "sides")
 
 
 def _list(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
@@ -178,8 +73,6 @@ def _list(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
 
 def _string(item: Text, guide: Guide, label: Text | None) -> Item:
     """A string in a list; `Ann (person)` and `Ann: person` are read as an entity with its label."""
-    from ner_ray.families.toolkit.lines import pair_in
-
     pair = None if guide.has(item.value) else pair_in(item.value, guide)
     if pair is None:
         return Item(item, label)
@@ -334,7 +227,7 @@ def _typed(
     """The entities of a record with a type, but without any of the known field names for its entity."""
     written = next((value for value in kind if isinstance(value, Text) and value.value), label)
     taken = {id(value) for value in kind}
-    others = [value for name, _, value in named if id(value) not in taken and name not in _ASIDE]
+    others = [value for name, _, value in named if id(value) not in taken and name not in ASIDE]
     inner = [value for value in others if isinstance(value, Group)]
     if inner:
         return [item for group in inner for item in items(group, guide, written)]
@@ -427,7 +320,7 @@ def _entry(key: Text, value: Text | Group, guide: Guide, label: Text | None, *, 
     written = guide.heading(key.value)
     if written is None and name in CONTAINERS | ENTITY_FIELDS and not guide.has(key.value):
         yield from items(value, guide, label)
-    elif (name in _ASIDE or name.endswith("attributes")) and written is None:
+    elif (name in ASIDE or name.endswith("attributes")) and written is None:
         return
     elif _describes(value, guide) or (written is None and _all_labels(value, guide)):
         yield from (Item(key, kind) for kind in _kinds(value))
@@ -447,7 +340,7 @@ def _under_label(key: Text, value: Group, guide: Guide) -> Iterator[Item]:
             for inner, child in pairs
         )
     ):
-        yield from (Item(inner, _named(key, guide), "shape") for inner, _ in pairs if _field(inner) not in _ASIDE)
+        yield from (Item(inner, _named(key, guide), "shape") for inner, _ in pairs if _field(inner) not in ASIDE)
         return
     written = _named(key, guide)
     for item in items(value, guide, written):
@@ -477,7 +370,7 @@ def _string_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, a
     name = _field(key)
     swapped = guide.label(key.value) and guide.has(value.value) and not guide.has(key.value)
     if not value.value:
-        if not guide.heading(key.value) and name not in _ASIDE | TYPE_FIELDS | ENTITY_FIELDS | CONTAINERS:
+        if not guide.heading(key.value) and name not in ASIDE | TYPE_FIELDS | ENTITY_FIELDS | CONTAINERS:
             yield Item(key if guide.has(key.value) else value, label, "untyped")
     elif guide.label(value.value) and not swapped:
         if guide.has(key.value) or name not in TYPE_FIELDS | ENTITY_FIELDS:
@@ -496,7 +389,7 @@ def _foreign_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, 
             yield Item(key, value)
         elif guide.subject:
             yield Item(key, label)
-    elif name in _ASIDE or (name in ENTITY_FIELDS | TYPE_FIELDS | CONTAINERS and not guide.has(key.value)):
+    elif name in ASIDE or (name in ENTITY_FIELDS | TYPE_FIELDS | CONTAINERS and not guide.has(key.value)):
         if name in ENTITY_FIELDS | CONTAINERS and (label is not None or guide.subject):
             yield Item(value, label)
     elif _is_swapped(key, value, guide):
@@ -517,11 +410,6 @@ def _is_either(key: Text, guide: Guide) -> bool:
 def _named(key: Text, guide: Guide) -> Text:
     """A key as the label that it means; plurals count, too."""
     return Text(guide.heading(key.value) or key.value, key.start, key.end)
-
-
-def field_name(key: str) -> str:
-    """The name of a key or a heading, in the form used in `ENTITY_FIELDS` and `TYPE_FIELDS`."""
-    return _FIELD.sub("", key).casefold()
 
 
 def _field(key: Text) -> str:
