@@ -63,9 +63,11 @@ def annotate(
         TypeError: the data is of another kind.
 
     Example:
-        >>> import ner_ray
-        >>> texts = ["Ann met Rex in Ghent."]
-        >>> annotated = ner_ray.annotate(texts, "annotate/demo", labels=["person", "place"])  # doctest: +SKIP
+        >>> import ner_ray, pyarrow
+        >>> table = pyarrow.table({"text": ["Marie Curie was born in Warsaw."]})
+        >>> table = ner_ray.annotate(table, "annotate/demo", labels=["person", "place"])  # doctest: +SKIP
+        >>> [entity["text"] for entity in table["entities"][0].as_py()]  # doctest: +SKIP
+        ['Marie Curie', 'Warsaw']
     """
     kind = _kind_of(data)
     settings = configure(config, overrides, labels)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import doctest
+import inspect
 import itertools
 import re
 import threading
@@ -245,6 +247,19 @@ def test_a_notebook_shows_the_text_with_its_entities_and_nothing_becomes_markup(
     assert "<script>" not in shown
     assert shown.count("<mark") == 2
     assert 'data-label="person"' in shown
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("documented", [Annotator, ner_ray.annotate])
+def test_the_examples_in_docstrings_do_what_they_show_with_a_real_engine(documented: object) -> None:
+    """On vLLM, with the model that ships with the package; the examples of other docstrings run in `test_examples`."""
+    source = inspect.getdoc(documented).replace("  # doctest: +SKIP", "")
+    example = doctest.DocTestParser().get_doctest(source, {}, str(documented), None, None)
+
+    results = doctest.DocTestRunner().run(example)
+
+    assert results.attempted >= 3
+    assert not results.failed
 
 
 @pytest.mark.engine
