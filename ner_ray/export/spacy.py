@@ -56,15 +56,15 @@ def _doc(document: Document, annotation: Annotation, vocab: Any) -> Any:  # spaC
     words = list(_words(text, annotation.entities))
     begins = {start: number for number, (start, _, _) in enumerate(words)}
     ends = {end: number + 1 for number, (_, end, _) in enumerate(words)}
-    told = [one for one in annotation.entities if one.start in begins and one.end in ends]
+    told = [entity for entity in annotation.entities if entity.start in begins and entity.end in ends]
     doc = Doc(vocab, words=[text[start:end] for start, end, _ in words], spaces=[blank for *_, blank in words])
-    spans = {one: _span(doc, one, begins, ends) for one in told}
+    spans = {entity: _span(doc, entity, begins, ends) for entity in told}
     doc.set_ents(
-        [spans[one] for one in flat(told)],
+        [spans[entity] for entity in flat(told)],
         default="missing" if annotation.status is DocumentStatus.FAILED else "outside",
     )
-    doc.spans[_SPANS] = [spans[one] for one in told]
-    doc.spans[_SPANS].attrs["scores"] = [math.nan if one.score is None else one.score for one in told]
+    doc.spans[_SPANS] = [spans[entity] for entity in told]
+    doc.spans[_SPANS].attrs["scores"] = [math.nan if entity.score is None else entity.score for entity in told]
     doc.user_data |= {"doc_id": storable(document.doc_id), "status": annotation.status.value}
     return doc
 

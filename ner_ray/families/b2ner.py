@@ -147,7 +147,8 @@ class _Tagger:
         line = template("b2ner", "example", self.options.language)
         prefix = template("b2ner", "answer", self.options.language)
         return "".join(
-            render(line, text=one.text, answer=prefix, entities=entities(one)) for one in passage.demonstrations
+            render(line, text=demonstration.text, answer=prefix, entities=entities(demonstration))
+            for demonstration in passage.demonstrations
         )
 
 

@@ -189,7 +189,7 @@ class _Classifier:
 
     def _question(self, passage: StepInput, surface: str, walk: _Walk) -> Prompt:
         wording = self.options.wording
-        places = [(one.start, one.end) for one in passage.entities if one.text == surface]
+        places = [(entity.start, entity.end) for entity in passage.entities if entity.text == surface]
         begin, end = (
             _sentence(passage.text, *places[0]) if self.options.context == "sentence" else (0, len(passage.text))
         )
@@ -197,7 +197,9 @@ class _Classifier:
         lower = wording == "infer_lower" or (wording == "infer" and walk.depth > 0)
         sentence = passage.text[begin:end]
         if wording == "training":
-            sentence = mark(sentence, [(one - begin, two - begin) for one, two in places if begin <= one <= two <= end])
+            sentence = mark(
+                sentence, [(first - begin, last - begin) for first, last in places if begin <= first <= last <= end]
+            )
         text = render(
             template("cascade", "question", wording),
             entity=surface.lower() if lower else surface,
@@ -236,7 +238,7 @@ class _Classifier:
         if winner is None:
             return self._unknown(walk, *voters[0])
         probabilities = [completion.joint_probability() for _, completion in voters]
-        known = [one for one in probabilities if one is not None]
+        known = [probability for probability in probabilities if probability is not None]
         share = count / len(found)
         sure = share * sum(known) / len(known) if known else (share if len(found) > 1 else None)
         path = (*walk.path, winner.name)
@@ -289,7 +291,7 @@ class _Walk:
 
 def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
     """The span of the sentence that contains `text[start:end]`, or of the sentences that it touches."""
-    touched = [(one, two) for one, two in _sentences(text) if one < end and two > start]
+    touched = [(first, last) for first, last in _sentences(text) if first < end and last > start]
     begin, stop = touched[0][0], touched[-1][1]
     return begin, begin + len(text[begin:stop].rstrip())
 

@@ -104,9 +104,11 @@ class _Tagger:
         system, user = self._templates()
         values = _values(passage)
         turns = [Message("system", render(system, **values))] if system else []
-        for one in passage.demonstrations:
-            turns.append(Message("user", render(user, **{**values, "text": one.text})))
-            turns.append(Message("assistant", self._write([(mention.text, mention.label) for mention in one.mentions])))
+        for demonstration in passage.demonstrations:
+            turns.append(Message("user", render(user, **{**values, "text": demonstration.text})))
+            turns.append(
+                Message("assistant", self._write([(mention.text, mention.label) for mention in demonstration.mentions]))
+            )
         return [Prompt((*turns, Message("user", render(user, **values))))]
 
     def read(self, passage: StepInput, transcript: Transcript) -> list[Reading]:

@@ -97,7 +97,10 @@ class _Tagger:
         if system := self._system():
             turns.append(Message("system", system))
         if demonstrations:
-            examples = "\n".join(self._say("example", text=one.text, entities=_entities(one)) for one in demonstrations)
+            examples = "\n".join(
+                self._say("example", text=demonstration.text, entities=_entities(demonstration))
+                for demonstration in demonstrations
+            )
             turns.append(Message("user", self._say("examples", examples=examples)))
             turns.append(Message("assistant", self._say("examples_acknowledgement")))
         return turns
