@@ -32,7 +32,7 @@ CONFIG = AlignConfig()
 RULES = ReadingRules()
 FAULTS = ("omit", "add", "substitute", "repeat")
 FAMILIES = ("gner", "cascade", "b2ner", "universal_ner", "ra_it", "instruct")
-REASONS = ("blank ends", "mark beside it", "separator in it", "two labels", "elsewhere too")
+REASONS = ("blank ends", "mark beside it", "separator in it", "two labels", "elsewhere too", "inside a character")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +118,24 @@ def unsaid(document: Document, entity: Entity, family: str) -> str:
         return "mark beside it" if "#" in around else two_labels
     if family == "b2ner" and ";" in entity.text:
         return "separator in it"
-    return _unsaid_by_list(document, entity, len(same)) or two_labels
+    return _unsaid_by_list(document, entity, len(same)) or two_labels or _unplaceable(document, entity, len(same))
 
 
 def _unsaid_by_list(document: Document, entity: Entity, annotated: int) -> str:
     """A mention that occurs elsewhere too may be any; it is placed inside a word only if it occurs nowhere else."""
     return "elsewhere too" if document.text.count(entity.text) > annotated else ""
+
+
+def _unplaceable(document: Document, entity: Entity, annotated: int) -> str:
+    """A whole word in other case is preferred to a place inside a word; no place begins or ends inside a character.
+
+    (Leading jamo, as in Korean laughter, make one character with the syllable after them.)
+    """
+    if document.text.casefold().count(entity.text.casefold()) > annotated:
+        return "elsewhere too"
+    edges = (entity.start, entity.end)
+    inside = not all(tokens.is_grapheme_boundary(document.text, edge) for edge in edges)
+    return "inside a character" if inside else ""
 
 
 def lost(document: Document, family: str) -> Iterator[str]:
