@@ -71,7 +71,7 @@ class Annotator:
         labels: Any = None,  # a list, a tree, a file's name
     ) -> None:
         self._spec = resolve(configure(config, overrides, labels))
-        if self._spec.config.replay:
+        if not self._spec.pools:
             raise ConfigError("replay reads recorded answers, but an Annotator asks an engine", hint="replay=false")
         pools.check(self._spec)
         fit(self._spec)

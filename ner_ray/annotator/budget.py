@@ -39,8 +39,8 @@ def fit(spec: Spec) -> Spec:
     Raises:
         ConfigError: the instructions and labels alone leave no room for text.
     """
-    engine = spec.pools[0].engine
-    if spec.config.replay or not engine.max_model_len or not spec.labels:
+    engine = spec.pools[0].engine if spec.pools else None
+    if engine is None or not engine.max_model_len or not spec.labels:
         return spec
     overhead = prompt_tokens(spec)
     room = engine.max_model_len - overhead - (spec.demonstration_tokens or 0)

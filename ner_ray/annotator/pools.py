@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ner_ray.annotator.spec import Pool, Spec
-from ner_ray.config import AnnotateConfig
 from ner_ray.engines.base import Engine, load
 from ner_ray.errors import ConfigError, MissingExtraError, ModelError, NerRayError
 
@@ -15,8 +14,6 @@ def check(spec: Spec) -> None:
         ConfigError: a setting makes no sense, or a package is missing.
         ModelError: a model or an adapter does not exist.
     """
-    if spec.config.replay:
-        return
     for pool in spec.pools:
         for role in pool.roles:
             if role.sampling.n > 1 and not role.sampling.temperature:
@@ -53,15 +50,10 @@ def start_all(spec: Spec) -> list[Engine]:
     return started
 
 
-def identities(config: AnnotateConfig) -> dict[str, dict[str, str | None]]:
-    """The model, revision and adapter that answer for each role (`all` if one engine serves all), for `run.json`.
-
-    Empty if answers are replayed.
-    """
-    if config.replay:
-        return {}
-    by_role = config.engine if isinstance(config.engine, dict) else {"all": config.engine}
-    return {role: load(engine.name).identity(engine) for role, engine in by_role.items()}
+def identities(spec: Spec) -> dict[str, dict[str, str | None]]:
+    """The model, revision and adapter that answer for each role, for the record of a run."""
+    engines = {role.step.role: spec.config.engine_for(role.step.role) for pool in spec.pools for role in pool.roles}
+    return {role: load(engine.name).identity(engine) for role, engine in engines.items()}
 
 
 def _check_role(spec: Spec, role: str) -> None:

@@ -21,7 +21,7 @@ Transcripts = dict[str, list[Exchange]]  # by role
 def columns_of(spec: Spec) -> Columns:
     """The input columns that the job reads."""
     section = spec.config.input
-    recorded = (CHUNKS, EXCHANGES) if spec.config.replay else ()
+    recorded = () if spec.pools else (CHUNKS, EXCHANGES)
     return Columns(
         text=section.text,
         doc_id=section.id,

@@ -50,7 +50,8 @@ class Spec:
         config: the configuration.
         labels: one label set for all documents, or None if each document has its own.
         labels_column: the column with a label set per row, or None.
-        pools: in the order of the steps.
+        steps: of the family.
+        pools: the engines to ask, in the order of the steps; none if the input brings recorded answers.
         budget: maximum length of a chunk, in tokens.
         demonstration_tokens: maximum number of tokens that demonstrations may add to a prompt; None for no limit.
     """
@@ -58,13 +59,10 @@ class Spec:
     config: AnnotateConfig
     labels: LabelSet | None
     labels_column: str | None
+    steps: tuple[Step, ...]
     pools: tuple[Pool, ...]
     budget: int
     demonstration_tokens: int | None = None
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        return tuple(step for pool in self.pools for step in pool.steps)
 
     @property
     def rules(self) -> ReadingRules:
@@ -79,11 +77,13 @@ def resolve(config: AnnotateConfig) -> Spec:
         ConfigError: there is no such family or option, a role has no engine, or the label set is empty.
     """
     column = labels.column_of(config.labels)
+    steps = family_steps(config.family)
     return Spec(
         config=config,
         labels=None if column else labels.parse(compose.label_source(config.labels)),
         labels_column=column,
-        pools=_pools(config, family_steps(config.family)),
+        steps=steps,
+        pools=() if config.replay else _pools(config, steps),
         budget=config.chunk.tokens,
         demonstration_tokens=config.demonstrations.token_budget if config.demonstrations else None,
     )

@@ -114,8 +114,8 @@ def _run(job: Job, lease: Lease, waves: list[Wave]) -> Summary:
         _LOG.info("nothing new at %s; %s is complete", config.input.path, run.uri)
         return _summary(run, config, {}, job.shards, 0, job.began)
     connect()
-    check_resources(config.resources, 0 if job.spec.config.replay else len(job.spec.pools))
-    run.write_record({**run.record(), **_record(config, job.settings), "inputs": _inputs(job.shards)})
+    check_resources(config.resources, len(job.spec.pools))
+    run.write_record({**run.record(), **_record(job), "inputs": _inputs(job.shards)})
     totals = _run_waves(job, lease, waves)
     summary = _summary(run, config, totals, job.shards, len(waves), job.began)
     run.write_record({**run.record(), "finished": _now(), "last": summary.to_dict()})
@@ -124,7 +124,7 @@ def _run(job: Job, lease: Lease, waves: list[Wave]) -> Summary:
 
 def _run_waves(job: Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
     scoreboard = start_scoreboard()
-    suspects = None if job.spec.config.replay else start_suspects()
+    suspects = start_suspects() if job.spec.pools else None
     output = job.spec.config.output
     layout = Layout(output.min_rows_per_file, output.max_rows_per_file, output.row_group_rows)
     done = sum(job.run.resume(wave) for wave in waves)
@@ -215,12 +215,12 @@ def _summary(
     )
 
 
-def _record(config: AnnotateConfig, settings: dict[str, Any]) -> dict[str, Any]:
+def _record(job: Job) -> dict[str, Any]:
     return {
-        "fingerprint": fingerprint(settings),
-        "settings": settings,
-        "config": config.model_dump(mode="json"),
-        "models": pools.identities(config),
+        "fingerprint": fingerprint(job.settings),
+        "settings": job.settings,
+        "config": job.spec.config.model_dump(mode="json"),
+        "models": pools.identities(job.spec),
         "versions": {"ner_ray": __version__, "python": platform.python_version()} | _versions(),
         "started": _now(),
     }

@@ -37,10 +37,10 @@ def annotate_dataset(rows: Dataset, config: AnnotateConfig) -> Dataset:
     Raises:
         NerRayError: the configuration is wrong, or a model is missing.
     """
-    if config.replay:
-        raise ConfigError("replay is for jobs, whose input carries recorded answers", hint="replay=false")
     output = config.output.model_copy(update={"completions": False})
     spec = resolve(config.model_copy(update={"output": output, "reuse": False}))
+    if not spec.pools:
+        raise ConfigError("replay is for jobs, whose input carries recorded answers", hint="replay=false")
     pools.check(spec)
     documents = rows.map_batches(
         _Documents(columns_of(spec)), batch_size=None, batch_format="pyarrow", zero_copy_batch=True

@@ -83,12 +83,12 @@ def forecast(config: AnnotateConfig, sample: int = 256, *, measure: bool = False
         chunks=round(chunks * scale),
         prompt_tokens=None if prompt_tokens is None else round(prompt_tokens * scale),
     )
-    return _measured(counted, config, rows, scale) if measure and rows and not config.replay else counted
+    return _measured(counted, config, rows, scale) if measure and rows and job.spec.pools else counted
 
 
 def _count(spec: Spec, rows: Sequence[Row]) -> tuple[int, int | None]:
     """The numbers of chunks and of tokens in the first role's prompts; None without a tokenizer."""
-    if spec.config.replay:
+    if not spec.pools:
         return 0, 0
     engine = spec.pools[0].engine
     count = engines.load(engine.name).prompt_counter(engine)

@@ -76,7 +76,7 @@ def build(
     counts = Counts(scoreboard)
     rows = _read(spec, wave, schema)
     keep = spec.config.input.keep
-    if spec.config.replay:
+    if not spec.pools:
         return _on_cpus(rows, ReadStage(spec, spec.steps, counts, keep), _tasks(spec))
     if spec.config.reuse:
         rows = _on_cpus(rows, ReuseStage(known, counts), _tasks(spec))

@@ -125,7 +125,7 @@ def test_the_summary_and_run_json_count_what_is_in_the_output(first: tuple[Path,
     assert summary.counts["failed"] == sum(row["status"] == "failed" for row in rows)
     assert record["last"]["counts"] == summary.counts
     assert record["versions"]["ray"]
-    assert record["models"]["all"]["revision"]
+    assert record["models"]["extractor"]["revision"]
     assert record["inputs"]["rows"] == len(TEXTS)
     assert summary.exit_status == EXIT_DONE
 
