@@ -169,7 +169,8 @@ def job_turn(folder: Path, model: str, number: int, gpus: float, seqs: int) -> f
     )
     engine: EngineConfig = config.engine
     roles = (Role(UnevenStep(), SamplingConfig(), None),)
-    plan = Spec(config, (Label("person"),), None, tuple(role.step for role in roles), (Pool(engine, roles),), budget=400)
+    steps = tuple(role.step for role in roles)
+    plan = Spec(config, (Label("person"),), None, steps, (Pool(engine, roles),), budget=400)
     run = RunDirectory(config.output.path)
     shards = list_shards(config.input.path)
     (wave,) = run.plan_waves(shards, 10**9)
