@@ -128,6 +128,13 @@ class NerRayError(Exception):
     Attributes:
         code: a short, stable word for programs.
         exit_status: the status with which the command line ends.
+
+    >>> import ner_ray
+    >>> try:
+    ...     annotator = ner_ray.Annotator("annotate/dmeo")
+    ... except NerRayError as error:
+    ...     print(error.code, error.exit_status, error.hint, sep="; ")
+    config; 2; shipped with the package: annotate/demo, annotate/cascade, annotate/ra_it
     """
 
     code = "error"
@@ -151,37 +158,79 @@ def _rebuild(kind: type[NerRayError], message: str, hint: str) -> NerRayError:
 
 
 class ConfigError(NerRayError, ValueError):
-    """The configuration is wrong."""
+    """The configuration is wrong; the message names every wrong field.
+
+    >>> import ner_ray
+    >>> ner_ray.Annotator("annotate/demo", ["chunk.tokns=900"], labels=["person"])
+    Traceback (most recent call last):
+    ner_ray.errors.ConfigError: the configuration is not valid:
+      chunk.tokns: no such setting; do you mean 'tokens'?
+    """
 
     code = "config"
 
 
 class InputError(NerRayError, ValueError):
-    """The input is not what the configuration says it is."""
+    """The input is not what the configuration says it is.
+
+    >>> import ner_ray, pyarrow
+    >>> ner_ray.annotate(pyarrow.table({"body": ["Ann met Rex."]}), "annotate/demo", labels=["person"])
+    Traceback (most recent call last):
+    ner_ray.errors.InputError: the data has no column 'text'; it has: body
+      hint: overrides=['input.text=COLUMN'] names the column with the text
+    """
 
     code = "input"
 
 
 class ModelError(NerRayError, RuntimeError):
-    """A model, tokenizer or adapter cannot be loaded."""
+    """A model, tokenizer or adapter cannot be loaded.
+
+    >>> import ner_ray
+    >>> ner_ray.Annotator("annotate/demo", ["engine.model=./models/mine"], labels=["person"])
+    Traceback (most recent call last):
+    ner_ray.errors.ModelError: no such model folder: ./models/mine
+    """
 
     code = "model"
 
 
 class MissingExtraError(NerRayError, ImportError):
-    """An optional package is not installed; the message names the extra that brings it."""
+    """An optional package is not installed; the hint has the command that installs it.
+
+    >>> from ner_ray.extras import require
+    >>> require("no_such_module", extra="train", purpose="the trainer")
+    Traceback (most recent call last):
+    ner_ray.errors.MissingExtraError: the trainer needs no_such_module, which is not installed
+      hint: pip install 'ner-ray[train]'
+    """
 
     code = "missing_extra"
 
 
 class ResourceError(NerRayError, RuntimeError):
-    """The cluster cannot hold what the configuration asks for."""
+    """The cluster cannot hold what the configuration asks for.
+
+    >>> try:
+    ...     raise ResourceError("8 engines need 8 GPUs, the cluster has 4", hint="lower resources.replicas")
+    ... except RuntimeError as error:
+    ...     print(error)
+    8 engines need 8 GPUs, the cluster has 4
+      hint: lower resources.replicas
+    """
 
     code = "resources"
 
 
 class EngineError(NerRayError, RuntimeError):
-    """An engine died or refuses to work."""
+    """An engine died or refuses to work.
+
+    >>> try:
+    ...     raise EngineError("the server refuses the API key (status 401)")
+    ... except EngineError as error:  # an `Annotator` does not recover from it: build another one
+    ...     print(error.message)
+    the server refuses the API key (status 401)
+    """
 
     code = "engine"
 
@@ -199,7 +248,13 @@ class PromptTooLongError(RequestError):
 
 
 class RunError(NerRayError, RuntimeError):
-    """A run directory is in a state that does not allow the operation."""
+    """A run directory is in a state that does not allow the operation.
+
+    >>> import ner_ray
+    >>> ner_ray.open_run("runs/none")
+    Traceback (most recent call last):
+    ner_ray.errors.RunError: there is no run in runs/none
+    """
 
     code = "run"
 

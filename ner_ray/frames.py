@@ -71,6 +71,8 @@ def annotate(
     """
     kind = _kind_of(data)
     settings = configure(config, overrides, labels)
+    for names in _column_names(kind, data):
+        check_columns(settings, names)
     if kind == "ray":
         from ner_ray.pipeline.dataset import annotate_dataset
 
@@ -89,6 +91,19 @@ def _kind_of(data: Any) -> str:
             return kind
     hint = "; Annotator(...)(text) takes a single string" if isinstance(data, str) else ""
     raise TypeError(f"cannot annotate {type(data).__name__}: expected {_KINDS}{hint}")
+
+
+def _column_names(kind: str, data: Any) -> list[list[str]]:
+    """The columns of each table in the data, as far as they can be checked before an engine is started."""
+    match kind:
+        case "pandas":
+            return [list(data.columns)]
+        case "arrow" | "datasets":
+            return [data.column_names]
+        case "splits":
+            return list(data.column_names.values())
+        case _:  # a list has no columns; those of a Ray Dataset are checked block by block
+            return []
 
 
 def _list(data: Sequence[str], annotator: Annotator) -> list[AnnotatedDocument]:
@@ -121,7 +136,6 @@ def _splits(data: Any, annotator: Annotator) -> Any:  # Hugging Face's DatasetDi
 
 def _columns(names: Sequence[str], values_of: Callable[[str], Column], annotator: Annotator) -> dict[str, Column]:
     """The columns of the annotations of a table's rows, by name."""
-    check_columns(annotator.config, names)
     texts = _checked(values_of(annotator.config.input.text))
     column = label_sets.column_of(annotator.config.labels)
     if column and column in names:

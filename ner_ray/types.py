@@ -38,6 +38,10 @@ class SpanStatus(StrEnum):
         NORMALIZED: the same except for case, width, white space, quotes, dashes and the like.
         INSIDE_WORD: a listed mention that occurs nowhere as a whole word, but verbatim inside a longer one.
         FUZZY: something similar.
+
+    >>> entities = Entity(0, 3, "Ann", "person"), Entity(8, 11, "REX", "person", status=SpanStatus.NORMALIZED)
+    >>> [entity.text for entity in entities if entity.status == "exact"]
+    ['Ann']
     """
 
     EXACT = "exact"
@@ -47,7 +51,13 @@ class SpanStatus(StrEnum):
 
 
 class DocumentStatus(StrEnum):
-    """Whether a document is annotated completely, in part, or not at all."""
+    """Whether a document is annotated completely, in part, or not at all.
+
+    >>> [status.value for status in DocumentStatus]
+    ['ok', 'partial', 'failed']
+    >>> Annotation(entities=()).status is DocumentStatus.OK  # nothing to find is not a failure
+    True
+    """
 
     OK = "ok"
     PARTIAL = "partial"
@@ -74,7 +84,12 @@ class LeftOutReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """An entity type; `children` are its subtypes if labels form a tree."""
+    """An entity type; `children` are its subtypes if labels form a tree.
+
+    >>> place = Label("place", children=(Label("city", "a town or city"), Label("river")))
+    >>> [label.name for label in place.children]
+    ['city', 'river']
+    """
 
     name: str
     description: str = ""
@@ -98,6 +113,11 @@ class Chunk:
     """A stretch of a document: the model sees `start:end`, and entities that start in the core are kept.
 
     The cores of a document's chunks partition it, so an entity in an overlap is kept once.
+
+    >>> text = "Ann met Rex. They left."
+    >>> first, second = Chunk(0, 18, core_start=0, core_end=15), Chunk(13, 23, core_start=15, core_end=23)
+    >>> text[first.start : first.end], text[second.start : second.end]
+    ('Ann met Rex. They ', 'They left.')
     """
 
     start: int
@@ -116,6 +136,10 @@ class Mention:
         score: in [0, 1], or None if unknown.
         start: offset in the `Reading.copy` from which it was parsed; None for a listed mention.
         end: end offset there, exclusive.
+
+    >>> annotation = Annotation(entities=(), unaligned=(Mention("Max", "person"),))
+    >>> [(mention.text, mention.label) for mention in annotation.unaligned]  # named by the model, not in the text
+    [('Max', 'person')]
     """
 
     text: str
@@ -127,7 +151,13 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A mention with its span: always, `text == source[start:end]`."""
+    """A mention with its span: always, `text == source[start:end]`.
+
+    >>> source = "Ann met Rex."
+    >>> entity = Entity(start=8, end=11, text="Rex", label="person", score=0.97)
+    >>> source[entity.start : entity.end] == entity.text
+    True
+    """
 
     start: int
     end: int
@@ -146,6 +176,12 @@ class Demonstration:
         mentions: its entities; `start` and `end`, where known, are offsets in `text`.
         score: its similarity to the text that it was retrieved for, on the retriever's own scale.
         example_id: its id in the pool.
+
+    Give an `Annotator` your own instead of retrieved ones, as in `annotator(text, demonstrations=[example])`:
+
+    >>> example = Demonstration("Eve lives in Oslo.", (Mention("Eve", "person"), Mention("Oslo", "place")))
+    >>> {mention.text: mention.label for mention in example.mentions}
+    {'Eve': 'person', 'Oslo': 'place'}
     """
 
     text: str
@@ -275,6 +311,11 @@ class ErrorRecord:
         code: a short, stable word, such as `unparsable` or `prompt_too_long` (see `errors.ErrorCode`).
         stage: the stage or the role in which it happened.
         message: for people.
+
+    >>> error = ErrorRecord("unparsable", stage="extractor", message="I cannot help with that.")
+    >>> annotation = Annotation(entities=(), status=DocumentStatus.FAILED, errors=(error,))
+    >>> {error.code for error in annotation.errors}
+    {'unparsable'}
     """
 
     code: str
@@ -344,6 +385,9 @@ class Usage:
         prompt_tokens: number of tokens in them.
         cached_tokens: number of these that were in the prefix cache.
         output_tokens: number of tokens generated.
+
+    >>> sum([Usage(requests=1, prompt_tokens=60, output_tokens=9), Usage(requests=2, prompt_tokens=90)], Usage())
+    Usage(requests=3, prompt_tokens=150, cached_tokens=0, output_tokens=9)
     """
 
     requests: int = 0
@@ -383,7 +427,22 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """Everything that is known about a document at the end, with offsets into its original text."""
+    """Everything that is known about a document at the end, with offsets into its original text.
+
+    Attributes:
+        entities: what was found, in the order of the text.
+        unaligned: mentions that the model named and that are not in the text.
+        status: see `DocumentStatus`.
+        errors: what went wrong, if anything.
+        usage: what it cost.
+        dropped: mentions that were understood and refused, such as those with a label outside the label set.
+        verdicts: how well each answer could be parsed.
+        repairs: how answers that are not of the expected form were read; see `Reading.repairs`.
+
+    >>> annotation = Annotation((Entity(0, 3, "Ann", "person"), Entity(8, 11, "Rex", "person")))
+    >>> [entity.text for entity in annotation.entities], annotation.status.value
+    (['Ann', 'Rex'], 'ok')
+    """
 
     entities: tuple[Entity, ...]
     unaligned: tuple[Mention, ...] = ()

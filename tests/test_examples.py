@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,10 @@ def test_examples_run(name: str) -> None:
 
     assert found.attempted
     assert not found.failed
+
+
+@pytest.mark.parametrize("name", ner_ray.__all__)
+def test_the_docstring_of_every_public_name_shows_an_example(name: str) -> None:
+    public = getattr(ner_ray, name)
+
+    assert not callable(public) or ">>> " in inspect.getdoc(public)

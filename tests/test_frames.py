@@ -96,6 +96,20 @@ def test_no_column_of_the_data_is_replaced_and_a_missing_one_is_named(server: An
         annotate(["Ann", 5], server)
 
 
+@pytest.mark.parametrize("as_splits", [False, True])
+def test_a_missing_column_is_found_before_a_model_is_looked_for(as_splits: bool) -> None:
+    datasets = pytest.importorskip("datasets")
+    data = datasets.Dataset.from_dict({"body": ["Ann"]})
+
+    with pytest.raises(InputError, match="the data has no column 'text'"):
+        ner_ray.annotate(
+            datasets.DatasetDict(train=data) if as_splits else data,
+            "annotate/demo",
+            ["engine.model=./models/none"],
+            labels=["person"],
+        )
+
+
 def test_other_kinds_of_data_are_refused_by_name(server: AnsweringServer) -> None:
     with pytest.raises(TypeError, match=r"cannot annotate dict: expected a list of strings, a pandas DataFrame"):
         annotate({"text": "Ann"}, server)

@@ -19,6 +19,11 @@ class AnnotatedDocument(Annotation):
         text: the text. Offsets count its code points: `text[entity.start:entity.end] == entity.text`.
         chunks: how it was cut.
         conversations: what the model was asked about each chunk, and what it answered; parallel to `chunks`.
+
+    >>> from ner_ray import Annotation, Entity
+    >>> annotated = AnnotatedDocument.of("Ann left.", Annotation((Entity(0, 3, "Ann", "person"),)))
+    >>> annotated.to_dict()["entities"]
+    [{'start': 0, 'end': 3, 'text': 'Ann', 'label': 'person', 'score': None, 'status': 'exact'}]
     """
 
     text: str = ""

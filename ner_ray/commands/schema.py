@@ -44,7 +44,9 @@ def run(config: Config) -> Result:
     Raises:
         ConfigError: there is no such command.
     """
-    return Result(commands.load(config.command).Config.model_json_schema())
+    model = commands.load(config.command).Config
+    summary, _, _ = (model.__doc__ or "").partition("\n\n")  # what follows is examples for callers from Python
+    return Result({**model.model_json_schema(), "description": summary})
 
 
 def show(result: Result) -> str:

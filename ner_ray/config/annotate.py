@@ -177,7 +177,14 @@ class ResourceConfig(Section):
 
 
 class AnnotateConfig(Section):
-    """The configuration of `ner-ray annotate`."""
+    """The configuration of `ner-ray annotate`.
+
+    >>> from ner_ray.config.load import load
+    >>> files = ["input.path=news/*.parquet", "output.path=runs/news"]
+    >>> config = load(AnnotateConfig, "annotate/demo", [*files, "labels=[person, place]"])
+    >>> config.family["name"], config.labels, config.output.path
+    ('cascade', ['person', 'place'], 'runs/news')
+    """
 
     input: InputConfig
     labels: str | list[Any] | dict[str, Any] = Field(

@@ -73,7 +73,7 @@ def validate(model: type[Config], plain: Any, source: str, *, command: str = "")
     except ValidationError as error:
         lines = [_explain(model, dict(problem)) for problem in error.errors()]
         raise ConfigError(
-            f"{source} is not a valid configuration:\n" + "\n".join(f"  {line}" for line in lines),
+            f"{source} is not valid:\n" + "\n".join(f"  {line}" for line in lines),
             hint=f"`ner-ray schema {command}` prints every field with its meaning" if command else "",
         ) from error
 

@@ -103,8 +103,20 @@ class Wave:
 def open_run(uri: str) -> pads.Dataset:
     """Exactly the committed rows of a run, as a pyarrow dataset.
 
+    Args:
+        uri: the run directory, on any store: `output.path` of the job.
+
     Raises:
-        RunError: nothing is committed yet.
+        RunError: there is no run, or nothing is committed yet.
+
+    Example:
+        >>> import ner_ray, pyarrow.dataset
+        >>> failed = pyarrow.dataset.field("status") == "failed"
+        >>> def failures(uri):
+        ...     return ner_ray.open_run(uri).to_table(columns=["doc_id", "errors"], filter=failed)
+        >>> failures("runs/none")
+        Traceback (most recent call last):
+        ner_ray.errors.RunError: there is no run in runs/none
     """
     return RunDirectory(uri).dataset()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -97,4 +98,6 @@ def test_the_schema_of_every_command_can_be_printed(name: str, capsys: pytest.Ca
     with pytest.raises(SystemExit):
         main(["schema", name])
 
-    assert '"properties"' in capsys.readouterr().out
+    schema = json.loads(capsys.readouterr().out)
+    assert "properties" in schema
+    assert ">>>" not in schema["description"]
