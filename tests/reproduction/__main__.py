@@ -73,10 +73,10 @@ def scored_table(reference: Path) -> Iterator[str]:
 
 def aligned_table(reference: Path) -> Iterator[str]:
     """Runs of GNER, by the released matching and by our aligner."""
-    yield "| run | published matching | ner_ray | difference |"
-    yield "|---|---|---|---|"
-    for run, released, own in aligned(reference):
-        yield f"| {run} | {released:.2f} | {own:.2f} | {own - released:+.2f} |"
+    yield "| run | published matching | ner_ray | difference | answers that leave a choice |"
+    yield "|---|---|---|---|---|"
+    for run, released, own, open_answers in aligned(reference):
+        yield f"| {run} | {released:.2f} | {own:.2f} | {own - released:+.2f} | {open_answers} |"
 
 
 def round_trip_table(reference: Path, limit: int | None) -> Iterator[str]:

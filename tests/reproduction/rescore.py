@@ -191,20 +191,47 @@ def scored(reference: Path) -> Iterator[tuple[str, str, str, tuple[float, float,
         yield folder.name, f"{run['model']} {run['chapter']}", "gner (own parser)", figures
 
 
-def aligned(reference: Path) -> Iterator[tuple[str, float, float]]:
-    """Strict F1 of runs of GNER: by the released parser and matching, and by our family and aligner."""
+def aligned(reference: Path) -> Iterator[tuple[str, float, float, int]]:
+    """Strict F1 of runs of GNER: by the released parser and matching, and by our family and aligner.
+
+    The number is that of the answers that leave a choice; in all others, any reader finds the same spans.
+    """
     folder = reference / OUTPUTS / "gner_kind_it"
     (step,) = gner_family.steps(gner_family.Options())
     for run in json.loads((folder / "scores.json").read_text()):
         released, own = spans.SpanSums(), spans.SpanSums()
+        open_answers = 0
         for row in _rows(folder, run):
             case = _case(row)
+            open_answers += _leaves_a_choice(row["words"], row["raw"], row["label_list"])
             tags = gner.tags(row["words"], row["raw"], row["label_list"])
             released += spans.count(list(formats.bio_spans(row["gold_tags"])), list(formats.bio_spans(tags)))
             passage = StepInput(case.text, labels.parse(row["label_list"]))
             (reading,) = step.read(passage, [Exchange(Prompt(""), (Completion(row["raw"]),))])
             own += spans.count(list(case.gold), list(align(case.text, reading, AlignConfig()).entities))
-        yield f"{run['model']} {run['chapter']}", *(100 * spans.micro(sums)["strict"].f1 for sums in (released, own))
+        figures = (100 * spans.micro(sums)["strict"].f1 for sums in (released, own))
+        yield f"{run['model']} {run['chapter']}", *figures, open_answers
+
+
+def _leaves_a_choice(words: Sequence[str], answer: str, known: Sequence[str]) -> bool:
+    """Whether two readers could find different spans in an answer of GNER.
+
+    They cannot if its tags are well-formed BIO with known labels and the words of each tagged run stand as often in the
+    text as in the answer.
+    """
+    source = [word.lower() for word in words]
+    said, tags = gner.read(answer)
+    copy = [word.lower() for word in said]
+    begins = all(
+        tag == "O" or (tag[2:] in known and (tag[0] == "B" or tag[2:] == before[2:]))
+        for before, tag in itertools.pairwise(["O", *tags])
+    )
+    runs = (copy[span.start : span.end] for span in formats.bio_spans(tags))
+    return not begins or any(_times(run, source) != _times(run, copy) for run in runs)
+
+
+def _times(run: Sequence[str], words: Sequence[str]) -> int:
+    return sum(words[start : start + len(run)] == run for start in range(len(words) - len(run) + 1))
 
 
 def _rows(folder: Path, run: Row) -> list[Row]:
