@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from ner_ray import schema
+from ner_ray.store.run import RunDirectory
+from ner_ray.store.shards import Shard
 from ner_ray.types import Annotation, DocumentStatus, Entity, ErrorRecord
 
 
@@ -28,3 +30,8 @@ def table(ids: Iterable[int], annotations: Sequence[Annotation] | None = None, m
     ]
     fields = [pa.field(schema.ROW_ID, pa.int64()), pa.field("mark", pa.string()), *schema.OUTPUT]
     return pa.Table.from_pylist(rows, schema=pa.schema(fields))
+
+
+def inputs(run: RunDirectory) -> list[Shard]:
+    """The shards of a run, as if the input were listed again and nothing had changed."""
+    return [numbered.shard for wave in run.waves() for numbered in wave.shards]

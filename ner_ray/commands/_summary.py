@@ -9,6 +9,8 @@ from rich.markup import escape
 from ner_ray.commands import _tables
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ner_ray.pipeline.annotate import Summary
 
 _STAGES = {
@@ -24,7 +26,7 @@ _STAGES = {
 def summary_table(summary: Summary) -> str:
     """Documents, entities, rates and the time of each stage, as text."""
     if not summary.waves:
-        return f"nothing new: {summary.run} is complete\n" + _unreadable(summary)
+        return f"nothing new for {summary.run}\n" + "".join(f"{name}: {what}\n" for name, what in _not_done(summary))
     counts, rates, seconds = summary.counts, summary.rates, summary.seconds
     table = _tables.grid()
     for name in ("documents", "failed", "partial", "entities", "unaligned", "requests"):
@@ -37,11 +39,14 @@ def summary_table(summary: Summary) -> str:
     for stage, name in _STAGES.items():
         if stage in seconds:
             table.add_row(name, f"{seconds[stage]:.1f} s")
-    for uri, problem in summary.quarantined.items():
-        table.add_row("not readable", escape(f"{uri}: {problem}"))
+    for name, what in _not_done(summary):
+        table.add_row(name, escape(what))
     table.add_row("run", escape(summary.run))
     return _tables.text(table)
 
 
-def _unreadable(summary: Summary) -> str:
-    return "".join(f"not readable: {uri}: {problem}\n" for uri, problem in summary.quarantined.items())
+def _not_done(summary: Summary) -> Iterator[tuple[str, str]]:
+    for uri, problem in summary.quarantined.items():
+        yield "not readable", f"{uri}: {problem}"
+    for uri, documents in summary.missing.items():
+        yield "missing", f"{uri}: {documents:,} documents; `ner-ray forget {summary.run}` gives them up"

@@ -92,6 +92,8 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
     yield from _labels(status)
     for uri, problem in status.quarantined.items():
         yield "not readable", f"{uri}: {problem}"
+    for uri, documents in status.missing.items():
+        yield "missing", f"{uri}: {documents:,} documents"
 
 
 def _explained(code: str) -> str:

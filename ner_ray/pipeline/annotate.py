@@ -25,9 +25,10 @@ from ner_ray.pipeline.progress import Progress, start_scoreboard
 from ner_ray.pipeline.suspects import start_suspects
 from ner_ray.schema import ROW_ID
 from ner_ray.store.lease import Lease
-from ner_ray.store.run import RunDirectory, Wave
+from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import Shard
-from ner_ray.store.wave_files import Ids, Layout
+from ner_ray.store.wave_files import Layout
+from ner_ray.store.waves import Ids, Wave
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Summary:
         seconds: `total`; `start`, the average start-up time of an engine; and each stage's busy time, summed over its
             workers.
         quarantined: input files that cannot be read, with the reason.
+        missing: files that were to be annotated and are gone or have changed, with the number of their documents.
         exit_status: the status with which the command ends.
     """
 
@@ -56,6 +58,7 @@ class Summary:
     counts: dict[str, int]
     seconds: dict[str, float]
     quarantined: dict[str, str]
+    missing: dict[str, int]
     exit_status: int
 
     @property
@@ -82,7 +85,12 @@ def annotate(config: AnnotateConfig) -> Summary:
     """
     job = prepare(config)
     with Lease(job.run.store, job.run.path) as lease:
-        return _run(job, lease, job.run.plan_waves(job.shards, config.output.rows_per_wave, config.input.on_change))
+        return _run(job, lease, _plan(job))
+
+
+def _plan(job: Job) -> list[Wave]:
+    config = job.spec.config
+    return job.run.plan_waves(job.shards, config.output.rows_per_wave, config.input.on_change)
 
 
 def retry(uri: str, codes: Sequence[str]) -> Summary:
@@ -103,21 +111,20 @@ def retry(uri: str, codes: Sequence[str]) -> Summary:
         raise RunError(f"there is no run in {uri}")
     job = prepare(AnnotateConfig.model_validate(record["config"]))
     with Lease(run.store, run.path) as lease:
-        if not run.open_waves():
-            run.plan_retry(_failed(run, codes))
-        return _run(job, lease, run.open_waves())
+        waves = _plan(job) if run.open_waves() else [run.plan_retry(_failed(run, codes), job.shards)]
+        return _run(job, lease, waves)
 
 
 def _run(job: Job, lease: Lease, waves: list[Wave]) -> Summary:
     config, run = job.spec.config, job.run
     if not waves:
-        _LOG.info("nothing new at %s; %s is complete", config.input.path, run.uri)
-        return _summary(run, config, {}, job.shards, 0, job.began)
+        _LOG.info("nothing new at %s; nothing is left to annotate in %s", config.input.path, run.uri)
+        return _summary(job, {}, waves)
     connect()
     check_resources(config.resources, len(job.spec.pools))
     run.write_record({**run.record(), **_record(job), "inputs": _inputs(job.shards)})
     totals = _run_waves(job, lease, waves)
-    summary = _summary(run, config, totals, job.shards, len(waves), job.began)
+    summary = _summary(job, totals, waves)
     run.write_record({**run.record(), "finished": _now(), "last": summary.to_dict()})
     return summary
 
@@ -186,14 +193,7 @@ def _settled(scoreboard: Any) -> dict[str, float]:  # Ray's handle of the actor
     return {name: value for name, value in totals.items() if name not in _PASSING}
 
 
-def _summary(
-    run: RunDirectory,
-    config: AnnotateConfig,
-    totals: dict[str, float],
-    shards: list[Shard],
-    waves: int,
-    began: float,
-) -> Summary:
+def _summary(job: Job, totals: dict[str, float], waves: list[Wave]) -> Summary:
     counts = {name: int(value) for name, value in totals.items() if not name.startswith("seconds_")}
     seconds = {
         name.removeprefix("seconds_"): round(value, 3) for name, value in totals.items() if name.startswith("seconds_")
@@ -201,17 +201,22 @@ def _summary(
     if "start" in seconds:
         seconds["start"] = round(seconds["start"] / counts.get("engines", 1), 3)
     documents = counts.get("documents", 0)
-    too_many = documents and counts.get("failed", 0) / documents > config.max_error_rate
-    quarantined = {shard.uri: shard.problem for shard in shards if shard.problem}
+    too_many = documents and counts.get("failed", 0) / documents > job.spec.config.max_error_rate
+    quarantined = {shard.uri: shard.problem for shard in job.shards if shard.problem}
     for uri, problem in quarantined.items():
         _LOG.warning("shard.quarantined uri=%s reason=%s", uri, problem)
+    gone = [*job.run.missing(), *(numbered for wave in waves for numbered in wave.missing)]
+    missing = {numbered.shard.uri: numbered.rows for numbered in gone}
+    for uri, rows in missing.items():
+        _LOG.warning("shard.missing uri=%s documents=%d", uri, rows)
     return Summary(
-        run=run.uri,
-        waves=waves,
+        run=job.run.uri,
+        waves=len(waves),
         counts=counts,
-        seconds=seconds | {"total": round(time.monotonic() - began, 3)},
+        seconds=seconds | {"total": round(time.monotonic() - job.began, 3)},
         quarantined=quarantined,
-        exit_status=EXIT_TOO_MANY_ERRORS if too_many or quarantined else EXIT_DONE,
+        missing=missing,
+        exit_status=EXIT_TOO_MANY_ERRORS if too_many or quarantined or missing else EXIT_DONE,
     )
 
 

@@ -21,7 +21,8 @@ from ner_ray.pipeline.run_ahead import limit_run_ahead
 from ner_ray.pipeline.source import ShardSource
 from ner_ray.pipeline.stages import ChunkStage, ReadStage
 from ner_ray.schema import ROW_ID
-from ner_ray.store.run import RunDirectory, Wave
+from ner_ray.store.run import RunDirectory
+from ner_ray.store.waves import Wave
 
 _LEAST_READERS = 2
 _CPUS_PER_READER = 4

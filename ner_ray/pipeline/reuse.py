@@ -23,7 +23,8 @@ from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.tasks import map_tasks
 from ner_ray.schema import LABELS, REUSED, TEXT, TEXT_HASH
 from ner_ray.store.documents import Columns, read_rows
-from ner_ray.store.run import NumberedShard, RunDirectory, Wave
+from ner_ray.store.run import RunDirectory
+from ner_ray.store.waves import NumberedShard, Wave
 
 _LOG = logging.getLogger(__name__)
 

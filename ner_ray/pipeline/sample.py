@@ -17,7 +17,7 @@ from ner_ray.annotator.rows import columns_of
 from ner_ray.pipeline.preflight import Job
 from ner_ray.schema import ERRORS, LABELS, TEXT, Row
 from ner_ray.store.documents import read_rows
-from ner_ray.store.run import NumberedShard, Wave
+from ner_ray.store.waves import NumberedShard, Wave
 from ner_ray.types import Annotation, DocumentStatus
 
 _SPOTS = 16  # parts of the input that documents are drawn from

@@ -13,7 +13,7 @@ from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
 from ner_ray.store.documents import Columns, read_rows
-from ner_ray.store.run import NumberedShard
+from ner_ray.store.waves import NumberedShard
 
 _MIN_ROWS_PER_TASK = 16
 

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from ner_ray.errors import ErrorCode
 from ner_ray.schema import DOC_ID, ERROR, ERRORS, LABELS, ROW_ID, TEXT, error_to_row, with_column
 from ner_ray.storage import open_store
-from ner_ray.store.run import NumberedShard
+from ner_ray.store.shards import require_unchanged
+from ner_ray.store.waves import NumberedShard
 from ner_ray.text.usable import decoded
 from ner_ray.types import ErrorRecord
 
@@ -58,7 +59,11 @@ def read_rows(
         stop: number of the row after the last.
         columns: what to read.
         schema: types of the kept columns, to which every shard is cast.
+
+    Raises:
+        InputError: the file is gone or has changed since it was planned.
     """
+    require_unchanged(numbered.shard)
     store, path = open_store(numbered.shard.uri)
     with store.open_input_file(path) as stream:
         file = pq.ParquetFile(stream)

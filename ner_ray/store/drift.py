@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ner_ray.store.run import Wave
 from ner_ray.store.tally import Tally
+from ner_ray.store.waves import Wave
 
 _FACTOR = 2.0
 _ENTITIES = 100

@@ -16,10 +16,11 @@ from ner_ray.errors import RunError
 from ner_ray.schema import ROW_ID
 from ner_ray.store.drift import Drift, drift
 from ner_ray.store.lease import holder_of
-from ner_ray.store.run import ROW_BITS, RunDirectory, Wave
+from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally
 from ner_ray.store.wave_files import read_ids
+from ner_ray.store.waves import ROW_BITS, Wave, missing_shards
 
 _READERS = 8
 
@@ -37,6 +38,7 @@ class Status:
         tally: counts of the committed documents: entities, documents by status and error code, entities by label.
         drift: labels that the last wave found much more or less often than the waves before.
         quarantined: input files that cannot be read, with the reason, as of the last start.
+        missing: input files that were planned and are gone, with their numbers of rows, as of the last start.
         rate: committed rows per second that their waves took; None before the first commit.
         eta: seconds until all rows are done at that rate; None without a rate.
         driver: the driver that is writing now, or None.
@@ -51,6 +53,7 @@ class Status:
     tally: Tally
     drift: dict[str, Drift]
     quarantined: dict[str, str]
+    missing: dict[str, int]
     rate: float | None
     eta: float | None
     driver: str | None
@@ -86,6 +89,7 @@ def status(uri: str) -> Status:
         tally=run.tally(),
         drift=drift(waves, manifests),
         quarantined=record.get("last", {}).get("quarantined", {}),
+        missing={numbered.shard.uri: numbered.rows for numbered in missing_shards(waves)},
         rate=rate,
         eta=left / rate if rate else None,
         driver=holder_of(run.store, run.path),
@@ -102,7 +106,8 @@ def _current_shards(waves: Sequence[Wave]) -> dict[int, Shard]:
 
 def _written(run: RunDirectory, wave: Wave) -> int:
     ids = [file.ids for file in read_ids(run.store, run.data_path(wave)) if file.ids is not None]
-    return len(np.unique(np.concatenate(ids))) if ids else 0
+    written = np.unique(np.concatenate([np.empty(0, np.int64), *ids]))
+    return int(wave.holds(written).sum())
 
 
 def _rate(manifests: Sequence[dict[str, Any]]) -> float | None:

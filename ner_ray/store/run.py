@@ -18,24 +18,23 @@ then also names the files that it supersedes, and it rewrites the remaining rows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow.dataset as pads
 from pyarrow import fs
 
 from ner_ray.config import differences
-from ner_ray.errors import InputError, RunError
+from ner_ray.errors import RunError
 from ner_ray.storage import get_json, join, open_store, put_json
+from ner_ray.store.changes import Input, OnChange, changed_shards, settled, still_there
 from ner_ray.store.manifests import committed_files, documents, manifests
 from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally, tally
 from ner_ray.store.wave_files import (
-    Ids,
     Layout,
     OutputFile,
     compact,
@@ -44,60 +43,10 @@ from ner_ray.store.wave_files import (
     without,
     write_checkpoint,
 )
+from ner_ray.store.waves import ROW_BITS, Ids, NumberedShard, Wave, current_shards, missing_shards
 
-# A row id is an int64: the shard's ordinal in the upper bits, the row's number within the shard in the lower 40.
-ROW_BITS = 40
 _READERS = 16
 _AS_WRITTEN = Layout()
-
-
-@dataclass(frozen=True, slots=True)
-class NumberedShard:
-    """A shard with its number in the run, from which row ids are made.
-
-    Attributes:
-        ordinal: identifies the shard within the run; never given to another one.
-        chosen: the numbers of the rows to read, ascending; None for all.
-    """
-
-    ordinal: int
-    shard: Shard
-    chosen: tuple[int, ...] | None = None
-
-    def first_row_id(self) -> int:
-        """The id of row 0; row `n` has the id `first_row_id() + n`."""
-        return self.ordinal << ROW_BITS
-
-    @property
-    def rows(self) -> int:
-        return self.shard.rows if self.chosen is None else len(self.chosen)
-
-    def row_ids(self) -> Ids:
-        """The ids of the rows to read, ascending, of shape (rows,)."""
-        numbers = np.arange(self.shard.rows) if self.chosen is None else np.array(self.chosen)
-        return self.first_row_id() + numbers.astype(np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class Wave:
-    """Shards that are annotated and committed together.
-
-    Attributes:
-        replaces: ordinals of shards that have changed since they were committed, and whose committed rows this wave
-            supersedes.
-    """
-
-    number: int
-    shards: tuple[NumberedShard, ...]
-    replaces: tuple[int, ...] = ()
-
-    @property
-    def rows(self) -> int:
-        return sum(numbered.rows for numbered in self.shards)
-
-    def row_ids(self) -> Ids:
-        """The ids of all input rows, of shape (rows,): exactly those that the committed wave must have."""
-        return np.concatenate([numbered.row_ids() for numbered in self.shards])
 
 
 def open_run(uri: str) -> pads.Dataset:
@@ -151,12 +100,15 @@ class RunDirectory:
 
     def waves(self) -> list[Wave]:
         """All planned waves, in order."""
-        return [_wave_from_dict(plan) for plan in documents(self.store, join(self.path, "plan"))]
+        return [Wave.from_dict(plan) for plan in documents(self.store, join(self.path, "plan"))]
 
     def open_waves(self) -> list[Wave]:
         """Planned waves that are not committed."""
-        done = self.committed()
-        return [wave for wave in self.waves() if wave.number not in done]
+        return _unfinished(self.waves(), self.committed())
+
+    def missing(self) -> list[NumberedShard]:
+        """Shards that were planned, are gone, and have neither come back nor been given up."""
+        return missing_shards(self.waves())
 
     def committed(self) -> set[int]:
         """The numbers of the committed waves."""
@@ -170,61 +122,112 @@ class RunDirectory:
         self,
         shards: Sequence[Shard],
         rows_per_wave: int,
-        on_change: Literal["error", "reprocess"] = "error",
+        on_change: OnChange = "error",
         *,
         freeze: bool = True,
     ) -> list[Wave]:
         """Plans waves for the shards that no wave has yet, and returns all waves that are to be run.
 
-        Shards that cannot be read or have no rows are in no wave.
+        Shards that cannot be read or have no rows are in no wave. Files of open waves that are gone are set aside
+        (`missing`); a wave of which all files are gone is not run until one is back or all are given up (`forget`).
 
         Args:
             shards: the whole input.
             rows_per_wave: maximum rows of a wave; a larger shard is a wave of its own.
             on_change: what to do about a shard that has changed since it was planned.
-            freeze: write the plans of new waves; if False, only return what would be planned.
+            freeze: write the plans of new and changed waves; if False, only return what would be planned.
 
         Raises:
-            InputError: a shard has changed, and `on_change` is `error` or its wave is still open.
+            InputError: a shard has changed, and `on_change` is `error`.
         """
-        waves = self.waves()
-        committed = self.committed()
-        current = {numbered.shard.uri: numbered for wave in waves for numbered in wave.shards}
-        good = [shard for shard in shards if not shard.problem]
-        changed = [shard for shard in good if shard.uri in current and _differ(shard, current[shard.uri].shard)]
-        if changed:
-            open_waves = [wave for wave in waves if wave.number not in committed]
-            in_open_waves = {numbered.shard.uri for wave in open_waves for numbered in wave.shards}
-            _check_changed(changed, in_open_waves, on_change)
-        fresh = [shard for shard in good if shard.rows and shard.uri not in current]
-        ordinal = 1 + max((numbered.ordinal for wave in waves for numbered in wave.shards), default=-1)
-        to_plan = [NumberedShard(ordinal + offset, shard) for offset, shard in enumerate([*changed, *fresh])]
-        for group in grouped(to_plan, lambda numbered: numbered.rows, rows_per_wave):
-            uris = [numbered.shard.uri for numbered in group]
-            replaces = tuple(current[uri].ordinal for uri in uris if uri in current)
-            waves.append(Wave(len(waves), tuple(group), replaces))
-            if freeze:
-                self._freeze(waves[-1])
-        return [wave for wave in waves if wave.number not in committed]
+        before, committed = self.waves(), self.committed()
+        now = Input(shards, before)
+        waves = settled(before, committed, now, on_change)
+        changed = changed_shards(waves, now, on_change)
+        current = current_shards(waves)
+        fresh = [shard for shard in now.readable() if shard.rows and shard.uri not in current]
+        numbered = self._number([*changed, *fresh], [*before, *waves], current)
+        for group in grouped(numbered, lambda numbered: numbered.rows, rows_per_wave):
+            waves.append(Wave(len(waves), tuple(group)))
+        if freeze:
+            for at, wave in enumerate(waves):
+                if at >= len(before) or wave != before[at]:
+                    self._freeze(wave)
+            self._close_empty(_unfinished(waves, committed))
+        return [wave for wave in _unfinished(waves, committed) if wave.shards]
 
-    def plan_retry(self, ids: Ids) -> Wave:
-        """Plans a wave of committed rows that are to be retried.
+    def _number(
+        self, shards: Sequence[Shard], waves: Iterable[Wave], current: Mapping[str, NumberedShard]
+    ) -> list[NumberedShard]:
+        """The shards with the next ordinals, and with those of the versions that they replace."""
+        used = (numbered.ordinal for wave in waves for numbered in (*wave.shards, *wave.missing))
+        first = 1 + max(used, default=-1)
+        return [
+            NumberedShard(ordinal, shard, replaces=current[shard.uri].ordinal if shard.uri in current else None)
+            for ordinal, shard in enumerate(shards, start=first)
+        ]
+
+    def _close_empty(self, waves: Iterable[Wave]) -> None:
+        """Commits open waves that have nothing left to annotate and nothing to wait for."""
+        for wave in waves:
+            if not wave.shards and not missing_shards([wave]):
+                self.resume(wave)
+                self.commit(wave, {})
+
+    def plan_retry(self, ids: Ids, shards: Sequence[Shard]) -> Wave:
+        """Plans a wave of committed rows that are to be retried; those of files that are gone or changed are set aside.
 
         Args:
             ids: their row ids, in any order.
+            shards: the input as it is listed now, among which files that were renamed are found.
+
+        Raises:
+            InputError: none of their files is still what it was.
         """
         waves = self.waves()
-        shards = {numbered.ordinal: numbered for wave in waves for numbered in wave.shards}
+        planned = {numbered.ordinal: numbered.shard for wave in waves for numbered in wave.shards}
         rows: dict[int, list[int]] = {}  # ordinal of a shard -> numbers of its rows, ascending
         for row_id in np.sort(ids).tolist():
             rows.setdefault(row_id >> ROW_BITS, []).append(row_id & ((1 << ROW_BITS) - 1))
-        chosen = (NumberedShard(ordinal, shards[ordinal].shard, tuple(numbers)) for ordinal, numbers in rows.items())
-        wave = Wave(len(waves), tuple(chosen))
+        chosen = [NumberedShard(ordinal, planned[ordinal], tuple(numbers)) for ordinal, numbers in rows.items()]
+        wave = still_there(Wave(len(waves), tuple(chosen)), Input(shards, waves))
         self._freeze(wave)
         return wave
 
+    def forget(self, uris: Collection[str]) -> list[NumberedShard]:
+        """Gives up files of open waves and files that are missing; returns their shards.
+
+        What was written of them in open waves is dropped. If such a file is in the input, it is new to the run.
+
+        Args:
+            uris: the files, by the names that the run has for them.
+
+        Raises:
+            RunError: the run does not wait for one of these files.
+        """
+        waves, committed = self.waves(), self.committed()
+        waited_for = {
+            numbered.shard.uri
+            for wave in waves
+            for numbered in (*wave.missing, *(() if wave.number in committed else wave.shards))
+        }
+        if unknown := sorted(set(uris) - waited_for):
+            raise RunError(
+                f"{self.uri} does not wait for {unknown[0]}",
+                hint="only files that are missing, or are in a wave that is not committed, can be given up; "
+                "`ner-ray status` names those that are missing",
+            )
+        forgotten: list[NumberedShard] = []
+        for wave in waves:
+            kept, dropped = wave.without(uris, committed=wave.number in committed)
+            if dropped:
+                self._freeze(kept)
+            forgotten += dropped
+        self._close_empty(self.open_waves())
+        return forgotten
+
     def _freeze(self, wave: Wave) -> None:
-        put_json(self.store, join(self.path, "plan", f"{wave.number:05}.json"), _wave_to_dict(wave))
+        put_json(self.store, join(self.path, "plan", f"{wave.number:05}.json"), wave.to_dict())
 
     def data_path(self, wave: Wave) -> str:
         """The folder of a wave's output files, as a path on the run's store."""
@@ -240,7 +243,7 @@ class RunDirectory:
 
     def resume(self, wave: Wave) -> int:
         """Repairs an open wave's files and checkpoint; returns the number of rows already written."""
-        files = tidy(self.store, self.data_path(wave))
+        files = tidy(self.store, self.data_path(wave), wave.holds)
         write_checkpoint(self.store, self.checkpoint_path(wave), files)
         return sum(len(file.ids) for file in files)
 
@@ -353,52 +356,18 @@ class RunDirectory:
             ]
 
 
+def _unfinished(waves: Iterable[Wave], committed: Collection[int]) -> list[Wave]:
+    return [wave for wave in waves if wave.number not in committed]
+
+
 def _check_ids(wave: Wave, files: Sequence[OutputFile]) -> None:
     """Makes sure that the files hold exactly the wave's rows; `tidy` has already removed duplicates."""
-    expected = wave.row_ids()
-    ids = np.concatenate([file.ids for file in files]) if files else np.empty(0, np.int64)
-    missing = len(np.setdiff1d(expected, ids))
-    foreign = len(np.setdiff1d(ids, expected))
+    ids = np.sort(np.concatenate([np.empty(0, np.int64), *(file.ids for file in files)]))
+    there = sum(numbered.count(ids) for numbered in wave.shards)
+    missing, foreign = wave.rows - there, len(ids) - there
     if missing or foreign:
         raise RunError(
-            f"wave {wave.number} is not complete: {len(expected)} rows in, {len(ids)} out, "
+            f"wave {wave.number} is not complete: {wave.rows} rows in, {len(ids)} out, "
             f"{missing} missing, {foreign} foreign",
             hint="run the same command again",
         )
-
-
-def _differ(now: Shard, then: Shard) -> bool:
-    return (now.size, now.modified) != (then.size, then.modified)
-
-
-def _check_changed(changed: Sequence[Shard], in_open_waves: set[str], on_change: str) -> None:
-    if opened := [shard.uri for shard in changed if shard.uri in in_open_waves]:
-        raise InputError(
-            f"{opened[0]} has changed while its wave is open ({len(opened)} such files)",
-            hint="restore the earlier file until the run is complete, or start a new run",
-        )
-    if on_change == "error":
-        raise InputError(
-            f"{changed[0].uri} has changed since it was annotated ({len(changed)} such files)",
-            hint="input.on_change=reprocess annotates it again and replaces its rows",
-        )
-
-
-def _wave_to_dict(wave: Wave) -> dict[str, Any]:
-    shards = [_numbered_to_dict(numbered) for numbered in wave.shards]
-    return {"wave": wave.number, "shards": shards, "replaces": wave.replaces}
-
-
-def _numbered_to_dict(numbered: NumberedShard) -> dict[str, Any]:
-    chosen = {} if numbered.chosen is None else {"chosen": numbered.chosen}
-    return {"ordinal": numbered.ordinal, **chosen, **numbered.shard.to_dict()}
-
-
-def _wave_from_dict(plan: dict[str, Any]) -> Wave:
-    shards = [_numbered_from_dict(dict(shard)) for shard in plan["shards"]]
-    return Wave(plan["wave"], tuple(shards), tuple(plan.get("replaces", ())))
-
-
-def _numbered_from_dict(plain: dict[str, Any]) -> NumberedShard:
-    ordinal, chosen = plain.pop("ordinal"), plain.pop("chosen", None)
-    return NumberedShard(ordinal, Shard.from_dict(plain), None if chosen is None else tuple(chosen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 _LISTERS = 16
 _LOG_SECONDS = 10.0
+_TAIL = 1 << 18
 _GLOB = "*?["
 
 _In = TypeVar("_In")
@@ -38,6 +40,8 @@ class Shard:
         modified: time of the last change, in nanoseconds since 1970; 0 if the store does not tell.
         rows: number of rows according to the footer; 0 if that cannot be read.
         problem: why the file cannot be read; empty for a good shard.
+        digest: a hash of the file's last 256 KiB, which hold the footer: sizes and statistics of all columns. Empty if
+            unknown.
     """
 
     uri: str
@@ -45,6 +49,15 @@ class Shard:
     modified: int
     rows: int
     problem: str = ""
+    digest: str = ""
+
+    def same_content(self, other: Shard) -> bool:
+        """Whether two listings show the same bytes, as far as can be told without reading the file."""
+        if self.problem or self.size != other.size:
+            return False
+        if self.digest and other.digest:
+            return self.digest == other.digest
+        return self.modified == other.modified
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -67,14 +80,15 @@ def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = ()) -> list
         InputError: a path does not exist, has no Parquet file, or is inside a run directory.
     """
     files = {info.uri: info for path in _as_list(paths) for info in _expand(path)}
-    remembered = {(shard.uri, shard.size, shard.modified): shard for shard in known}
+    # Where the store tells no times, a file may have changed without a sign.
+    remembered = {(shard.uri, shard.size, shard.modified): shard for shard in known if shard.modified}
     ordered = [files[uri] for uri in sorted(files)]
-    return list(_by_threads(lambda file: remembered.get(file.key) or _inspect(file), ordered, "listed"))
+    return list(by_threads(lambda file: remembered.get(file.key) or _inspect(file), ordered, "listed"))
 
 
 def schemas_of(shards: Sequence[Shard]) -> Iterator[pa.Schema]:
     """The Arrow schemas of good shards, in the order of the shards, read by 16 threads."""
-    return _by_threads(_schema_of, shards, "checked")
+    return by_threads(_schema_of, shards, "checked")
 
 
 def _schema_of(shard: Shard) -> pa.Schema:
@@ -82,7 +96,7 @@ def _schema_of(shard: Shard) -> pa.Schema:
     return pq.read_schema(path, filesystem=store)
 
 
-def _by_threads(work: Callable[[_In], _Out], items: Sequence[_In], done: str) -> Iterator[_Out]:
+def by_threads(work: Callable[[_In], _Out], items: Sequence[_In], done: str) -> Iterator[_Out]:
     """The result of `work` for each item, in order; logs its progress every ten seconds."""
     last_logged = time.monotonic()
     with ThreadPoolExecutor(_LISTERS) as threads:
@@ -163,10 +177,40 @@ def _file(uri: str, store: fs.FileSystem, info: fs.FileInfo) -> _File:
     return _File(f"{scheme}{info.path}", info.size or 0, info.mtime_ns or 0, store, info.path)
 
 
+def inspect(uri: str) -> Shard | None:
+    """A file as it is now; None if there is none."""
+    store, path = open_store(uri)
+    info = store.get_file_info(path)
+    return _inspect(_File(uri, info.size or 0, info.mtime_ns or 0, store, path)) if info.is_file else None
+
+
+def require_unchanged(shard: Shard) -> None:
+    """Makes sure that a planned file is still the one that was planned, right before it is read.
+
+    Raises:
+        InputError: it is gone, or its content is another.
+    """
+    store, path = open_store(shard.uri)
+    info = store.get_file_info(path)
+    if info.is_file and (info.size, info.mtime_ns) == (shard.size, shard.modified):
+        return
+    now = inspect(shard.uri)
+    if now is None or not now.same_content(shard):
+        raise InputError(f"{shard.uri} {'is gone' if now is None else 'has changed'} since it was planned")
+
+
 def _inspect(file: _File) -> Shard:
     try:
         with file.store.open_input_file(file.path) as stream:
-            rows = pq.read_metadata(stream).num_rows
+            stream.seek(max(0, file.size - _TAIL))
+            tail = stream.read()
+            rows = _footer(tail, stream).num_rows
     except (pa.ArrowException, OSError) as error:
         return Shard(file.uri, file.size, file.modified, 0, f"{type(error).__name__}: {error}")
-    return Shard(file.uri, file.size, file.modified, rows)
+    return Shard(file.uri, file.size, file.modified, rows, digest=hashlib.sha256(tail).hexdigest()[:32])
+
+
+def _footer(tail: bytes, stream: pa.NativeFile) -> pq.FileMetaData:
+    """The footer of a file, from its last bytes if they hold it whole, so that it is read once."""
+    length = int.from_bytes(tail[-8:-4], "little") + 8  # after the footer stand its length in bytes and the mark PAR1
+    return pq.read_metadata(pa.BufferReader(tail) if length <= len(tail) else stream)

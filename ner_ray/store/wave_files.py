@@ -26,13 +26,13 @@ from pyarrow import fs
 
 from ner_ray.schema import ROW_ID
 from ner_ray.storage import join
+from ner_ray.store.waves import Ids
 
 _LOG = logging.getLogger(__name__)
 
 _READERS = 16
 
 _T = TypeVar("_T")
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +59,55 @@ class OutputFile:
     ids: Ids
 
 
-def tidy(store: fs.FileSystem, folder: str) -> list[OutputFile]:
+def tidy(
+    store: fs.FileSystem, folder: str, belongs: Callable[[Ids], NDArray[np.bool_]] | None = None
+) -> list[OutputFile]:
     """Deletes unreadable files and duplicate rows; returns the files that remain.
 
     Invariant: every row id is in at most one of the files returned, and at most once. The first of duplicates stays,
     in the order of the files' names and their rows. A kill during a rewrite leaves more duplicates, which the next call
     removes, but never loses a row: the new file is complete before the old one is deleted.
+
+    Args:
+        store: the filesystem that holds the folder.
+        folder: the output files of a wave.
+        belongs: a mask of the rows to keep, given row ids; None for all.
     """
+    files = _readable(store, folder)
+    ids = np.concatenate([np.empty(0, np.int64), *(file.ids for file in files)])
+    keep = _first_of_each(ids)
+    if belongs:
+        keep &= belongs(ids)
+    masks = np.split(keep, np.cumsum([len(file.ids) for file in files[:-1]], dtype=np.int64))
     kept: list[OutputFile] = []
-    seen: Ids = np.empty(0, np.int64)  # all ids in `kept`
+    for file, mask in zip(files, masks, strict=False):  # no files give one empty mask
+        if mask.all():
+            kept.append(file)
+        else:
+            _LOG.warning("file.rewritten path=%s rows_dropped=%d", file.path, int((~mask).sum()))
+            kept += _rewritten(store, file.path, mask, folder)
+    return kept
+
+
+def _readable(store: fs.FileSystem, folder: str) -> list[OutputFile]:
+    """The files of a folder; those that cannot be read are deleted."""
+    files = []
     for file in read_ids(store, folder):
         if file.ids is None:
             _LOG.warning("file.dropped path=%s reason=unreadable", file.path)
             store.delete_file(file.path)
-            continue
-        # A mask of shape (rows,): rows in no earlier file, less those that are repeated within this file (all positions
-        # but the first of each id, which is what `np.unique` returns).
-        fresh = ~np.isin(file.ids, seen)
-        fresh[np.setdiff1d(np.arange(len(fresh)), np.unique(file.ids, return_index=True)[1])] = False
-        if fresh.all():
-            kept.append(OutputFile(file.path, file.size, file.ids))
         else:
-            _LOG.warning("file.rewritten path=%s duplicates=%d", file.path, int((~fresh).sum()))
-            kept += _rewritten(store, file.path, fresh, folder)
-        seen = np.concatenate([seen, file.ids[fresh]])
-    return kept
+            files.append(OutputFile(file.path, file.size, file.ids))
+    return files
+
+
+def _first_of_each(ids: Ids) -> NDArray[np.bool_]:
+    """A mask of shape (rows,): the first position of each id. One stable sort brings equal ids together, in order."""
+    order = np.argsort(ids, kind="stable")
+    ordered = ids[order]
+    first = np.ones(len(ids), bool)
+    first[order[1:]] = ordered[1:] != ordered[:-1]
+    return first
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 
 from ner_ray import schema
 from ner_ray.store.health import status, verify
-from ner_ray.store.run import RunDirectory, Wave
+from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import Shard, list_shards
 from ner_ray.store.wave_files import Layout
+from ner_ray.store.waves import Wave
 from ner_ray.types import Annotation, Entity
 
 ROWS_PER_FILE = 10_000

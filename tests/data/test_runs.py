@@ -12,8 +12,9 @@ from ner_ray import schema
 from ner_ray.data import AnnotatedText, Reject, read_all
 from ner_ray.data.read import records
 from ner_ray.errors import InputError, RunError
-from ner_ray.store.run import RunDirectory, Wave
+from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import list_shards
+from ner_ray.store.waves import Wave
 from ner_ray.types import Annotation, DocumentStatus, Entity
 
 TEXTS = ["Ann ran.", "Bo sat.", "Cy fell.", "It rained."]
@@ -31,7 +32,7 @@ def write_run(folder: Path, *, text: str = "body", keep: bool = False) -> RunDir
     failed = Annotation((), status=DocumentStatus.FAILED)
     partial = Annotation(_person("Cy"), status=DocumentStatus.PARTIAL)
     _commit(directory, wave, [Annotation(_person("Ann")), failed, partial, Annotation(())], kept)
-    _commit(directory, directory.plan_retry(wave.row_ids()[1:2]), [Annotation(_person("Bo"))], kept)
+    _commit(directory, directory.plan_retry(wave.row_ids()[1:2], []), [Annotation(_person("Bo"))], kept)
     return directory
 
 

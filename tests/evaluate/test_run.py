@@ -71,7 +71,7 @@ def test_gold_of_any_format_and_a_run_as_predictions(tmp_path):
     directory = RunDirectory(str(tmp_path / "run"))
     (wave,) = directory.plan_waves(list_shards(str(tmp_path / "in.parquet")), 10)
     write_wave(directory, wave, [[], []])
-    write_wave(directory, directory.plan_retry(wave.row_ids()[:1]), [[Entity(0, 3, "Ada", "person")]])
+    write_wave(directory, directory.plan_retry(wave.row_ids()[:1], []), [[Entity(0, 3, "Ada", "person")]])
     (tmp_path / "gold.conll").write_text("# id = a\nAda B-person\nsat O\n. O\n\n# id = b\nBo B-person\nran O\n. O\n")
 
     found = evaluate_files(EvaluateConfig(gold=str(tmp_path / "gold.conll"), predictions=directory.uri, samples=0))

@@ -20,7 +20,8 @@ from ner_ray.pipeline.preflight import Job, prepare
 from ner_ray.pipeline.preview import preview
 from ner_ray.pipeline.sample import draw
 from ner_ray.schema import ROW_ID
-from ner_ray.store.run import RunDirectory, Wave
+from ner_ray.store.run import RunDirectory
+from ner_ray.store.waves import Wave
 from tests.annotator.test_annotator import tagged
 from tests.answering import AnsweringServer, answering
 

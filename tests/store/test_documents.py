@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from ner_ray.schema import ERRORS, ROW_ID, TEXT
 from ner_ray.store.documents import Columns, read_rows
-from ner_ray.store.run import NumberedShard
 from ner_ray.store.shards import list_shards
+from ner_ray.store.waves import NumberedShard
 
 COLUMNS = Columns(text="text", doc_id=None, labels=None, keep=(), max_characters=100)
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from ner_ray.commands.status import status_table
 from ner_ray.store.drift import Drift
 from ner_ray.store.health import status
-from ner_ray.store.run import RunDirectory, Wave
+from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally
+from ner_ray.store.waves import Wave
 from tests import output
 
 LabelsAndCodes = tuple[list[str], list[str]]  # a document's labels and error codes
@@ -75,7 +76,7 @@ def test_entities_are_counted_by_label_and_documents_by_error_code(
 def test_a_retried_document_counts_with_its_last_result(tmp_path: Path) -> None:
     bad, good = ([], ["poison"]), (["person"], [])
     run = nightly(tmp_path, [bad, good, bad, good])
-    again = run.plan_retry(run.dataset().to_table()["row_id"].to_numpy()[[0, 2]])
+    again = run.plan_retry(run.dataset().to_table()["row_id"].to_numpy()[[0, 2]], output.inputs(run))
     waiting = status(str(tmp_path))
     commit(run, again, [good, bad])
 
@@ -120,6 +121,7 @@ def test_chance_retries_and_a_first_wave_are_not_drift(tmp_path: Path) -> None:
     few = nightly(tmp_path / "few", [(["person"], [])] * 99, [([], [])] * 99)
     first = nightly(tmp_path / "first", [(["person"], [])] * 500)
     tried = nightly(tmp_path / "tried", [(["person"], ["poison"])] * 300, [(["person"], [])] * 300)
-    commit(tried, tried.plan_retry(tried.dataset().to_table()["row_id"].to_numpy()[:250]), [([], [])] * 250)
+    failed = tried.dataset().to_table()["row_id"].to_numpy()[:250]
+    commit(tried, tried.plan_retry(failed, output.inputs(tried)), [([], [])] * 250)
 
     assert [status(run.uri).drift for run in (few, first, tried)] == [{}, {}, {}]

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ner_ray.store.health import verify
-from ner_ray.store.run import RunDirectory, Wave
+from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import Shard
+from ner_ray.store.waves import Wave
 from tests import output
 from tests.conftest import REPOSITORY
 
@@ -50,7 +51,7 @@ def test_a_kill_at_any_step_leaves_every_row_exactly_once(tmp_path: Path, kind: 
         (wave,) = run.plan_waves([Shard("/corpus/a.parquet", 2, 2, 20)], 100, "reprocess")
         gone = set(ids.tolist())
     else:
-        wave = run.plan_retry(np.array(ids[5:9]))
+        wave = run.plan_retry(np.array(ids[5:9]), output.inputs(run))
         gone = set(ids[5:9].tolist())
     after = sorted([row for row in before if row[0] not in gone] + [(row, "new") for row in wave.row_ids().tolist()])
 

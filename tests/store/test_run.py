@@ -12,9 +12,10 @@ import pytest
 
 from ner_ray.errors import InputError, LeaseError, RunError
 from ner_ray.store.health import status, verify
-from ner_ray.store.run import RunDirectory, Wave
+from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import Shard
 from ner_ray.store.wave_files import Layout
+from ner_ray.store.waves import Wave
 from tests import output
 
 
@@ -198,7 +199,7 @@ def test_retried_rows_replace_their_earlier_versions(tmp_path: Path) -> None:
     write_more(run, wave, ids, "old")
     run.commit(wave, {})
 
-    again = run.plan_retry(np.array([ids[1], ids[4]]))
+    again = run.plan_retry(np.array([ids[1], ids[4]]), output.inputs(run))
     assert RunDirectory(str(tmp_path)).open_waves() == [again]
     write_more(run, again, [ids[1], ids[4]], "new")
     run.commit(again, {})

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ner_ray.errors import InputError
-from ner_ray.store.run import RunDirectory, Wave
+from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import list_shards
+from ner_ray.store.waves import Wave
 from tests.output import table
 
 
@@ -94,7 +95,7 @@ def run(tmp_path: Path) -> RunDirectory:
     directory = RunDirectory(str(tmp_path / "run"))
     (wave,) = directory.plan_waves(list_shards(str(tmp_path / "input.parquet")), 100)
     _write_rows(directory, wave, "first")
-    _write_rows(directory, directory.plan_retry(wave.row_ids()[2:]), "again")
+    _write_rows(directory, directory.plan_retry(wave.row_ids()[2:], []), "again")
     return directory
 
 

@@ -18,8 +18,9 @@ from ner_ray.errors import InputError
 from ner_ray.schema import DOC_ID, KEPT_TEXT, ROW_ID
 from ner_ray.storage import open_store
 from ner_ray.store.manifests import is_run
-from ner_ray.store.run import ROW_BITS, NumberedShard, RunDirectory
+from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import list_shards
+from ner_ray.store.waves import ROW_BITS, NumberedShard
 
 _BATCH_ROWS = 1024
 

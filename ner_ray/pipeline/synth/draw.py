@@ -16,8 +16,8 @@ from ner_ray.errors import InputError, RunError
 from ner_ray.pipeline.tasks import map_tasks
 from ner_ray.storage import get_json, join, open_store, put_json, put_table
 from ner_ray.store import documents
-from ner_ray.store.run import NumberedShard
 from ner_ray.store.shards import Shard, list_shards, schemas_of
+from ner_ray.store.waves import NumberedShard
 from ner_ray.synth import answers, corpus
 from ner_ray.synth.config import SynthConfig
 from ner_ray.synth.corpus import Candidate, Draw

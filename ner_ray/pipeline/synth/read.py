@@ -11,7 +11,8 @@ from ner_ray import schema
 from ner_ray.pipeline.synth.ask import answers_uri
 from ner_ray.pipeline.tasks import map_tasks
 from ner_ray.storage import clear, join, open_store, put_json, put_table
-from ner_ray.store.run import NumberedShard, RunDirectory
+from ner_ray.store.run import RunDirectory
+from ner_ray.store.waves import NumberedShard
 from ner_ray.synth import answers
 from ner_ray.synth.answers import Tally
 from ner_ray.synth.config import FilterOptions, SynthConfig

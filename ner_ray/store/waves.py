@@ -1,0 +1,144 @@
+"""Waves: shards with their numbers in the run, planned together and committed together.
+
+A row id is an int64: the shard's ordinal in the upper bits, the row's number within the shard in the lower 40.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ner_ray.store.shards import Shard
+
+ROW_BITS = 40
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedShard:
+    """A shard with its number in the run, from which row ids are made.
+
+    Attributes:
+        ordinal: identifies the shard within the run; never given to another one.
+        chosen: the numbers of the rows to read, ascending; None for all.
+        replaces: the ordinal of an earlier version of the file, whose committed rows this one supersedes.
+    """
+
+    ordinal: int
+    shard: Shard
+    chosen: tuple[int, ...] | None = None
+    replaces: int | None = None
+
+    def first_row_id(self) -> int:
+        """The id of row 0; row `n` has the id `first_row_id() + n`."""
+        return self.ordinal << ROW_BITS
+
+    @property
+    def rows(self) -> int:
+        return self.shard.rows if self.chosen is None else len(self.chosen)
+
+    def row_ids(self) -> Ids:
+        """The ids of the rows to read, ascending, of shape (rows,)."""
+        numbers = np.arange(self.shard.rows) if self.chosen is None else np.array(self.chosen)
+        return self.first_row_id() + numbers.astype(np.int64)
+
+    def count(self, ids: Ids) -> int:
+        """How many of the rows to read are among `ids`, which are ascending and unique."""
+        first = self.first_row_id()
+        begin, end = np.searchsorted(ids, (first, first + self.shard.rows))
+        if self.chosen is None:
+            return int(end - begin)
+        return int(np.isin(ids[begin:end], self.row_ids(), assume_unique=True).sum())
+
+    def at(self, shard: Shard) -> NumberedShard:
+        """The same rows, read from where the file is now."""
+        return replace(self, shard=shard)
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Shards that are annotated and committed together.
+
+    Attributes:
+        missing: shards that were planned and are gone; the wave is committed without them unless they come back first.
+    """
+
+    number: int
+    shards: tuple[NumberedShard, ...]
+    missing: tuple[NumberedShard, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return sum(numbered.rows for numbered in self.shards)
+
+    @property
+    def replaces(self) -> tuple[int, ...]:
+        """Ordinals of shards that have changed since they were committed, and whose rows this wave supersedes."""
+        return tuple(numbered.replaces for numbered in self.shards if numbered.replaces is not None)
+
+    def row_ids(self) -> Ids:
+        """The ids of all input rows, of shape (rows,): exactly those that the committed wave must have."""
+        return np.concatenate([np.empty(0, np.int64), *(numbered.row_ids() for numbered in self.shards)])
+
+    def holds(self, ids: Ids) -> NDArray[np.bool_]:
+        """Which ids are those of rows of the wave's shards, of the shape of `ids`."""
+        return np.isin(ids >> ROW_BITS, [numbered.ordinal for numbered in self.shards])
+
+    def without(self, uris: Collection[str], *, committed: bool) -> tuple[Wave, list[NumberedShard]]:
+        """The wave without some files, and the shards that it loses; a committed wave loses only those missing."""
+        shards, missing = (
+            [numbered for numbered in among if numbered.shard.uri in uris]
+            for among in ((() if committed else self.shards), self.missing)
+        )
+        kept = replace(
+            self,
+            shards=tuple(numbered for numbered in self.shards if numbered not in shards),
+            missing=tuple(numbered for numbered in self.missing if numbered not in missing),
+        )
+        return kept, shards + missing
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the file of its plan."""
+        plan = {"wave": self.number, "shards": [_to_dict(numbered) for numbered in self.shards]}
+        return plan | ({"missing": [_to_dict(numbered) for numbered in self.missing]} if self.missing else {})
+
+    @classmethod
+    def from_dict(cls, plan: dict[str, Any]) -> Wave:
+        shards, missing = ([_from_dict(plain) for plain in plan.get(name, ())] for name in ("shards", "missing"))
+        # Earlier versions list the replaced ordinals beside the shards, whose first ones replace them, in this order.
+        for at, ordinal in enumerate(plan.get("replaces", ())):
+            shards[at] = replace(shards[at], replaces=ordinal)
+        return cls(plan["wave"], tuple(shards), tuple(missing))
+
+
+def _to_dict(numbered: NumberedShard) -> dict[str, Any]:
+    optional = {"chosen": numbered.chosen, "replaces": numbered.replaces}
+    given = {name: value for name, value in optional.items() if value is not None}
+    return {"ordinal": numbered.ordinal, **given, **numbered.shard.to_dict()}
+
+
+def _from_dict(plain: dict[str, Any]) -> NumberedShard:
+    rest = dict(plain)
+    ordinal, chosen, replaces = rest.pop("ordinal"), rest.pop("chosen", None), rest.pop("replaces", None)
+    return NumberedShard(ordinal, Shard.from_dict(rest), None if chosen is None else tuple(chosen), replaces)
+
+
+def current_shards(waves: Iterable[Wave]) -> dict[str, NumberedShard]:
+    """The latest version of each file that the waves have, by URI."""
+    return {numbered.shard.uri: numbered for wave in waves for numbered in wave.shards if numbered.chosen is None}
+
+
+def missing_shards(waves: Sequence[Wave]) -> list[NumberedShard]:
+    """Shards that were planned, are gone, and have neither come back nor been given up."""
+    current = current_shards(waves)
+    return [
+        numbered
+        for wave in waves
+        for numbered in wave.missing
+        if numbered.chosen is None and numbered.shard.uri not in current  # what is retried has its earlier result
+    ]
