@@ -1,8 +1,8 @@
 """How the project's types look in Arrow: dataclasses to rows and back, and the names of all columns.
 
 Every document is one row, from reading to writing. What belongs to its chunks travels in nested list columns, parallel
-to `chunks`. Columns whose names begin with an underscore exist between stages only; the others are in the output, some
-of them on request.
+to those. Columns that exist between stages only have names with a reserved prefix, so that they never meet a column of
+the input; the others are in the output, some of them on request.
 """
 
 from __future__ import annotations
@@ -36,18 +36,25 @@ Row = dict[str, Any]  # a row as pyarrow converts it to and from Python
 
 ROW_ID = "row_id"  # int64: the shard's ordinal in the upper bits, the row's number in the lower 40 (see store.run)
 DOC_ID = "doc_id"
-TEXT = "_text"  # the document's text; empty if it cannot be annotated
-LABELS = "_labels"  # the row's own label set, if rows have their own
-ERRORS = "_errors"  # the document's errors so far; in the output, `errors`
-CHUNKS = "chunks"
-DEMONSTRATIONS = "_demonstrations"  # parallel to the chunks
-EXCHANGES = "exchanges"  # prompts and answers, each with its chunk and role
-FINDINGS = "_findings"  # parallel to the chunks: the findings of the roles so far
-TEXT_HASH = "text_hash"
-REUSED = "_reused"  # the annotation of an earlier document with the same text
-KEPT_TEXT = "text"  # the document's text, in an output with completions
-BETWEEN_STAGES = (TEXT, LABELS, ERRORS, CHUNKS, EXCHANGES, DEMONSTRATIONS, FINDINGS, REUSED)
 
+RESERVED = "__ner_ray_"  # prefix of all columns between stages
+TEXT = f"{RESERVED}text"  # the document's text; empty if it cannot be annotated
+LABELS = f"{RESERVED}labels"  # the row's own label set, if rows have their own
+ERRORS = f"{RESERVED}errors"  # the document's errors so far
+CHUNKS = f"{RESERVED}chunks"
+DEMONSTRATIONS = f"{RESERVED}demonstrations"  # parallel to the chunks
+EXCHANGES = f"{RESERVED}exchanges"  # prompts and answers, each with its chunk and role
+FINDINGS = f"{RESERVED}findings"  # parallel to the chunks: the findings of the roles so far
+TEXT_HASH = f"{RESERVED}text_hash"
+REUSED = f"{RESERVED}reused"  # the annotation of an earlier document with the same text
+BETWEEN_STAGES = (TEXT, LABELS, ERRORS, CHUNKS, EXCHANGES, DEMONSTRATIONS, FINDINGS, TEXT_HASH, REUSED)
+
+KEPT_TEXT = "text"  # in an output with completions, as are the next two
+KEPT_CHUNKS = "chunks"
+KEPT_EXCHANGES = "exchanges"
+KEPT_HASH = "text_hash"  # in the output of a run that reuses annotations
+
+HASH = pa.binary(16)
 CHUNK = pa.struct([(name, pa.int64()) for name in ("start", "end", "core_start", "core_end")])
 ENTITY = pa.struct(
     [
@@ -85,6 +92,9 @@ EXCHANGE = pa.struct(
         ("error", ERROR),
     ]
 )
+ANSWERS = {KEPT_CHUNKS: pa.list_(CHUNK), KEPT_EXCHANGES: pa.list_(EXCHANGE)}
+"""The columns of recorded answers, which are read again by `replay`."""
+
 CHUNK_FINDINGS = pa.struct(
     [
         ("entities", pa.list_(ENTITY)),
@@ -119,6 +129,25 @@ OUTPUT = pa.schema(
         ("usage", USAGE),
     ]
 )
+
+
+def output_schema(kept: pa.Schema, *, hashes: bool, completions: bool) -> pa.Schema:
+    """The columns of a job's output.
+
+    Args:
+        kept: columns of the input.
+        hashes: whether hashes of the texts are written, for `reuse`.
+        completions: whether texts and answers are written, for `replay`.
+    """
+    fields = {ROW_ID: pa.int64(), DOC_ID: pa.string()}
+    fields |= {field.name: field.type for field in kept if field.name not in fields}
+    fields |= {field.name: field.type for field in OUTPUT}
+    if hashes:
+        fields[KEPT_HASH] = HASH
+    if completions:
+        fields.setdefault(KEPT_TEXT, pa.large_string())
+        fields |= ANSWERS
+    return pa.schema(list(fields.items()))
 
 
 def chunk_to_row(chunk: Chunk) -> Row:

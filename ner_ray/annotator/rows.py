@@ -21,12 +21,12 @@ Transcripts = dict[str, list[Exchange]]  # by role
 def columns_of(spec: Spec) -> Columns:
     """The input columns that the job reads."""
     section = spec.config.input
-    recorded = () if spec.pools else (CHUNKS, EXCHANGES)
     return Columns(
         text=section.text,
         doc_id=section.id,
         labels=spec.labels_column,
-        keep=(*section.keep, *recorded),
+        keep=tuple(dict.fromkeys(section.keep)),
+        answers=not spec.pools,
         max_characters=section.max_characters,
     )
 

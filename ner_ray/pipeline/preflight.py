@@ -18,9 +18,10 @@ from ner_ray.config import AnnotateConfig, fingerprint, semantic
 from ner_ray.config.load import label_source
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.retrieval import index_digest
-from ner_ray.schema import DOC_ID
+from ner_ray.store.input_types import check_columns
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.shards import Shard, list_shards, schemas_of
+from ner_ray.store.run_schema import settle
+from ner_ray.store.shards import Shard, list_shards, schemas_of, typed_shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +57,29 @@ def prepare(config: AnnotateConfig) -> Job:
     run.claim(fingerprint(settings), settings)
     spec = resolve(config)
     pools.check(spec)
-    known = [numbered.shard for wave in run.waves() for numbered in wave.shards]
-    shards = list_shards(config.input.path, known)
-    return Job(began, run, settings, fit(spec), shards, check_input(spec, shards, known))
+    waves, committed = run.waves(), run.committed()
+    shards = list_shards(config.input.path, [numbered.shard for wave in waves for numbered in wave.shards])
+    checked = [numbered.shard for wave in waves if wave.number in committed for numbered in wave.shards]
+    kept = check_input(spec, shards, checked, run)
+    return Job(began, run, settings, fit(spec), shards, kept)
 
 
-def check_input(spec: Spec, shards: Sequence[Shard], checked: Iterable[Shard] = ()) -> pa.Schema:
+def check_input(
+    spec: Spec, shards: Sequence[Shard], checked: Iterable[Shard] = (), run: RunDirectory | None = None
+) -> pa.Schema:
     """Makes sure that every readable shard has the columns that the job reads, with usable types.
 
     Args:
         spec: the job's.
         shards: of the input, at least one.
-        checked: shards that an earlier start of the run has checked, and that are skipped now.
+        checked: shards that the run has checked and annotated, and that are skipped now.
+        run: the run, whose types the kept columns have; None for a new one.
 
     Returns:
         The schema of the columns to keep.
 
     Raises:
-        InputError: a column is missing or has a type that cannot be read, or no shard is readable.
+        InputError: a column is missing or has a type that cannot be read or kept, or no shard is readable.
         ConfigError: a kept column has the name of an output column.
     """
     good = [shard for shard in shards if not shard.problem]
@@ -83,51 +89,36 @@ def check_input(spec: Spec, shards: Sequence[Shard], checked: Iterable[Shard] = 
             f"the first says: {shards[0].problem}",
             hint="only Parquet is read: pandas.read_csv('corpus.csv').to_parquet('corpus.parquet') converts CSV",
         )
-    good = [shard for shard in good if shard.rows] or good[
-        :1
-    ]  # in files without rows, writers may give columns any type
-    columns = columns_of(spec)
-    taken = {*schema.OUTPUT.names, schema.ROW_ID, DOC_ID} & set(spec.config.input.keep)
-    if taken - {spec.config.input.id}:
-        raise ConfigError(f"input.keep names {', '.join(sorted(taken))}, which are columns that the output adds")
-    (first,) = schemas_of(good[:1])
+    _check_names(spec)
+    good = [shard for shard in good if shard.rows] or good[:1]  # without rows, writers may give columns any type
     known = set(checked)
-    fresh = [shard for shard in good if shard not in known]
-    for shard, actual in [(good[0], first), *zip(fresh, schemas_of(fresh), strict=True)]:
-        _check_columns(spec, shard, actual)
-    return pa.schema([first.field(name) for name in columns.keep])
+    fresh = [shard for shard in good if shard not in known] or good[:1]
+    columns = columns_of(spec)
+    files = [typed_shard(*pair) for pair in zip(fresh, schemas_of(fresh), strict=True)]
+    for file in files:
+        check_columns(file.place, columns, file.schema)
+    recorded = run.schema() if run else pa.schema([])
+    return settle(columns.keep, files, recorded, run.typed_files if run else list)
 
 
-def _check_columns(spec: Spec, shard: Shard, actual: pa.Schema) -> None:
-    section = spec.config.input
-    for name in columns_of(spec).wanted():
-        if name not in actual.names:
-            raise InputError(
-                f"{shard.uri} has no column {name!r}; it has: {', '.join(actual.names)}",
-                hint="set input.text, input.id and input.keep to existing columns",
-            )
-    text = actual.field(section.text).type
-    if not _is_text(text):
-        raise InputError(f"{shard.uri}: column {section.text!r} must hold text, but is {text}")
-    if spec.labels_column and not _is_list_of_text(actual.field(spec.labels_column).type):
-        raise InputError(
-            f"{shard.uri}: column {spec.labels_column!r} must hold lists of label names, "
-            f"but is {actual.field(spec.labels_column).type}"
+def _check_names(spec: Spec) -> None:
+    """Refuses to keep columns whose names the output or the stages need for something else."""
+    section, output = spec.config.input, spec.config.output
+    added = set(schema.output_schema(pa.schema([]), hashes=spec.config.reuse, completions=output.completions).names)
+    if section.id == schema.DOC_ID:
+        added.discard(schema.DOC_ID)
+    if section.text == schema.KEPT_TEXT:
+        added.discard(schema.KEPT_TEXT)
+    if taken := sorted(added & set(section.keep)):
+        raise ConfigError(
+            f"input.keep names {', '.join(taken)}, which are columns that the output adds",
+            hint="rename these columns of the input, or leave them out of input.keep",
         )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or (pa.types.is_dictionary(kind) and _is_text(kind.value_type))
-    )
-
-
-def _is_list_of_text(kind: pa.DataType) -> bool:
-    return bool((pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(kind.value_type))
+    if internal := sorted(name for name in section.keep if name.startswith(schema.RESERVED)):
+        raise ConfigError(
+            f"input.keep names {', '.join(internal)}; names that begin with {schema.RESERVED} are for internal columns",
+            hint="rename these columns of the input, or leave them out of input.keep",
+        )
 
 
 def _settings(config: AnnotateConfig) -> dict[str, Any]:

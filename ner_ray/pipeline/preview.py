@@ -12,7 +12,7 @@ from ner_ray.config import AnnotateConfig
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.pipeline.preflight import prepare
 from ner_ray.pipeline.sample import ask, draw
-from ner_ray.schema import CHUNKS, DOC_ID, EXCHANGES, KEPT_TEXT, ROW_ID, Row
+from ner_ray.schema import DOC_ID, KEPT_CHUNKS, KEPT_EXCHANGES, KEPT_TEXT, ROW_ID, Row
 from ner_ray.storage import join
 
 
@@ -51,6 +51,6 @@ def _output(row: Row, annotated: AnnotatedDocument) -> Row:
         DOC_ID: row[DOC_ID],
         KEPT_TEXT: annotated.text,
         **schema.annotation_to_row(annotated),
-        CHUNKS: [schema.chunk_to_row(chunk) for chunk in annotated.chunks],
-        EXCHANGES: annotated.exchanges(),
+        KEPT_CHUNKS: [schema.chunk_to_row(chunk) for chunk in annotated.chunks],
+        KEPT_EXCHANGES: annotated.exchanges(),
     }

@@ -21,14 +21,13 @@ import ray
 from ner_ray import schema
 from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.tasks import map_tasks
-from ner_ray.schema import LABELS, REUSED, TEXT, TEXT_HASH
+from ner_ray.schema import KEPT_HASH, LABELS, REUSED, TEXT, TEXT_HASH
 from ner_ray.store.documents import Columns, read_rows
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.waves import NumberedShard, Wave
 
 _LOG = logging.getLogger(__name__)
 
-_HASH_TYPE = pa.binary(16)
 _CARRIED = [field for field in schema.OUTPUT if field.name != "usage"]
 
 
@@ -47,7 +46,7 @@ class ReuseStage:
             return table.append_column(REUSED, pa.nulls(len(table), pa.struct(_CARRIED)))
         # For each row, the position of its hash in `known`, or null; `take` passes nulls on, and the mask makes the
         # whole struct null there.
-        positions = pc.index_in(hashes, known[TEXT_HASH].combine_chunks())
+        positions = pc.index_in(hashes, known[KEPT_HASH].combine_chunks())
         reused = pa.StructArray.from_arrays(
             [known[field.name].combine_chunks().take(positions) for field in _CARRIED],
             fields=_CARRIED,
@@ -61,28 +60,27 @@ def hashes_of(table: pa.Table) -> pa.Array:
     """A 16-byte hash of each row's text and, where rows have their own, label set; of shape (rows,)."""
     sets = table[LABELS].to_pylist() if LABELS in table.column_names else [None] * len(table)
     hashes = [_hash(text, labels) for text, labels in zip(table[TEXT].to_pylist(), sets, strict=True)]
-    return pa.array(hashes, _HASH_TYPE)
+    return pa.array(hashes, schema.HASH)
 
 
 def known_annotations(run: RunDirectory, wave: Wave, columns: Columns, kept: pa.Schema) -> Any:
     """A Ray object reference to a table of committed annotations of the wave's texts, one per hash; None if empty."""
-    files = run.files()
-    if not files:
+    if not run.files():
         return None
-    committed = pads.dataset(files, filesystem=run.store, format="parquet")
-    if TEXT_HASH not in committed.schema.names:
+    committed = run.dataset()
+    if KEPT_HASH not in committed.schema.names:
         return None
     if any(shard.chosen is not None for shard in wave.shards):  # a wave of retried documents
         return None
     hashes = list(map_tasks(_wave_hashes, wave.shards, columns, kept))
-    wave_hashes = pa.array(np.unique(np.concatenate(hashes)).tolist(), _HASH_TYPE)
-    names = [TEXT_HASH, *(field.name for field in _CARRIED)]
+    wave_hashes = pa.array(np.unique(np.concatenate(hashes)).tolist(), schema.HASH)
+    names = [KEPT_HASH, *(field.name for field in _CARRIED)]
     matches = committed.to_table(
-        columns=names, filter=(pads.field("status") == "ok") & pads.field(TEXT_HASH).isin(wave_hashes)
+        columns=names, filter=(pads.field("status") == "ok") & pads.field(KEPT_HASH).isin(wave_hashes)
     )
     if not len(matches):
         return None
-    _, first = np.unique(matches[TEXT_HASH].to_numpy(zero_copy_only=False), return_index=True)
+    _, first = np.unique(matches[KEPT_HASH].to_numpy(zero_copy_only=False), return_index=True)
     _LOG.info("reuse.found wave=%d texts=%d", wave.number, len(first))
     return ray.put(matches.take(pa.array(first)))
 

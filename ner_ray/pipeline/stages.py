@@ -26,6 +26,9 @@ from ner_ray.schema import (
     ERRORS,
     EXCHANGES,
     FINDINGS,
+    KEPT_CHUNKS,
+    KEPT_EXCHANGES,
+    KEPT_HASH,
     KEPT_TEXT,
     REUSED,
     ROW_ID,
@@ -126,9 +129,10 @@ class ReadStage:
             field.name: pa.array([row[field.name] for row in output], type=field.type) for field in schema.OUTPUT
         }
         if TEXT_HASH in table.column_names:
-            columns[TEXT_HASH] = table[TEXT_HASH]
+            columns[KEPT_HASH] = table[TEXT_HASH]
         if self._spec.config.output.completions:
-            columns |= {KEPT_TEXT: table[TEXT], CHUNKS: table[CHUNKS], EXCHANGES: table[EXCHANGES]}
+            columns.setdefault(KEPT_TEXT, table[TEXT])  # unless the text is kept as it is in the input
+            columns |= {KEPT_CHUNKS: table[CHUNKS], KEPT_EXCHANGES: table[EXCHANGES]}
         return pa.table(columns)
 
     def _kept(self, table: pa.Table) -> list[str]:

@@ -1,7 +1,8 @@
 """Reads shards into rows of one shape: row id, document id, text, labels, kept columns.
 
 A row id is one int64 that holds the shard's ordinal and the row's number. Text that is not valid UTF-8 and row groups
-that cannot be decoded make their own rows fail, not the job.
+that cannot be decoded make their own rows fail, not the job. That values have the types in which they are kept is made
+sure of before the job starts (`store.run_schema`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,26 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ner_ray.errors import ErrorCode
-from ner_ray.schema import DOC_ID, ERROR, ERRORS, LABELS, ROW_ID, TEXT, error_to_row, with_column
+from ner_ray.errors import ErrorCode, InputError
+from ner_ray.schema import (
+    ANSWERS,
+    CHUNKS,
+    DOC_ID,
+    ERROR,
+    ERRORS,
+    EXCHANGES,
+    KEPT_CHUNKS,
+    KEPT_EXCHANGES,
+    LABELS,
+    ROW_ID,
+    TEXT,
+    error_to_row,
+    with_column,
+)
 from ner_ray.storage import open_store
+from ner_ray.store.column_types import plain
+from ner_ray.store.column_values import as_plain, as_text, valid_text
+from ner_ray.store.ids import id_texts
 from ner_ray.store.shards import require_unchanged
 from ner_ray.store.waves import NumberedShard
 from ner_ray.text.usable import decoded
@@ -32,8 +50,9 @@ class Columns:
         text: the column with the text.
         doc_id: the column with the document id; None for ids made of file name and row number.
         labels: the column with a label set per row, or None.
-        keep: columns to copy to the output.
+        keep: columns to copy to the output, each once.
         max_characters: texts longer than this are not annotated.
+        answers: whether recorded answers are read as well (see `ANSWERS`).
     """
 
     text: str
@@ -41,10 +60,11 @@ class Columns:
     labels: str | None
     keep: tuple[str, ...]
     max_characters: int
+    answers: bool = False
 
     def wanted(self) -> list[str]:
         """The columns to read, each once."""
-        named = [self.text, self.doc_id, self.labels, *self.keep]
+        named = [self.text, self.doc_id, self.labels, *self.keep, *(ANSWERS if self.answers else ())]
         return list(dict.fromkeys(name for name in named if name))
 
 
@@ -68,21 +88,43 @@ def read_rows(
     with store.open_input_file(path) as stream:
         file = pq.ParquetFile(stream)
         for group, begins in _row_groups(file.metadata, first, stop):
-            row = begins
-            last = min(stop, row + file.metadata.row_group(group).num_rows)
-            done = max(first, row)
+            done, last = max(first, begins), min(stop, begins + file.metadata.row_group(group).num_rows)
             try:
-                for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=columns.wanted()):
-                    begin, end = max(first - row, 0), min(last - row, batch.num_rows)
+                for row, batch in _batches(file, stream, group, begins, columns):
+                    begin, end = max(done - row, 0), min(last - row, batch.num_rows)
                     if begin < end:
                         part = pa.Table.from_batches([batch]).slice(begin, end - begin)
                         yield _rows(part, numbered, range(row + begin, row + end), columns, schema)
                         done = row + end
-                    row += batch.num_rows
-            except (pa.ArrowException, OSError) as error:
-                if not _bytes_can_be_read(stream, file.metadata.row_group(group)):
-                    raise  # an error of the store, which may be temporary: Ray retries the task
-                yield _corrupt_rows(numbered, range(done, last), columns, schema, type(error).__name__)
+            except _UndecodableError as error:
+                yield _corrupt_rows(numbered, range(done, last), columns, schema, str(error))
+
+
+class _UndecodableError(Exception):
+    """The bytes of a row group are there, but not what they should be."""
+
+
+def _batches(
+    file: pq.ParquetFile, stream: pa.NativeFile, group: int, begins: int, columns: Columns
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The batches of a row group, each with the number of its first row.
+
+    Raises:
+        _UndecodableError: the next batch cannot be decoded. No other error is taken for that.
+    """
+    batches = file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=columns.wanted())
+    row = begins
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowException, OSError) as error:
+            if not _bytes_can_be_read(stream, file.metadata.row_group(group)):
+                raise  # an error of the store, which may be temporary: Ray retries the task
+            raise _UndecodableError(type(error).__name__) from error
+        if batch is None:
+            return
+        yield row, batch
+        row += batch.num_rows
 
 
 def _row_groups(metadata: pq.FileMetaData, first: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -110,19 +152,19 @@ def _corrupt_rows(
 ) -> pa.Table:
     """Rows that the footer lists but that cannot be decoded: each gets an error, and the other rows go on."""
     count = len(numbers)
-    kept = {name: pa.nulls(count, schema.field(name).type) for name in columns.keep}
-    empty = {columns.text: pa.nulls(count, pa.string())}
-    if columns.doc_id:
-        empty[columns.doc_id] = _numbered_ids(numbered, numbers)
-    if columns.labels:
-        empty[columns.labels] = pa.nulls(count, pa.list_(pa.string()))
+    roles = {columns.text: pa.string(), columns.doc_id: pa.string(), columns.labels: pa.list_(pa.string())}
+    kinds = roles | {name: schema.field(name).type for name in columns.keep} | (ANSWERS if columns.answers else {})
+    empty = {name: pa.nulls(count, kind) for name, kind in kinds.items() if name}
+    table = _rows(pa.table(empty), numbered, numbers, columns, schema)
     error = ErrorRecord(ErrorCode.CORRUPT_SHARD, "read", f"the row group cannot be decoded: {reason}")
-    table = _rows(pa.table(kept | empty), numbered, numbers, columns, schema)
-    return with_column(table, ERRORS, pa.list_(ERROR), [[error_to_row(error)]] * table.num_rows)
+    table = with_column(table, ERRORS, pa.list_(ERROR), [[error_to_row(error)]] * table.num_rows)
+    chosen = [row_id - numbered.first_row_id() for row_id in table[ROW_ID].to_pylist()]
+    return with_column(table, DOC_ID, pa.string(), _numbered_ids(numbered, chosen))
 
 
 def _rows(batch: pa.Table, numbered: NumberedShard, span: range, columns: Columns, schema: pa.Schema) -> pa.Table:
     """The rows that the shard numbers `span`, without those that are not chosen."""
+    batch = as_plain(batch)
     numbers: Sequence[int] = span
     if numbered.chosen is not None:  # ascending, so those within the span are one slice
         numbers = numbered.chosen[bisect_left(numbered.chosen, span.start) : bisect_left(numbered.chosen, span.stop)]
@@ -130,27 +172,38 @@ def _rows(batch: pa.Table, numbered: NumberedShard, span: range, columns: Column
     texts, errors = texts_of(batch[columns.text], columns.max_characters)
     table = {
         ROW_ID: pa.array([numbered.first_row_id() + number for number in numbers], pa.int64()),
-        DOC_ID: _doc_ids(batch, numbered, numbers, columns),
+        DOC_ID: id_texts(batch[columns.doc_id]) if columns.doc_id else _numbered_ids(numbered, numbers),
         TEXT: pa.array(texts, pa.large_string()),
         ERRORS: pa.array(errors, pa.list_(ERROR)),
     }
     if columns.labels:
         table[LABELS] = label_sets(batch[columns.labels])
+    if columns.answers:
+        table |= {CHUNKS: batch[KEPT_CHUNKS].cast(ANSWERS[KEPT_CHUNKS])}
+        table |= {EXCHANGES: batch[KEPT_EXCHANGES].cast(ANSWERS[KEPT_EXCHANGES])}
     for name in columns.keep:
         if name not in table:
-            table[name] = batch[name].cast(schema.field(name).type)
+            table[name] = _kept(batch[name], schema.field(name), numbered)
     return pa.table(table)
+
+
+def _kept(column: pa.ChunkedArray, field: pa.Field, numbered: NumberedShard) -> pa.ChunkedArray:
+    """A column in the type in which it is kept.
+
+    Raises:
+        InputError: a value is not one of that type, because the file has changed since it was checked.
+    """
+    try:
+        return valid_text(column.cast(field.type))
+    except pa.ArrowInvalid as error:
+        raise InputError(
+            f"{numbered.shard.uri}: column {field.name!r} cannot be kept as {field.type}: {error}"
+        ) from error
 
 
 def label_sets(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column of label sets, one per row, as lists of names."""
-    return column.cast(pa.list_(pa.string()))
-
-
-def _doc_ids(batch: pa.Table, numbered: NumberedShard, numbers: Sequence[int], columns: Columns) -> pa.Array:
-    if columns.doc_id:
-        return batch[columns.doc_id].cast(pa.string())
-    return _numbered_ids(numbered, numbers)
+    return as_text(column.cast(plain(column.type)), pa.list_(pa.string()))
 
 
 def _numbered_ids(numbered: NumberedShard, numbers: Sequence[int]) -> pa.Array:

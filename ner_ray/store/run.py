@@ -1,6 +1,6 @@
 """The run directory: what is planned, what is committed, and what a reader may rely on.
 
-    run.json            configuration, fingerprint, versions; at the end, counts and times
+    run.json            configuration, fingerprint, versions, types of the columns; at the end, counts and times
     plan/NNNNN.json     the shards of a wave, frozen before it runs
     data/wave=NNNNN/    the output files of a wave
     data/kept=NNNNN/    the remaining rows of files that the wave supersedes
@@ -24,14 +24,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.dataset as pads
 from pyarrow import fs
 
 from ner_ray.config import differences
 from ner_ray.errors import RunError
 from ner_ray.storage import get_json, join, open_store, put_json
+from ner_ray.store import run_schema
 from ner_ray.store.changes import Input, OnChange, changed_shards, settled, still_there
 from ner_ray.store.manifests import committed_files, documents, manifests
+from ner_ray.store.run_schema import TypedFile, typed_files
 from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally, tally
 from ner_ray.store.wave_files import (
@@ -330,7 +333,20 @@ class RunDirectory:
         files = self.files()
         if not files:
             raise self.nothing_committed()
-        return pads.dataset(files, filesystem=self.store, format="parquet")
+        return pads.dataset(files, self.schema(), filesystem=self.store, format="parquet")
+
+    def schema(self) -> pa.Schema:
+        """The columns of the run's rows, as its last wave recorded them; empty for a new run.
+
+        Raises:
+            RunError: an earlier version, which did not record them, has written files that do not agree.
+        """
+        recorded = self.record().get("schema")
+        return run_schema.decoded(recorded) if recorded else run_schema.derive(self.typed_files())
+
+    def typed_files(self) -> list[TypedFile]:
+        """The committed files with the types of their columns."""
+        return typed_files(self.store, self.files())
 
     def nothing_committed(self) -> RunError:
         """The error for a reader that finds no committed file."""

@@ -18,6 +18,7 @@ from pyarrow import fs
 from ner_ray.errors import InputError
 from ner_ray.storage import join, open_store
 from ner_ray.store.manifests import committed_files, is_run, manifests, refuse_inside
+from ner_ray.store.run_schema import TypedFile
 
 _LOG = logging.getLogger(__name__)
 
@@ -89,6 +90,16 @@ def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = ()) -> list
 def schemas_of(shards: Sequence[Shard]) -> Iterator[pa.Schema]:
     """The Arrow schemas of good shards, in the order of the shards, read by 16 threads."""
     return by_threads(_schema_of, shards, "checked")
+
+
+def typed_shard(shard: Shard, schema: pa.Schema) -> TypedFile:
+    """A shard with its schema."""
+    return TypedFile(shard.uri, schema, lambda: _footer_of(shard))
+
+
+def _footer_of(shard: Shard) -> pq.FileMetaData:
+    store, path = open_store(shard.uri)
+    return pq.read_metadata(path, filesystem=store)
 
 
 def _schema_of(shard: Shard) -> pa.Schema:

@@ -18,6 +18,7 @@ from ner_ray.errors import EXIT_TOO_MANY_ERRORS, InputError, StoppedError
 from ner_ray.pipeline import graph
 from ner_ray.pipeline.annotate import annotate, retry
 from ner_ray.pipeline.generate import GenerateStage
+from ner_ray.schema import TEXT
 from ner_ray.store.health import status, verify
 from tests.answering import answering
 from tests.replayed import write_corpus, write_shard
@@ -56,10 +57,10 @@ class PoisonedStage(GenerateStage):
     """Dies silently while it answers a certain document, and never answers another one."""
 
     async def _row(self, row):
-        if "poison" in row["_text"]:
-            await super()._row({**row, "_text": "harmless"})
+        if "poison" in row[TEXT]:
+            await super()._row({**row, TEXT: "harmless"})
             os._exit(1)
-        if "hang" in row["_text"]:
+        if "hang" in row[TEXT]:
             self._enter()
             await asyncio.sleep(1e6)
         return await super()._row(row)

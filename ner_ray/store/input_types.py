@@ -1,0 +1,69 @@
+"""Checks that a file of the input has the columns that are read, in types from which their roles can be filled."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from ner_ray.errors import InputError
+from ner_ray.schema import ANSWERS
+from ner_ray.store.column_types import is_bytes, is_list, is_text, plain
+from ner_ray.store.documents import Columns
+from ner_ray.store.ids import is_id
+
+
+def check_columns(place: str, columns: Columns, found: pa.Schema) -> None:
+    """Refuses a file in which a column is missing, there twice, or of a type that does not fit its role.
+
+    Raises:
+        InputError: names the file, the column and its type.
+    """
+    for name in columns.wanted():
+        _check_name(place, name, found)
+    text = found.field(columns.text).type
+    if not _is_text_or_bytes(text):
+        raise InputError(f"{place}: column {columns.text!r} must hold text, but is {text}")
+    if columns.doc_id and not is_id(found.field(columns.doc_id).type):
+        raise InputError(
+            f"{place}: column {columns.doc_id!r} must hold ids, but is {found.field(columns.doc_id).type}",
+            hint="input.id takes text, numbers, times, UUIDs and bytes",
+        )
+    if columns.labels and not _is_list_of_text(found.field(columns.labels).type):
+        raise InputError(
+            f"{place}: column {columns.labels!r} must hold lists of label names, "
+            f"but is {found.field(columns.labels).type}"
+        )
+    if columns.answers:
+        _check_answers(place, found)
+
+
+def _check_name(place: str, name: str, found: pa.Schema) -> None:
+    count = found.names.count(name)
+    if not count:
+        raise InputError(
+            f"{place} has no column {name!r}; it has: {', '.join(found.names)}",
+            hint="set input.text, input.id and input.keep to existing columns",
+        )
+    if count > 1:
+        raise InputError(f"{place} has {count} columns named {name!r}", hint="rename or drop all but one of them")
+
+
+def _is_text_or_bytes(kind: pa.DataType) -> bool:
+    return is_text(plain(kind)) or is_bytes(plain(kind))
+
+
+def _is_list_of_text(kind: pa.DataType) -> bool:
+    kind = plain(kind)
+    if is_list(kind):
+        return _is_text_or_bytes(kind.value_type) or bool(pa.types.is_null(kind.value_type))
+    return bool(pa.types.is_null(kind))
+
+
+def _check_answers(place: str, found: pa.Schema) -> None:
+    for name, kind in ANSWERS.items():
+        try:
+            pa.nulls(0, plain(found.field(name).type)).cast(kind)
+        except pa.ArrowException:
+            raise InputError(
+                f"{place}: column {name!r} does not hold recorded answers, but {found.field(name).type}",
+                hint="replay reads runs that were made with output.completions=true",
+            ) from None
