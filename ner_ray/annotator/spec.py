@@ -9,7 +9,7 @@ from ner_ray.annotator.document import ReadingRules
 from ner_ray.config import AnnotateConfig, EngineConfig, SamplingConfig, labels
 from ner_ray.config import load as compose
 from ner_ray.errors import ConfigError
-from ner_ray.families.base import Step
+from ner_ray.families.base import CONTRACT, Step, load
 from ner_ray.types import LabelSet
 
 
@@ -94,10 +94,13 @@ def family_steps(section: dict[str, object]) -> tuple[Step, ...]:
     options = dict(section)
     name = options.pop("name", None)
     if not isinstance(name, str):
-        raise ConfigError("family.name must be given", hint=f"one of: {', '.join(plugins.names('families'))}")
-    module = plugins.load("families", name)
+        raise ConfigError(
+            "family.name must be given: a model family reads the answers",
+            hint=f"one of: {', '.join(plugins.names(CONTRACT.kind))}",
+        )
+    module = load(name)
     try:
-        steps: tuple[Step, ...] = module.steps(compose.validate(module.Options, options, f"family {name}"))
+        steps = module.steps(compose.validate(module.Options, options, f"family {name}"))
     except ConfigError as error:
         hint = f"settings of another family may come from the configuration file: `family={name}` replaces all of them"
         raise ConfigError(error.message, hint=hint) from error

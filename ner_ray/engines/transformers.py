@@ -29,9 +29,10 @@ from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
 from ner_ray.models import checkpoints, tokenizers
 from ner_ray.models.likelihood import likelihoods
-from ner_ray.models.options import CheckpointOptions
-from ner_ray.models.tokenizers import PromptCounter, TokenCounter
+from ner_ray.models.options import CheckpointOptions, identity, prompt_counter, token_counter
 from ner_ray.types import Completion, Prompt
+
+__all__ = ["Options", "TransformersEngine", "check", "create", "identity", "prompt_counter", "token_counter"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,22 +57,6 @@ def check(options: Options) -> None:
     needed = ("torch", "transformers", "peft") if options.adapter else ("torch", "transformers")
     require(*needed, extra="transformers", purpose="the engine transformers")
     checkpoints.check(options.checkpoint, options.adapter)
-
-
-def token_counter(options: Options) -> TokenCounter:
-    """See `EngineModule.token_counter`."""
-    return tokenizers.counter(options.checkpoint)
-
-
-def prompt_counter(options: Options) -> PromptCounter:
-    """See `EngineModule.prompt_counter`."""
-    return tokenizers.prompt_counter(options.checkpoint)
-
-
-def identity(options: Options) -> dict[str, str | None]:
-    """See `EngineModule.identity`."""
-    revision = checkpoints.identity(options.checkpoint)
-    return {"model": options.model, "revision": revision, "adapter": options.adapter}
 
 
 def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> TransformersEngine:

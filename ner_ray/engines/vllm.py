@@ -36,9 +36,10 @@ from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
 from ner_ray.models import checkpoints, tokenizers
-from ner_ray.models.options import CheckpointOptions
-from ner_ray.models.tokenizers import PromptCounter, TokenCounter
+from ner_ray.models.options import CheckpointOptions, identity, prompt_counter, token_counter
 from ner_ray.types import Completion, Prompt
+
+__all__ = ["Options", "VllmEngine", "check", "create", "describe", "identity", "prompt_counter", "token_counter"]
 
 _CLOSE_SECONDS = 30
 _LOCK = threading.Lock()
@@ -76,22 +77,6 @@ def check(options: Options) -> None:
     """See `EngineModule.check`."""
     require("vllm", extra=("gpu", "cpu"), purpose="the engine vllm")
     checkpoints.check(options.checkpoint, options.adapter)
-
-
-def token_counter(options: Options) -> TokenCounter:
-    """See `EngineModule.token_counter`."""
-    return tokenizers.counter(options.checkpoint)
-
-
-def prompt_counter(options: Options) -> PromptCounter:
-    """See `EngineModule.prompt_counter`."""
-    return tokenizers.prompt_counter(options.checkpoint)
-
-
-def identity(options: Options) -> dict[str, str | None]:
-    """See `EngineModule.identity`."""
-    revision = checkpoints.identity(options.checkpoint)
-    return {"model": options.model, "revision": revision, "adapter": options.adapter}
 
 
 def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> VllmEngine:

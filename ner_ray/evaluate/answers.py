@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from ner_ray.annotator.document import Conversation, ReadingRules, Round, converse, merge, step_input
 from ner_ray.annotator.rounds import converse_alone
-from ner_ray.annotator.spec import family_steps
-from ner_ray.errors import ConfigError
 from ner_ray.evaluate.config import ScoringConfig
 from ner_ray.evaluate.rows import Answers
 from ner_ray.families.base import Step
@@ -33,17 +31,6 @@ class Answered:
     transcripts: tuple[tuple[Chunk, Transcripts], ...]
     missing: int
     unused: int
-
-
-def steps(config: ScoringConfig) -> tuple[Step, ...]:
-    """The steps of the family that reads the answers.
-
-    Raises:
-        ConfigError: no family is named, or its options are wrong.
-    """
-    if config.family is None:
-        raise ConfigError("raw answers need a model family that reads them", hint="for example family.name=gner")
-    return family_steps(config.family)
 
 
 def read(

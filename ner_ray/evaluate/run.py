@@ -6,14 +6,12 @@ batches. `evaluate` does the same in one process, over files of any size.
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from types import ModuleType
 from typing import Any, TypeVar, cast
 
-from ner_ray import plugins
+from ner_ray.annotator.spec import family_steps
 from ner_ray.config import labels
 from ner_ray.data import AnnotatedText, Reject, check_label_map
 from ner_ray.data.annotated import as_reject, from_row
@@ -25,7 +23,7 @@ from ner_ray.evaluate.bootstrap import Interval, Replicates
 from ner_ray.evaluate.config import ScoringConfig
 from ner_ray.evaluate.examples import Examples, sample
 from ner_ray.evaluate.papers._matches import MatchSums
-from ner_ray.evaluate.papers.base import Case, PaperScore, PaperSums
+from ner_ray.evaluate.papers.base import Case, PaperScore, PaperSums, load
 from ner_ray.evaluate.spans import MODES, LabelScores, Mode, Pair, Score, SpanSums
 from ner_ray.families.base import Step
 from ner_ray.types import Chunk, Entity
@@ -91,7 +89,7 @@ class Sums:
         return cls(
             data["documents"],
             SpanSums.from_dict(data["spans"]),
-            {name: _paper(name).Sums.from_dict(sums) for name, sums in data["papers"].items()},
+            {name: load(name).Sums.from_dict(sums) for name, sums in data["papers"].items()},
             Replicates.from_dict(data["replicates"]),
             Counter(data["counts"]),
             Examples.from_dict(data["examples"]),
@@ -159,7 +157,7 @@ def zero(config: ScoringConfig) -> Sums:
     return Sums(
         documents=0,
         spans=SpanSums(),
-        papers={name: _paper(name).Sums() for name in config.scorers},
+        papers={name: load(name).Sums() for name in config.scorers},
         replicates=bootstrap.zero((*MODES, *config.scorers), config.samples),
         counts=Counter(),
         examples=Examples(config.examples),
@@ -186,7 +184,7 @@ def score_rows(joined: Iterable[read.Joined], config: ScoringConfig) -> Sums:
         InputError: a column is missing, or a row of predictions is not what the configuration says.
         ConfigError: there is no such scorer or family.
     """
-    family = answers.steps(config) if config.columns.answers else ()
+    family = family_steps(config.family or {}) if config.columns.answers else ()
     total = zero(config)
     for batch in read.batches(joined):
         total += _score_batch(batch, family, config)
@@ -287,7 +285,7 @@ def _score_batch(batch: Sequence[read.Joined], family: Sequence[Step], config: S
         documents=len(scored),
         spans=_total([document.spans for document in scored], SpanSums()),
         papers={
-            name: _total([document.papers[name] for document in scored], _paper(name).Sums()) for name in config.scorers
+            name: _total([document.papers[name] for document in scored], load(name).Sums()) for name in config.scorers
         },
         replicates=_draw(scored, config),
         counts=+counts,
@@ -328,8 +326,8 @@ def _score(row: rows.Row, family: Sequence[Step], config: ScoringConfig) -> _Sco
 
 
 def _count(name: str, cases: Sequence[Case]) -> PaperSums:
-    counted: list[PaperSums] = [_paper(name).count(case) for case in cases]
-    nothing: PaperSums = _paper(name).Sums()
+    counted: list[PaperSums] = [load(name).count(case) for case in cases]
+    nothing: PaperSums = load(name).Sums()
     return _total(counted, nothing)
 
 
@@ -372,13 +370,13 @@ def _paper_result(
 ) -> PaperResult:
     score, refusal = None, ""
     try:
-        score = _paper(name).scores(sums.papers[name])
+        score = load(name).scores(sums.papers[name])
     except ValueError as error:
         refusal = str(error)
     return PaperResult(
         scorer=name,
         read_by="own parser" if _reads_itself(name, config) else "spans",
-        forgives=_paper(name).FORGIVES,
+        forgives=load(name).FORGIVES,
         score=score,
         refusal=refusal,
         intervals=bounds.get(name, {}) if isinstance(sums.papers[name], MatchSums) else {},
@@ -388,15 +386,8 @@ def _paper_result(
 def _reads_itself(name: str, config: ScoringConfig) -> bool:
     """Whether the answers come from the scorer's own model family, so that its own parser reads them."""
     return (
-        config.columns.answers is not None
-        and config.family is not None
-        and config.family["name"] == _paper(name).FAMILY
+        config.columns.answers is not None and config.family is not None and config.family["name"] == load(name).FAMILY
     )
-
-
-@functools.cache
-def _paper(name: str) -> ModuleType:
-    return plugins.load("evaluate.papers", name)
 
 
 def _total(items: Sequence[T], start: T) -> T:

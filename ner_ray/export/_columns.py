@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from ner_ray.export._tags import flat, tagged
+from ner_ray.export._tags import tagged
 from ner_ray.export.base import ExportContext, Exported, exported, open_output
 from ner_ray.text import sentences
+from ner_ray.text.overlaps import without_overlaps
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 
 DOCUMENT = b"-DOCSTART- -X- O O\n\n"
@@ -35,7 +36,7 @@ def write_columns(
     with open_output(path) as file, open_output(f"{path}.ids") as ids:
         for document, annotation in documents:
             failed = annotation.status is DocumentStatus.FAILED
-            lines = [] if failed else list(_lines(document.text, flat(annotation.entities), names, line))
+            lines = [] if failed else list(_lines(document.text, without_overlaps(annotation.entities)[0], names, line))
             told = sum(is_begin for _, is_begin in lines)
             written += exported(annotation, told)
             if lines:

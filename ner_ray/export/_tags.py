@@ -1,8 +1,7 @@
 """Shared by exporters whose format is a row of tokens: tokens that no entity boundary splits, and BIO tags.
 
 Tokens are those of `ner_ray.text.tokens`, cut where an entity begins or ends inside one, so that every entity is
-represented exactly. BIO cannot represent overlapping entities: of these, the one that begins first stays, and of two
-that begin together, the longer one.
+represented exactly. BIO cannot represent overlapping entities; `ner_ray.text.overlaps` says which of them stay.
 """
 
 from __future__ import annotations
@@ -13,15 +12,6 @@ from ner_ray.text import tokens
 from ner_ray.types import Entity
 
 OUTSIDE = "O"
-
-
-def flat(entities: Iterable[Entity]) -> list[Entity]:
-    """The entities that stay if none may overlap, in the order of the text."""
-    kept: list[Entity] = []
-    for entity in sorted(entities, key=lambda entity: (entity.start, -entity.end)):
-        if not kept or entity.start >= kept[-1].end:
-            kept.append(entity)
-    return kept
 
 
 def pieces(text: str, entities: Iterable[Entity]) -> Iterator[tuple[int, int]]:

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ner_ray.export._tags import OUTSIDE, flat, storable, tagged
+from ner_ray.export._tags import OUTSIDE, storable, tagged
 from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported, exported, open_output
 from ner_ray.extras import require
+from ner_ray.text.overlaps import without_overlaps
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 
 _BATCH_ROWS = 256
@@ -74,7 +75,7 @@ def _schema(tags: Sequence[str]) -> pa.Schema:
 def _row(document: Document, annotation: Annotation) -> dict[str, Any]:
     text = storable(document.text)
     failed = annotation.status is DocumentStatus.FAILED
-    tokens = [] if failed else list(tagged(text, flat(annotation.entities)))
+    tokens = [] if failed else list(tagged(text, without_overlaps(annotation.entities)[0]))
     return {
         "doc_id": storable(document.doc_id),
         "text": text,

@@ -15,9 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ner_ray.export._tags import flat, pieces, storable
+from ner_ray.export._tags import pieces, storable
 from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported, exported, open_output
 from ner_ray.extras import require
+from ner_ray.text.overlaps import without_overlaps
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 
 _SPANS = "sc"
@@ -60,7 +61,7 @@ def _doc(document: Document, annotation: Annotation, vocab: Any) -> Any:  # spaC
     doc = Doc(vocab, words=[text[start:end] for start, end, _ in words], spaces=[blank for *_, blank in words])
     spans = {entity: _span(doc, entity, begins, ends) for entity in told}
     doc.set_ents(
-        [spans[entity] for entity in flat(told)],
+        [spans[entity] for entity in without_overlaps(told)[0]],
         default="missing" if annotation.status is DocumentStatus.FAILED else "outside",
     )
     doc.spans[_SPANS] = [spans[entity] for entity in told]

@@ -66,18 +66,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ner_ray import plugins
+from ner_ray.config import Section
+from ner_ray.errors import InputError
 from ner_ray.types import Entity, Prompt, Reading, StepInput, Targets, Transcript
 
 LabelPolicy = Literal["drop", "keep", "nearest"]
 
 
-class FamilyOptions(BaseModel):
+class FamilyOptions(Section):
     """The options that every family has. A family's own `Options` extend them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     outside_labels: LabelPolicy = Field(
         default="drop",
@@ -139,26 +139,65 @@ class FamilyModule(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ChoiceList:
+    """The notation of the list with which a question ends.
+
+    >>> notation = ChoiceList(before="list: ", between=", ", after="?")
+    >>> notation.split("Which entity in the list: person, place?")
+    ('Which entity in the list: ', ('person', 'place'))
+    >>> notation.join("Which entity in the list: ", ["ship"])
+    'Which entity in the list: ship?'
+    """
+
+    before: str
+    between: str
+    after: str
+
+    def split(self, question: str) -> tuple[str, tuple[str, ...]]:
+        """The question up to its list, and the choices.
+
+        Raises:
+            InputError: it contains no list.
+        """
+        stem, found, choices = question.rpartition(self.before)
+        if not found:
+            hint = f"expected a list after {self.before!r}"
+            raise InputError(f"not a classifier's question: {question[:80]!r}", hint=hint)
+        listed = choices.removesuffix(self.after).split(self.between.strip())
+        return stem + found, tuple(choice.strip() for choice in listed)
+
+    def join(self, stem: str, choices: Sequence[str]) -> str:
+        """The question with these choices."""
+        return f"{stem}{self.between.join(choices)}{self.after}"
+
+    def can_hold(self, choice: str) -> bool:
+        """Whether a choice in the list is read as one choice."""
+        return self.between.strip() not in choice and bool(choice.strip())
+
+
+@dataclass(frozen=True, slots=True)
 class ChoiceQuestions:
-    """A classifier's questions for training that end with the list of choices: `...list: person, place?`.
+    """A classifier's questions for training that end with a list of choices.
 
     Attributes:
         classifier: the step that asks them.
         system: the system turn before each question; empty: none.
-        show: a label's name as the list shows it.
+        show: returns a label's name as the list shows it.
+        notation: of the list.
     """
 
     classifier: Step
     system: str
     show: Callable[[str], str]
+    notation: ChoiceList
 
 
 @runtime_checkable
 class ChoiceModule(Protocol):
-    """What a family defines in addition whose classifier's questions end with a list; `ner-ray synth` can vary it."""
+    """What a family also defines if its classifier's questions end with a list, which `ner-ray synth` can then vary."""
 
     def choice_questions(self, options: Mapping[str, Any]) -> ChoiceQuestions:
-        """The questions under the family's options, where these are silent in the wording of its training data."""
+        """The questions under these options of the family; by default, in the wording of its training data."""
         ...
 
 

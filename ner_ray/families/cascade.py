@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ner_ray.errors import ErrorCode
-from ner_ray.families.base import ChoiceQuestions, FamilyOptions, Step
+from ner_ray.families.base import ChoiceList, ChoiceQuestions, FamilyOptions, Step
 from ner_ray.families.toolkit.labels import fold, leaves, nearest, same_name
 from ner_ray.families.toolkit.marks import delimitable, mark, trim, unmark
 from ner_ray.families.toolkit.targets import in_label_set, play, verified, without_overlaps
@@ -44,6 +44,8 @@ from ner_ray.types import (
     Verdict,
 )
 
+# The list in the template of the question.
+_CHOICES = ChoiceList(before="list: ", between=", ", after="?")
 # A copy that is less similar than this to its source (normalised indel similarity) does not count as a copy.
 _LEAST_SIMILARITY = 0.5
 
@@ -78,7 +80,8 @@ def steps(options: Options) -> tuple[Step, ...]:
 def choice_questions(options: Mapping[str, Any]) -> ChoiceQuestions:
     """The classifier's questions as in the published training data, except where the options differ."""
     training = Options.model_validate({"wording": "training", **options})
-    return ChoiceQuestions(_Classifier(training), training.system, str.lower if training.lower_labels else str)
+    show = str.lower if training.lower_labels else str
+    return ChoiceQuestions(_Classifier(training), training.system, show, _CHOICES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,7 @@ class _Classifier:
             entity=surface.lower() if lower else surface,
             sentence=sentence,
             ordinal=_ordinal(walk.depth),
-            labels=", ".join(shown),
+            labels=_CHOICES.between.join(shown),
         )
         return Prompt(_turns(self.options, text), subject=surface, choices=shown if self.options.constrained else ())
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from ner_ray.config import Section
 from ner_ray.families.base import FamilyOptions, Step
 from ner_ray.families.toolkit.answers import read_answer
 from ner_ray.families.toolkit.guide import Guide
@@ -31,10 +32,8 @@ from ner_ray.types import (
 _PLACEHOLDERS = frozenset({"text", "labels", "descriptions"})
 
 
-class UserTemplate(BaseModel):
+class UserTemplate(Section):
     """A user-defined prompt."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     user: str = Field(
         description="The user turn. {text} is the text, {labels} the labels joined by commas, {descriptions} "

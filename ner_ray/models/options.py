@@ -1,4 +1,7 @@
-"""Settings that engines have in common which load checkpoints themselves."""
+"""What engines that load checkpoints themselves have in common: settings, and the parts of their contract that follow.
+
+An engine imports the three functions as its own; see `ner_ray.engines.base.EngineModule`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from typing import Any
 from pydantic import Field
 
 from ner_ray.config import EngineConfig, operational
+from ner_ray.models import checkpoints, tokenizers
 from ner_ray.models.checkpoints import Checkpoint
+from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 
 
 class CheckpointOptions(EngineConfig):
@@ -39,3 +44,19 @@ class CheckpointOptions(EngineConfig):
     def passed_on(self) -> dict[str, Any]:
         """`extra` and `tuning` together."""
         return {**self.extra, **self.tuning}
+
+
+def token_counter(options: CheckpointOptions) -> TokenCounter:
+    """Counts with the checkpoint's tokenizer."""
+    return tokenizers.counter(options.checkpoint)
+
+
+def prompt_counter(options: CheckpointOptions) -> PromptCounter:
+    """Counts what the checkpoint's chat template makes of a prompt."""
+    return tokenizers.prompt_counter(options.checkpoint)
+
+
+def identity(options: CheckpointOptions) -> dict[str, str | None]:
+    """The checkpoint, with the revision or the checksum of what is there."""
+    revision = checkpoints.identity(options.checkpoint)
+    return {"model": options.model, "revision": revision, "adapter": options.adapter}

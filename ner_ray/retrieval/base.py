@@ -8,10 +8,10 @@ A complete retriever, to which texts are near that consist of the same character
 
     PARTS = ()
 
-    class BuildOptions(Options):
+    class BuildOptions(Section):
         '''It has no options.'''
 
-    class SearchOptions(Options):
+    class SearchOptions(Section):
         '''It has no options.'''
 
     def build(texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity:
@@ -47,7 +47,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from ner_ray import plugins
 
@@ -55,12 +55,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 Identity = dict[str, Any]  # JSON
-
-
-class Options(BaseModel):
-    """Frozen; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 import ner_ray
 from ner_ray.config import IndexConfig
+from ner_ray.config.load import validate
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.retrieval import base, leakage
 from ner_ray.retrieval.base import Builder, Retriever
@@ -107,8 +108,7 @@ def build_index(config: IndexConfig, builders: Mapping[str, Builder] | None = No
     """
     chosen = {name: (base.load(name), section) for name, section in config.retrievers.items()}
     options = {
-        name: parse_options(module.BuildOptions, section, f"retrievers.{name}")
-        for name, (module, section) in chosen.items()
+        name: validate(module.BuildOptions, section, f"retrievers.{name}") for name, (module, section) in chosen.items()
     }
     place = Location(config.output)
     if place.exists(MANIFEST) and not config.overwrite:
@@ -178,7 +178,7 @@ def load_retriever(
     if name in loaded:
         return loaded[name]
     module = base.load(name)
-    search = parse_options(module.SearchOptions, options.get(name, {}), f"options.{name}")
+    search = validate(module.SearchOptions, options.get(name, {}), f"options.{name}")
     held = index.manifest["retrievers"]
     if name not in held and not module.PARTS:
         raise ConfigError(
@@ -189,20 +189,6 @@ def load_retriever(
     retriever: Retriever = module.load(_folder(index.folder, name), held.get(name, {}), search, parts)
     loaded[name] = retriever
     return retriever
-
-
-def parse_options(model: type[BaseModel], section: Mapping[str, Any], where: str) -> BaseModel:
-    """A section as its model has it.
-
-    Raises:
-        ConfigError: it says something else; the message names the field.
-    """
-    try:
-        return model.model_validate(section)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join((where, *map(str, first["loc"])))
-        raise ConfigError(f"{field}: {first['msg']} (given: {first['input']!r})") from error
 
 
 def _lay_out(

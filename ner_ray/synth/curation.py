@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from ner_ray.config import Section
 from ner_ray.data import AnnotatedText, check_label_map, relabel
 from ner_ray.data.label_map import labels_of
 from ner_ray.errors import ConfigError
@@ -42,10 +43,8 @@ _EXAMPLES = 20  # mentions shown for each outcome
 _Place = tuple[AnnotatedText, int, int]  # a text, and start and end offset in it
 
 
-class CurationOptions(BaseModel):
+class CurationOptions(Section):
     """How much to compare, and how much to keep."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mentions: int = Field(default=2000, ge=1, description="Mentions of each type to look for in the other sources.")
     texts: int = Field(default=2000, ge=1, description="Texts of each source in which to look for mentions.")

@@ -24,7 +24,7 @@ from ner_ray.types import Demonstration, Entity, Label, LabelSet
 CLASSIFIER = "classifier"
 
 LABEL_NOT_LISTABLE = "label_not_listable"
-"""Reason for leaving gold out of a classifier's questions: its label has a comma, so a list would show it as two."""
+"""Reason for leaving gold out of a classifier's questions: in a list, its label would read as several."""
 
 _ORIGIN = ("id", "document", "start", "end")
 
@@ -115,16 +115,16 @@ def make(form: Form, rows: Sequence[Row], pool: TypePool, shown: Shown | None = 
 def ask(form: Form, rows: Iterable[Row], pool: TypePool) -> list[Asked]:
     """The classifier's questions about passages, for `make_varied`."""
     asking = _choice_questions(form)
-    return [_ask(form, row, pool, asking.classifier) for row in rows]
+    return [_ask(form, row, pool, asking) for row in rows]
 
 
-def _ask(form: Form, row: Row, pool: TypePool, classifier: Step) -> Asked:
+def _ask(form: Form, row: Row, pool: TypePool, asking: ChoiceQuestions) -> Asked:
     entities = [schema.entity_from_row(entity) for entity in row["entities"]]
-    listable: list[Entity] = [entity for entity in entities if _is_listable(entity.label)]
+    listable: list[Entity] = [entity for entity in entities if asking.notation.can_hold(entity.label)]
     rng = random.Random(f"{form.config.seed}:{row['id']}")  # noqa: S311 - to be repeatable, not secret
     asked = labels_to_ask(listable, pool, form.config, form.labels, rng)
-    labels = tuple(label for label in asked if _is_listable(label.name))
-    groups, left_out = questions.ask(row["text"], listable, labels, classifier)
+    labels = tuple(label for label in asked if asking.notation.can_hold(label.name))
+    groups, left_out = questions.ask(row["text"], listable, labels, asking)
     left_out[LABEL_NOT_LISTABLE] += len(entities) - len(listable)
     return Asked({name: row[name] for name in _ORIGIN}, tuple(map(tuple, groups)), +left_out)
 
@@ -141,7 +141,7 @@ def make_varied(form: Form, asked: Sequence[Asked], types: Iterable[str]) -> Row
     for passage in asked:
         own = [question for _ in passage.groups for question in next(varied)]
         lineage = _lineage(passage.row, form)
-        made += questions.to_rows(f"{passage.row['id']}.{CLASSIFIER}", own, asking.system, lineage)
+        made += questions.to_rows(f"{passage.row['id']}.{CLASSIFIER}", own, asking, lineage)
     return Rows(tuple(made), sum((passage.left_out for passage in asked), Counter()))
 
 
@@ -159,8 +159,3 @@ def _choice_questions(form: Form) -> ChoiceQuestions:
     module = load(given.pop("name"))
     assert isinstance(module, ChoiceModule)  # as `FormConfig` has checked
     return module.choice_questions(given)
-
-
-def _is_listable(name: str) -> bool:
-    """Whether a type in a list separated by commas is read as one type."""
-    return "," not in name and bool(name.strip())

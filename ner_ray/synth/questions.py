@@ -1,6 +1,6 @@
-"""CascadeNER's training rows for the classifier: a question that lists types, and the correct one of them.
+"""A classifier's training rows: questions that list types, and the correct one of them.
 
-The wording is the family's (`cascade`, wording `training`). Only the list at the end of a question is read and changed
+The wording and the notation of the list are the family's. Only the list at the end of a question is read and changed
 here, so rows from other sources can be varied, too.
 """
 
@@ -11,13 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ner_ray.data.training import Lineage, TrainingRow
-from ner_ray.errors import InputError
-from ner_ray.families.base import Step
+from ner_ray.families.base import ChoiceList, ChoiceQuestions
 from ner_ray.types import Entity, Exchange, LabelSet, Message, StepInput
-
-_LIST = "list: "
-_END = "?"
-_BETWEEN = ", "
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +21,7 @@ class Question:
 
     Attributes:
         stem: the question up to the list.
-        options: the types to choose from; none contains a comma followed by a space.
+        options: the types to choose from.
         answer: the correct type.
     """
 
@@ -34,53 +29,42 @@ class Question:
     options: tuple[str, ...]
     answer: str
 
-    @property
-    def message(self) -> str:
-        """The question as the model reads it."""
-        return f"{self.stem}{_BETWEEN.join(self.options)}{_END}"
 
-
-def read(message: str, answer: str) -> Question:
+def read(message: str, answer: str, notation: ChoiceList) -> Question:
     """The question in the user's turn of a training row.
-
-    >>> read('Ann in the sentence: "Ann came" belong to which entity in the list: person, place?', "person").options
-    ('person', 'place')
 
     Raises:
         InputError: it contains no list.
     """
-    stem, found, options = message.rpartition(_LIST)
-    if not found:
-        raise InputError(f"not a classifier's question: {message[:80]!r}", hint=f"expected a list after {_LIST!r}")
-    names = tuple(option.strip() for option in options.removesuffix(_END).split(_BETWEEN.strip()))
-    return Question(stem + found, names, answer)
+    stem, options = notation.split(message)
+    return Question(stem, options, answer)
 
 
 def ask(
-    text: str, entities: Sequence[Entity], labels: LabelSet, classifier: Step
+    text: str, entities: Sequence[Entity], labels: LabelSet, asking: ChoiceQuestions
 ) -> tuple[list[list[Question]], Counter[str]]:
     """For each distinct surface, the questions of all levels in order, with their correct answers.
 
     The second item is the number of entities that the classifier cannot be asked about, by reason.
     """
     levels: dict[str, list[Question]] = {}
-    targets = classifier.targets(StepInput(text, labels), entities)
+    targets = asking.classifier.targets(StepInput(text, labels), entities)
     for exchange in targets.exchanges:
-        levels.setdefault(exchange.prompt.subject, []).append(_of(exchange))
+        levels.setdefault(exchange.prompt.subject, []).append(_of(exchange, asking.notation))
     return list(levels.values()), Counter(entity.reason for entity in targets.left_out)
 
 
 def to_rows(
-    row_id: str, questions: Iterable[Question], system: str = "", lineage: Lineage | None = None
+    row_id: str, questions: Iterable[Question], asking: ChoiceQuestions, lineage: Lineage | None = None
 ) -> list[TrainingRow]:
-    """A training row for each question, numbered; with a system turn if one is given."""
-    opening = (Message("system", system),) if system else ()
+    """A training row for each question, numbered."""
+    opening = (Message("system", asking.system),) if asking.system else ()
     return [
         TrainingRow.question(
-            (*opening, Message("user", question.message)),
+            (*opening, Message("user", asking.notation.join(question.stem, question.options))),
             question.answer,
             row_id=f"{row_id}.{number}",
-            role="classifier",
+            role=asking.classifier.role,
             labels=question.options,
             lineage=lineage,
         )
@@ -88,7 +72,7 @@ def to_rows(
     ]
 
 
-def _of(exchange: Exchange) -> Question:
+def _of(exchange: Exchange, notation: ChoiceList) -> Question:
     content = exchange.prompt.content
     message = content if isinstance(content, str) else content[-1].content
-    return read(message, exchange.completions[0].text)
+    return read(message, exchange.completions[0].text, notation)

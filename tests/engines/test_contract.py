@@ -16,14 +16,21 @@ from ner_ray import plugins
 from ner_ray.config.engine import options_of, resolve
 from ner_ray.engines import base
 from ner_ray.errors import ConfigError, EngineError, MissingExtraError, RequestError
+from ner_ray.models.options import CheckpointOptions
 from ner_ray.types import Message, Prompt
 from tests.answering import MODEL, answering
 from tests.engines.models import TEXT, ask
 
-NAMES = plugins.names("engines")
-# A real vLLM takes a quarter of a minute to start.
+NAMES = plugins.names(base.CONTRACT.kind)
+
+
+def _starts_slowly(name: str) -> bool:
+    """An engine that loads a checkpoint may take a quarter of a minute."""
+    return issubclass(options_of(name), CheckpointOptions)
+
+
 every_engine = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.engine] if name == "vllm" else []) for name in NAMES]
+    "name", [pytest.param(name, marks=[pytest.mark.engine] if _starts_slowly(name) else []) for name in NAMES]
 )
 
 
@@ -37,13 +44,7 @@ def section(name: str, tiny_model: Path) -> Iterator[dict[str, Any]]:
         yield {"name": name, "model": MODEL, "url": server.url}
 
 
-def test_helpers_are_not_listed_as_engines() -> None:
-    own = [name for name in NAMES if base.load(name).__name__.startswith("ner_ray.")]
-
-    assert own == ["openai", "transformers", "vllm"]
-
-
-@pytest.mark.parametrize("name", plugins.names("engines"))
+@pytest.mark.parametrize("name", NAMES)
 def test_an_engine_defines_what_the_contract_lists_with_its_parameters(name: str) -> None:
     module = base.load(name)
 

@@ -323,7 +323,7 @@ def test_wrong_names_are_refused_before_anything_is_read():
 
     with pytest.raises(ConfigError, match="known: b2ner"):
         score([], ScoringConfig(scorers=("bleu",)))
-    with pytest.raises(ConfigError, match="need a model family"):
+    with pytest.raises(ConfigError, match="a model family reads the answers"):
         score([], ScoringConfig(columns=answers))
     with pytest.raises(ConfigError, match="no family named"):
         score([], ScoringConfig(columns=answers, family={"name": "nothing"}))

@@ -122,12 +122,9 @@ def _classifier_rows(case: Case) -> list[dict[str, Any]]:
     sentence, entity = case["input"]["sentence"], case["input"]["entity"]
     start = sentence.index(entity)
     gold = Entity(start, start + len(entity), entity, case["input"]["category"])
-    classifier = cascade.choice_questions({"system": ""}).classifier
-    ((levels,), _) = questions.ask(sentence, [gold], CATEGORIES, classifier)
-    return [
-        {"conversations": [{"from": "user", "value": one.message}, {"from": "assistant", "value": one.answer}]}
-        for one in levels
-    ]
+    asking = cascade.choice_questions({"system": ""})
+    rows = questions.to_rows("row", questions.ask(sentence, [gold], CATEGORIES, asking)[0][0], asking)
+    return [{"conversations": [{"from": turn.role, "value": turn.content} for turn in row.turns]} for row in rows]
 
 
 def _characters(case: Case) -> list[list[str]]:
@@ -147,12 +144,12 @@ def _tags(length: int, entities: Sequence[Entity]) -> Iterator[str]:
 
 def _dynamic_helpers(case: Case) -> dict[str, Any]:
     """The case tells the input of the first helpers alone; those of the last two are made up to fit."""
-    question = questions.read(case["input"]["user_message"], "person")
-    changed = questions.Question(question.stem, ("a", "b"), "a")
+    notation = cascade.choice_questions({}).notation
+    stem, options = notation.split(case["input"]["user_message"])
     return {
-        "d1.extract_list": list(question.options),
-        "d2.extract_options": list(question.options),
-        "d2.rebuild": changed.message,
+        "d1.extract_list": list(options),
+        "d2.extract_options": list(options),
+        "d2.rebuild": notation.join(stem, ["a", "b"]),
         "d4.remove_duplicate_special": dynamic.one_special(["other person", "x", "other", "miscellaneous"]),
         "d2.normalize_text": dynamic.synonym_key("Café-Bar Éa"),
     }

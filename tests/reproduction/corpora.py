@@ -24,6 +24,7 @@ from ner_ray.evaluate.papers import gner as gner_paper
 from ner_ray.families import cascade, gner
 from ner_ray.families.base import Step
 from ner_ray.text import tokens
+from ner_ray.text.overlaps import without_overlaps
 from ner_ray.types import Completion, Entity, Exchange, Label, Prompt, StepInput
 from tests.reproduction.formats import bio_spans
 
@@ -73,21 +74,12 @@ def documents(path: Path, limit: int | None = None) -> Iterator[Document]:
     """The first documents of a corpus."""
     for row in pq.read_table(path).slice(0, limit).to_pylist():
         entities = [Entity(e["start"], e["end"], e["text"], e["label"]) for e in row["entities"]]
-        yield Document(row["text"], tuple(row["labels"]), tuple(flat(entities)))
+        yield Document(row["text"], tuple(row["labels"]), tuple(without_overlaps(entities)[0]))
 
 
 def language(path: Path) -> str:
     """The corpus's language code."""
     return str(pq.read_table(path, columns=["lang"]).column("lang")[0])
-
-
-def flat(entities: Sequence[Entity]) -> list[Entity]:
-    """Entities without those that overlap an earlier one."""
-    kept: list[Entity] = []
-    for entity in sorted(entities, key=lambda one: (one.start, -one.end)):
-        if not kept or entity.start >= kept[-1].end:
-            kept.append(entity)
-    return kept
 
 
 def round_trip(document: Document, family: str) -> set[tuple[int, int, str]]:

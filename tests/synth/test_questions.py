@@ -29,12 +29,12 @@ TREE = parse(
 )
 HIERARCHY = Hierarchy.of(TREE)
 TEXT = "Moby the whale swam up the Elbe: slowly, list: no."
-CLASSIFIER = cascade.choice_questions({"system": ""}).classifier
+ASKING = cascade.choice_questions({"system": ""})
 MOBY, ELBE = Entity(0, 4, "Moby", "whale"), Entity(27, 31, "Elbe", "river")
 
 
 def _groups() -> list[list[Question]]:
-    return questions.ask(TEXT, [MOBY, ELBE], TREE, CLASSIFIER)[0]
+    return questions.ask(TEXT, [MOBY, ELBE], TREE, ASKING)[0]
 
 
 def _many(times: int = 60) -> list[list[Question]]:
@@ -54,22 +54,23 @@ def test_every_level_has_its_list_and_its_answer():
 
 def test_a_question_reads_as_it_was_asked_and_the_entity_is_marked():
     question = _groups()[0][0]
+    message = ASKING.notation.join(question.stem, question.options)
 
-    assert "##Moby##" in question.message
-    assert question.message.endswith("list: being, place, other?")
-    assert questions.read(question.message, question.answer) == question
+    assert "##Moby##" in message
+    assert message.endswith("list: being, place, other?")
+    assert questions.read(message, question.answer, ASKING.notation) == question
 
 
 def test_a_text_that_asks_for_no_type_is_refused():
     with pytest.raises(InputError, match="not a classifier's question"):
-        questions.read("What is this?", "x")
+        questions.read("What is this?", "x", ASKING.notation)
 
 
 def test_questions_become_rows_like_those_that_the_family_itself_gives():
     """Of the same entities, in the order of the entities instead of that of the levels."""
     asking = cascade.choice_questions({})
-    groups, _ = questions.ask(TEXT, [MOBY, ELBE], TREE, asking.classifier)
-    rows = questions.to_rows("p1", [one for group in groups for one in group], asking.system)
+    groups, _ = questions.ask(TEXT, [MOBY, ELBE], TREE, asking)
+    rows = questions.to_rows("p1", [question for group in groups for question in group], asking)
 
     asked = make_rows("p1", TEXT, [MOBY, ELBE], asking.classifier, RowOptions(rows="questions"), labels=TREE).rows
     assert {row.turns for row in rows} == {row.turns for row in asked}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, Protocol, Self, TypeVar
 
 from ner_ray import plugins
@@ -86,6 +87,7 @@ class Paper(Protocol[S]):
 CONTRACT: plugins.Contract[Paper[Any]] = plugins.Contract("evaluate.papers", "scorer", Paper)
 
 
+@cache
 def load(name: str) -> Paper[Any]:
     """The module of a scorer.
 

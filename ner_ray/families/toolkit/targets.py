@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from itertools import accumulate
 
 from ner_ray.families.base import Step
+from ner_ray.text import overlaps
 from ner_ray.types import (
     Completion,
     Entity,
@@ -38,32 +39,17 @@ def play(step: Step, passage: StepInput, answer: Callable[[Prompt], str]) -> tup
 
 def in_label_set(gold: Iterable[Entity], labels: Collection[str]) -> Split:
     """Gold in the order of the text, without labels that are never asked for and without blank entities."""
-
-    def reason(entity: Entity) -> LeftOutReason | None:
-        if not entity.text.strip():
-            return LeftOutReason.BLANK
-        return None if entity.label in labels else LeftOutReason.LABEL_NOT_IN_SET
-
-    return _split(sorted(gold, key=_place), reason)
+    inked, left_out = _without_blank(gold)
+    kept = [entity for entity in inked if entity.label in labels]
+    left_out += _left_out((entity for entity in inked if entity.label not in labels), LeftOutReason.LABEL_NOT_IN_SET)
+    return kept, left_out
 
 
 def without_overlaps(gold: Iterable[Entity]) -> Split:
-    """Gold without overlaps: of overlapping entities, the one that starts first, and of these the longest.
-
-    Blank entities are left out too.
-    """
-    end = 0
-
-    def reason(entity: Entity) -> LeftOutReason | None:
-        nonlocal end
-        if not entity.text.strip():
-            return LeftOutReason.BLANK
-        if entity.start < end:
-            return LeftOutReason.OVERLAPS
-        end = entity.end
-        return None
-
-    return _split(sorted(gold, key=_place), reason)
+    """Gold without overlaps, by the rule of `ner_ray.text.overlaps`, and without blank entities."""
+    inked, left_out = _without_blank(gold)
+    kept, overlapping = overlaps.without_overlaps(inked)
+    return kept, left_out + _left_out(overlapping, LeftOutReason.OVERLAPS)
 
 
 def listed(
@@ -116,25 +102,20 @@ def verified(
     while missing := lost(kept):
         # An entity that breaks the whole answer by itself is left out alone.
         worst = [entity for entity in missing if lost([entity])] or missing
-        left_out = [*left_out, *(LeftOut(entity, LeftOutReason.NOT_DELIMITABLE) for entity in worst)]
+        left_out = [*left_out, *_left_out(worst, LeftOutReason.NOT_DELIMITABLE)]
         kept = [entity for entity in kept if entity not in worst]
     return Targets(tuple(write(kept)), tuple(left_out))
 
 
-def _split(gold: Iterable[Entity], reason: Callable[[Entity], LeftOutReason | None]) -> Split:
-    kept: list[Entity] = []
-    left_out: list[LeftOut] = []
-    for entity in gold:
-        why = reason(entity)
-        if why is None:
-            kept.append(entity)
-        else:
-            left_out.append(LeftOut(entity, why))
-    return kept, left_out
+def _without_blank(gold: Iterable[Entity]) -> Split:
+    """Gold in the order of the text, without entities that consist of white space."""
+    ordered = sorted(gold, key=lambda entity: (entity.start, -entity.end))
+    blank = (entity for entity in ordered if not entity.text.strip())
+    return [entity for entity in ordered if entity.text.strip()], _left_out(blank, LeftOutReason.BLANK)
 
 
-def _place(entity: Entity) -> tuple[int, int]:
-    return entity.start, -entity.end
+def _left_out(entities: Iterable[Entity], reason: LeftOutReason) -> list[LeftOut]:
+    return [LeftOut(entity, reason) for entity in entities]
 
 
 def _said(text: str, gold: Iterable[Entity], *, placed: bool) -> Iterator[Hashable]:

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from ner_ray.config import Section
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.retrieval._arrays import open_array, save
-from ner_ray.retrieval.base import Floats, Identity, Integers, Neighbours, Options, Retriever
+from ner_ray.retrieval.base import Floats, Identity, Integers, Neighbours, Retriever
 from ner_ray.retrieval.terms import Hasher, Hashes, Name, Tokenizer, hash_texts, parse_stop_words
 from ner_ray.storage import Location
 
@@ -35,7 +36,7 @@ _CELLS = 400_000
 _TINY = float(np.finfo(np.float64).smallest_subnormal)
 
 
-class BuildOptions(Options):
+class BuildOptions(Section):
     """How the pool is indexed; k1, b and epsilon default to the values of rank-bm25."""
 
     tokenizer: Name = Field(
@@ -47,7 +48,7 @@ class BuildOptions(Options):
     epsilon: float = Field(default=0.25, ge=0, description="Floor of the idf, as a multiple of the mean idf.")
 
 
-class SearchOptions(Options):
+class SearchOptions(Section):
     """No options: the index determines everything."""
 
 

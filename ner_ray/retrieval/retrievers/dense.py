@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from ner_ray.config import Section
 from ner_ray.errors import ConfigError, InputError, ModelError
 from ner_ray.retrieval._arrays import open_array, save
-from ner_ray.retrieval.base import Encoder, Floats, Identity, Integers, Neighbours, Options, Retriever, Vectors
+from ner_ray.retrieval.base import Encoder, Floats, Identity, Integers, Neighbours, Retriever, Vectors
 
 PARTS = ()
 
@@ -29,7 +30,7 @@ _LEAST_AGREEMENT = 0.999
 """Cosine that is reached with another dtype or device, but not with another model."""
 
 
-class BuildOptions(Options):
+class BuildOptions(Section):
     """The encoder, and how it reads texts."""
 
     model: str = Field(description="Name or folder of a sentence-transformers or Hugging Face encoder.")
@@ -43,7 +44,7 @@ class BuildOptions(Options):
     device: str | None = Field(default=None, description="cpu, cuda, ...; else a GPU where there is one.")
 
 
-class SearchOptions(Options):
+class SearchOptions(Section):
     """Where the encoder is, and where it runs."""
 
     model: str | None = Field(default=None, description="Another place of the same model.")

@@ -14,17 +14,18 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from ner_ray.config import Section
 from ner_ray.errors import ConfigError
-from ner_ray.retrieval.base import Identity, Neighbours, Options, Retriever, Scorer
+from ner_ray.retrieval.base import Identity, Neighbours, Retriever, Scorer
 
 PARTS = ("bm25", "dense")
 
 
-class BuildOptions(Options):
+class BuildOptions(Section):
     """No options: the parts have their own."""
 
 
-class SearchOptions(Options):
+class SearchOptions(Section):
     """How the two are combined."""
 
     method: Literal["fusion", "rerank"] = Field(
