@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 from typing import Any, ClassVar
 
 import typer
@@ -11,6 +12,7 @@ from typer.core import TyperGroup
 from ner_ray import commands
 from ner_ray.errors import ConfigError
 
+_MISSPELT = 0.75  # least similarity of a misspelt subcommand, which might also be the name of a configuration
 _RUN = "run"  # the name of what a folder's own module does, among its subcommands
 
 
@@ -44,12 +46,15 @@ class _Commands(TyperGroup):
         """Words that name no subcommand are for the folder's own module: `train CONFIG` is `train run CONFIG`.
 
         Raises:
-            ConfigError: there is no such command.
+            ConfigError: there is no such command, and if there are subcommands, no such configuration.
         """
         if args[0] in self._modules() or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         if self._is_root():
             raise ConfigError(f"there is no command {args[0]!r}", hint=_nearest(args[0], list(self._modules())))
+        if meant := _meant(args[0], list(self._modules())):
+            group = self.package.rpartition(".")[2]
+            raise ConfigError(f"there is no command {group} {args[0]!r}", hint=f"did you mean {meant!r}?")
         return super().resolve_command(ctx, [_RUN, *args])
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # click's
@@ -70,6 +75,20 @@ class _Commands(TyperGroup):
 def _nearest(word: str, known: list[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"the commands are: {', '.join(known)}"
+
+
+def _meant(word: str, known: list[str]) -> str:
+    """The subcommand that a word which names no configuration is a misspelling of; empty if it is not one."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=_MISSPELT)
+    if not near:
+        return ""
+    from ner_ray.config.load import find  # brings pydantic
+
+    try:
+        find(word, Path.cwd())
+    except ConfigError:
+        return near[0]
+    return ""
 
 
 def _command(name: str, module: str, work: Any) -> Any:  # a function, click's command

@@ -88,12 +88,20 @@ def find(name: str, beside: Path) -> Path:
         for candidate in (folder / name, folder / f"{name}.yaml"):
             if candidate.is_file():
                 return candidate
-    shipped = sorted(str(path.relative_to(packaged()).with_suffix("")) for path in packaged().rglob("*.yaml"))
-    near = difflib.get_close_matches(name, shipped, n=3) or shipped[:8]
     raise ConfigError(
         f"no configuration file {name!r} beside {beside}, in conf/, or in the package",
-        hint=f"shipped with the package: {', '.join(near)}",
+        hint=f"shipped with the package: {', '.join(_nearest(name))}",
     )
+
+
+def _nearest(name: str) -> list[str]:
+    """The shipped configurations with the most similar names, with or without their folder; else some of them."""
+    shipped = sorted(str(path.relative_to(packaged()).with_suffix("")) for path in packaged().rglob("*.yaml"))
+    near = difflib.get_close_matches(name, shipped, n=3)
+    if not near:
+        files = difflib.get_close_matches(name, {Path(path).name for path in shipped}, n=3)
+        near = [path for path in shipped if Path(path).name in files]
+    return near or shipped[:8]
 
 
 def packaged() -> Path:

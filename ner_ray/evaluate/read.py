@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice, zip_longest
+from itertools import groupby, islice, zip_longest
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from ner_ray.data.annotated import first
@@ -27,10 +28,30 @@ def batches(source: Iterable[T], size: int = BATCH_ROWS) -> Iterator[list[T]]:
         yield batch
 
 
-def side_by_side(records: Iterable[Record]) -> Iterator[Joined]:
-    """Rows that hold both gold and predictions."""
-    for record in records:
-        yield record, record[2] if isinstance(record[2], Mapping) else {}
+def side_by_side(records: Iterable[Record], key: Sequence[str]) -> Iterator[Joined]:
+    """Rows that hold both gold and predictions.
+
+    Args:
+        records: the rows of one or several files, file by file.
+        key: the names under which a row may hold its id.
+
+    Raises:
+        InputError: two rows of one file have the same id, so that a document would count twice.
+    """
+    for source, rows in groupby(records, key=itemgetter(0)):
+        numbers: dict[str, int] = {}
+        for record in rows:
+            fields = record[2] if isinstance(record[2], Mapping) else {}
+            _refuse_repeated(first(fields, key), record[1], source, numbers)
+            yield record, fields
+
+
+def _refuse_repeated(identity: object, number: int, source: str, numbers: dict[str, int]) -> None:
+    if identity is not None and numbers.setdefault(str(identity), number) != number:
+        raise InputError(
+            f"{source}: rows {numbers[str(identity)]} and {number} have the same id, {str(identity)!r}",
+            hint="each document counts once: remove one of them, or name another column with columns.id",
+        )
 
 
 def join(gold: Iterable[Record], predicted: Iterable[Record], key: Sequence[str]) -> Iterator[Joined]:

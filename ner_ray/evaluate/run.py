@@ -1,7 +1,7 @@
 """An evaluation, from rows to figures: score batches, add the sums, compute figures from the total.
 
-`score_batch` is pure, and its sums add up and travel as plain data, so that a cluster can map it over any number of
-batches. `evaluate` does the same in one process, over files of any size.
+The sums of `score_rows` add up and travel as plain data, so that a cluster can score any number of files apart.
+`evaluate` does the same in one process, over files of any size.
 """
 
 from __future__ import annotations
@@ -164,19 +164,6 @@ def zero(config: ScoringConfig) -> Sums:
     )
 
 
-def score_batch(table: Any, config: ScoringConfig, source: str = "", begins: int = 0) -> Sums:
-    """The sums of an Arrow table (or record batch) that holds gold and predictions.
-
-    Args:
-        table: the rows.
-        config: which columns hold what, and how they are compared.
-        source: the file that they come from.
-        begins: the number of the first row there.
-    """
-    rows_of_table = ((source, number, row) for number, row in enumerate(table.to_pylist(), begins))
-    return score_rows(read.side_by_side(rows_of_table), config)
-
-
 def score_rows(joined: Iterable[read.Joined], config: ScoringConfig) -> Sums:
     """The sums of rows of gold, each with its row of predictions.
 
@@ -257,7 +244,7 @@ def _joined(gold: str, config: ScoringConfig, predictions: str | None) -> Iterat
     beside = {name for name in config.columns.model_dump().values() if name} | rows.BESIDE
     columns = {*rows.gold_columns(config).names(), *beside}
     if predictions is None:
-        return read.side_by_side(_checked(gold, columns, config))
+        return read.side_by_side(_checked(gold, columns, config), rows.id_columns(config))
     wanted = {*beside, *rows.id_columns(config)} - {config.columns.text}
     return read.join(_checked(gold, columns, config), records(predictions, wanted), rows.id_columns(config))
 

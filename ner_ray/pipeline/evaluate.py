@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 from ner_ray.errors import InputError
 from ner_ray.evaluate.command import evaluate_files, write_reports
 from ner_ray.evaluate.config import EvaluateConfig, ScoringConfig
-from ner_ray.evaluate.rows import check_columns
-from ner_ray.evaluate.run import Evaluation, score_batch, summarize, zero
+from ner_ray.evaluate.read import BATCH_ROWS, side_by_side
+from ner_ray.evaluate.rows import check_columns, id_columns
+from ner_ray.evaluate.run import Evaluation, score_rows, summarize, zero
 from ner_ray.pipeline.tasks import map_tasks
 from ner_ray.storage import open_store
 from ner_ray.store.shards import list_shards
 
-_BATCH_ROWS = 1024
 _SHARDS_IN_FLIGHT = 1000
 
 
@@ -56,12 +56,11 @@ def score_shards(paths: str | list[str], config: ScoringConfig) -> Evaluation:
 
 def _score_shard(uri: str, config: ScoringConfig) -> Any:  # `ner_ray.evaluate.run.Sums`
     store, path = open_store(uri)
-    name, total, begins = uri.rpartition("/")[2], zero(config), 0
+    name = uri.rpartition("/")[2]
     with store.open_input_file(path) as stream:
         file = pq.ParquetFile(stream)
         columns = file.schema_arrow.names
         check_columns(dict.fromkeys(columns), config, columns)
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            total += score_batch(batch, config, name, begins)
-            begins += batch.num_rows
-    return total
+        rows = (row for batch in file.iter_batches(batch_size=BATCH_ROWS) for row in batch.to_pylist())
+        numbered = ((name, number, row) for number, row in enumerate(rows))
+        return score_rows(side_by_side(numbered, id_columns(config)), config)

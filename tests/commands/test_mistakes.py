@@ -87,6 +87,10 @@ MISTAKES = [
     ("status one two", "'two' is one word too many"),
     ("retry nowhere --code poisson", "there is no error code 'poisson'"),
     ("anotate job.yaml", "there is no command 'anotate'\n  hint: did you mean 'annotate'?"),
+    ("train preprae input=corpus/a.parquet", "there is no command train 'preprae'\n  hint: did you mean 'prepare'?"),
+    ("train merg adapter out", "did you mean 'merge'?"),
+    ("train starter-smok", "shipped with the package: train/starter-smoke"),
+    ("annotate dmo", "shipped with the package: annotate/demo, synth/demo"),
     ("schema evaluat", "no command named 'evaluat'; known: annotate, "),
 ]
 

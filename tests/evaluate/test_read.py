@@ -123,6 +123,15 @@ def test_a_join_holds_only_rows_that_wait():
         assert len(taken) <= 2 * count + 2
 
 
+def test_rows_side_by_side_have_ids_of_their_own_within_a_file():
+    """Files may count from 0 each; rows without an id are told apart by their texts."""
+    first, second = [("a", 0, {"id": 1}), ("a", 1, {}), ("a", 2, {})], [("b", 0, {"id": 1}), ("b", 1, {"id": 2})]
+
+    assert len(list(read.side_by_side([*first, *second], ("id",)))) == 5
+    with pytest.raises(InputError, match="a: rows 0 and 3 have the same id, '1'"):
+        list(read.side_by_side([*first, ("a", 3, {"id": "1"})], ("id",)))
+
+
 def test_a_join_refuses_rows_without_id_and_ids_that_come_twice():
     """Both would pair the wrong rows in silence, also when the first has met its partner."""
     once, twice = data.records([{"id": 1}]), data.records([{"id": 1}, {"id": 1}])

@@ -26,7 +26,7 @@ def evaluation():
     rows = data.rows(30)
     rows[3]["text"] += " <script>alert(1)</script>"
     rows[3]["entities"] = [{"start": len(rows[3]["text"]) - 9, "end": len(rows[3]["text"]), "label": "<b>&"}]
-    return run.summarize(run.score_rows(side_by_side(data.records(rows)), PLAN), PLAN)
+    return run.summarize(run.score_rows(side_by_side(data.records(rows), ("id",)), PLAN), PLAN)
 
 
 class Page(html.parser.HTMLParser):

@@ -28,7 +28,7 @@ PLAN = ScoringConfig(scorers=SCORERS, samples=50, examples=3)
 
 
 def score(rows, plan=PLAN):
-    return run.score_rows(side_by_side(data.records(rows)), plan)
+    return run.score_rows(side_by_side(data.records(rows), ("id",)), plan)
 
 
 def write(path, rows):
@@ -37,10 +37,10 @@ def write(path, rows):
 
 
 def test_sums_of_batches_add_to_those_of_the_whole_and_survive_json():
-    """What a cluster does: score batches anywhere, carry plain data, add in any order."""
+    """What a cluster does: score files anywhere, carry plain data, add in any order."""
     rows = data.rows(60)
-    tables = [pa.Table.from_pylist(part) for part in (rows[40:], rows[:10], rows[10:40])]
-    carried = [Sums.from_dict(json.loads(json.dumps(run.score_batch(table, PLAN).to_dict()))) for table in tables]
+    parts = (rows[40:], rows[:10], rows[10:40])
+    carried = [Sums.from_dict(json.loads(json.dumps(score(part).to_dict()))) for part in parts]
     merged = sum(carried, run.zero(PLAN))
 
     assert score(rows).to_dict() == merged.to_dict()
