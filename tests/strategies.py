@@ -28,6 +28,13 @@ def texts(max_size: int = 60) -> st.SearchStrategy[str]:
     return st.text(st.one_of(plain, awkward, anything), max_size=max_size)
 
 
+def file_names() -> st.SearchStrategy[str]:
+    """Names of files and folders, with what means something in URIs, globs, shells and Unicode's forms."""
+    signs = [*" %#+&=;,[]?*{}!^~@:'\"\\-_.", "%20", "%2F", "ü", "u\u0308", "名", "0", "a", "b", "\n"]
+    names = st.lists(st.sampled_from(signs), min_size=1, max_size=6).map("".join)
+    return names.filter(lambda name: name not in (".", "..") and not name.isspace() and not name.startswith("~"))
+
+
 def word_lists(min_size: int = 0, max_size: int = 24) -> st.SearchStrategy[list[str]]:
     """Words of many scripts, with many repetitions."""
     return st.lists(st.sampled_from(WORDS), min_size=min_size, max_size=max_size)

@@ -58,7 +58,8 @@ def prepare(config: AnnotateConfig) -> Job:
     spec = resolve(config)
     pools.check(spec)
     waves, committed = run.waves(), run.committed()
-    shards = list_shards(config.input.path, [numbered.shard for wave in waves for numbered in wave.shards])
+    known = [numbered.shard for wave in waves for numbered in (*wave.shards, *wave.missing)]
+    shards = list_shards(config.input.path, known, left_out=[config.output.path])
     checked = [numbered.shard for wave in waves if wave.number in committed for numbered in wave.shards]
     kept = check_input(spec, shards, checked, run)
     return Job(began, run, settings, fit(spec), shards, kept)
@@ -71,7 +72,7 @@ def check_input(
 
     Args:
         spec: the job's.
-        shards: of the input, at least one.
+        shards: of the input; none where a run finds nothing any more.
         checked: shards that the run has checked and annotated, and that are skipped now.
         run: the run, whose types the kept columns have; None for a new one.
 
@@ -83,6 +84,10 @@ def check_input(
         ConfigError: a kept column has the name of an output column.
     """
     good = [shard for shard in shards if not shard.problem]
+    recorded = run.schema() if run else pa.schema([])
+    checked = list(checked)
+    if not good and (checked or not shards):
+        return recorded
     if not good:
         raise InputError(
             f"none of the {len(shards)} files at {spec.config.input.path} can be read; "
@@ -97,7 +102,6 @@ def check_input(
     files = [typed_shard(*pair) for pair in zip(fresh, schemas_of(fresh), strict=True)]
     for file in files:
         check_columns(file.place, columns, file.schema)
-    recorded = run.schema() if run else pa.schema([])
     return settle(columns.keep, files, recorded, run.typed_files if run else list)
 
 

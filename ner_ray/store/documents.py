@@ -8,7 +8,7 @@ sure of before the job starts (`store.run_schema`).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -34,7 +34,8 @@ from ner_ray.storage import open_store
 from ner_ray.store.column_types import plain
 from ner_ray.store.column_values import as_plain, as_text, valid_text
 from ner_ray.store.ids import id_texts
-from ner_ray.store.shards import require_unchanged
+from ner_ray.store.naming import partitions
+from ner_ray.store.shards import Shard, require_unchanged
 from ner_ray.store.waves import NumberedShard
 from ner_ray.text.usable import decoded
 from ner_ray.types import ErrorRecord
@@ -48,7 +49,7 @@ class Columns:
 
     Attributes:
         text: the column with the text.
-        doc_id: the column with the document id; None for ids made of file name and row number.
+        doc_id: the column with the document id; None for ids made of the file's name in the run and the row number.
         labels: the column with a label set per row, or None.
         keep: columns to copy to the output, each once.
         max_characters: texts longer than this are not annotated.
@@ -87,13 +88,14 @@ def read_rows(
     store, path = open_store(numbered.shard.uri)
     with store.open_input_file(path) as stream:
         file = pq.ParquetFile(stream)
+        own, of_folders = _where(file.schema_arrow.names, numbered.shard, columns)
         for group, begins in _row_groups(file.metadata, first, stop):
             done, last = max(first, begins), min(stop, begins + file.metadata.row_group(group).num_rows)
             try:
-                for row, batch in _batches(file, stream, group, begins, columns):
+                for row, batch in _batches(file, stream, group, begins, own):
                     begin, end = max(done - row, 0), min(last - row, batch.num_rows)
                     if begin < end:
-                        part = pa.Table.from_batches([batch]).slice(begin, end - begin)
+                        part = _with_constants(pa.Table.from_batches([batch]).slice(begin, end - begin), of_folders)
                         yield _rows(part, numbered, range(row + begin, row + end), columns, schema)
                         done = row + end
             except _UndecodableError as error:
@@ -105,14 +107,14 @@ class _UndecodableError(Exception):
 
 
 def _batches(
-    file: pq.ParquetFile, stream: pa.NativeFile, group: int, begins: int, columns: Columns
+    file: pq.ParquetFile, stream: pa.NativeFile, group: int, begins: int, columns: list[str]
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """The batches of a row group, each with the number of its first row.
 
     Raises:
         _UndecodableError: the next batch cannot be decoded. No other error is taken for that.
     """
-    batches = file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=columns.wanted())
+    batches = file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=columns)
     row = begins
     while True:
         try:
@@ -125,6 +127,19 @@ def _batches(
             return
         yield row, batch
         row += batch.num_rows
+
+
+def _where(names: Sequence[str], shard: Shard, columns: Columns) -> tuple[list[str], dict[str, str | None]]:
+    """The wanted columns that are in the file, and the values of those that only its folders hold."""
+    own = [name for name in columns.wanted() if name in names]
+    of_folders = partitions(shard.uri, shard.name)
+    return own, {name: of_folders[name] for name in columns.wanted() if name not in names and name in of_folders}
+
+
+def _with_constants(table: pa.Table, values: Mapping[str, str | None]) -> pa.Table:
+    for name, value in values.items():
+        table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
+    return table
 
 
 def _row_groups(metadata: pq.FileMetaData, first: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -207,8 +222,7 @@ def label_sets(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _numbered_ids(numbered: NumberedShard, numbers: Sequence[int]) -> pa.Array:
-    shard = numbered.shard.uri.rsplit("/", 1)[-1].removesuffix(".parquet")
-    return pa.array([f"{shard}:{number}" for number in numbers], pa.string())
+    return pa.array([f"{numbered.shard.name}:{number}" for number in numbers], pa.string())
 
 
 def texts_of(column: pa.ChunkedArray, longest: int) -> tuple[list[str], list[list[dict[str, str]]]]:

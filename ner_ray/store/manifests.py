@@ -16,14 +16,14 @@ from pyarrow import fs
 from ner_ray.errors import InputError
 from ner_ray.storage import get_json, join
 
-_FIRST_PLAN = "plan/00000.json"  # written before anything else that a reader could find
+FIRST_PLAN = "plan/00000.json"  # written before anything else that a reader could find
 _INSIDE = frozenset({"data", "checkpoint", "journal"})
 _READERS = 16
 
 
 def is_run(store: fs.FileSystem, path: str) -> bool:
     """Whether a folder is a run directory."""
-    return bool(store.get_file_info(join(path, _FIRST_PLAN)).type == fs.FileType.File)
+    return bool(store.get_file_info(join(path, FIRST_PLAN)).type == fs.FileType.File)
 
 
 def refuse_inside(store: fs.FileSystem, paths: Iterable[str], uri: str = "") -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from ner_ray.errors import InputError
-from ner_ray.storage import join, open_store
-from ner_ray.store.manifests import committed_files, is_run, manifests, refuse_inside
+from ner_ray.storage import normalized, open_store
+from ner_ray.store.listing import InputFile, find_file, list_files
+from ner_ray.store.naming import first_name, partitions, unique_names
 from ner_ray.store.run_schema import TypedFile
 
 _LOG = logging.getLogger(__name__)
@@ -25,7 +24,13 @@ _LOG = logging.getLogger(__name__)
 _LISTERS = 16
 _LOG_SECONDS = 10.0
 _TAIL = 1 << 18
-_GLOB = "*?["
+_COMPRESSIONS = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"PK\x03\x04": "zip",
+}
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -36,13 +41,14 @@ class Shard:
     """One input file.
 
     Attributes:
-        uri: URI with its scheme, or absolute path.
+        uri: in normal form (`ner_ray.storage.normalized`).
         size: in bytes.
         modified: time of the last change, in nanoseconds since 1970; 0 if the store does not tell.
         rows: number of rows according to the footer; 0 if that cannot be read.
         problem: why the file cannot be read; empty for a good shard.
         digest: a hash of the file's last 256 KiB, which hold the footer: sizes and statistics of all columns. Empty if
             unknown.
+        name: what its documents' default ids begin with.
     """
 
     uri: str
@@ -51,6 +57,7 @@ class Shard:
     rows: int
     problem: str = ""
     digest: str = ""
+    name: str = ""
 
     def same_content(self, other: Shard) -> bool:
         """Whether two listings show the same bytes, as far as can be told without reading the file."""
@@ -65,30 +72,45 @@ class Shard:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Shard:
+        """A shard as it was recorded; earlier versions recorded no name, and other spellings of the URI."""
+        if "name" not in plain:
+            plain = plain | {"uri": normalized(plain["uri"]), "name": first_name(plain["uri"])}
         return cls(**plain)
 
 
-def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = ()) -> list[Shard]:
-    """All Parquet files that the paths name, in the order of their URIs.
+def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = (), left_out: Iterable[str] = ()) -> list[Shard]:
+    """All Parquet files that the paths name, each once, in the order of their URIs.
 
     Footers are read by 16 threads; those of `known` shards that have not changed are not read again.
 
     Args:
         paths: files, folders, globs or run directories; a run directory means its committed files.
-        known: shards as they were listed before.
+        known: shards as they were listed before. If there are any, nothing new need be there.
+        left_out: folders whose files are never input, such as the output.
 
     Raises:
-        InputError: a path does not exist, has no Parquet file, or is inside a run directory.
+        InputError: a path does not exist, there is no Parquet file, or a path is inside a run directory.
     """
-    files = {info.uri: info for path in _as_list(paths) for info in _expand(path)}
-    # Where the store tells no times, a file may have changed without a sign.
-    remembered = {(shard.uri, shard.size, shard.modified): shard for shard in known if shard.modified}
-    ordered = [files[uri] for uri in sorted(files)]
-    return list(by_threads(lambda file: remembered.get(file.key) or _inspect(file), ordered, "listed"))
+    before = {shard.uri: shard for shard in known}
+    files = list_files(paths, before, left_out)
+    fresh = [file for file in files if file.uri not in before]
+    names = unique_names(fresh, (shard.name for shard in before.values()))
+    named = {file.uri: name for file, name in zip(fresh, names, strict=True)}
+
+    def shard_of(file: InputFile) -> Shard:
+        shard = before.get(file.uri)
+        if shard and shard.modified and (shard.size, shard.modified) == (file.size, file.modified):
+            return shard  # where the store tells no times, a file may have changed without a sign
+        return _inspect(file, shard.name if shard else named[file.uri])
+
+    return list(by_threads(shard_of, files, "listed"))
 
 
 def schemas_of(shards: Sequence[Shard]) -> Iterator[pa.Schema]:
-    """The Arrow schemas of good shards, in the order of the shards, read by 16 threads."""
+    """The Arrow schemas of good shards, in the order of the shards, read by 16 threads.
+
+    Columns that the shard's folders hold, as `date=2024-01-01/` does, come after those of the file.
+    """
     return by_threads(_schema_of, shards, "checked")
 
 
@@ -99,12 +121,17 @@ def typed_shard(shard: Shard, schema: pa.Schema) -> TypedFile:
 
 def _footer_of(shard: Shard) -> pq.FileMetaData:
     store, path = open_store(shard.uri)
-    return pq.read_metadata(path, filesystem=store)
+    with store.open_input_file(path) as stream:
+        return pq.read_metadata(stream)
 
 
 def _schema_of(shard: Shard) -> pa.Schema:
     store, path = open_store(shard.uri)
-    return pq.read_schema(path, filesystem=store)
+    with store.open_input_file(path) as stream:
+        schema = pq.read_schema(stream)
+    for name in partitions(shard.uri, shard.name):
+        schema = schema if name in schema.names else schema.append(pa.field(name, pa.string()))
+    return schema
 
 
 def by_threads(work: Callable[[_In], _Out], items: Sequence[_In], done: str) -> Iterator[_Out]:
@@ -118,81 +145,10 @@ def by_threads(work: Callable[[_In], _Out], items: Sequence[_In], done: str) -> 
             yield result
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    uri: str
-    size: int
-    modified: int
-    store: fs.FileSystem
-    path: str
-
-    @property
-    def key(self) -> tuple[str, int, int]:
-        return self.uri, self.size, self.modified
-
-
-def _as_list(paths: str | Sequence[str]) -> Sequence[str]:
-    return [paths] if isinstance(paths, str) else paths
-
-
-def _expand(uri: str) -> list[_File]:
-    store, path = open_store(uri)
-    if any(sign in path for sign in _GLOB):
-        files = [file for file in _below(uri, store, _fixed_part(path)) if fnmatch.fnmatchcase(file.path, path)]
-    elif is_run(store, path):
-        return _of_run(uri, store, path)
-    else:
-        refuse_inside(store, [path], uri)
-        info = store.get_file_info(path)
-        if info.type == fs.FileType.NotFound:
-            raise InputError(
-                f"no such file or folder: {uri}",
-                hint="input.path takes files, folders, globs, URIs and run directories",
-            )
-        files = [_file(uri, store, info)] if info.is_file else _below(uri, store, path)
-    if not files:
-        raise InputError(
-            f"no Parquet file at {uri}", hint="only Parquet is read, from files whose names end in .parquet or .pq"
-        )
-    refuse_inside(store, (file.path for file in files))
-    return files
-
-
-def _fixed_part(pattern: str) -> str:
-    """The innermost folder that a glob names without wildcards."""
-    return pattern[: min(pattern.index(sign) for sign in _GLOB if sign in pattern)].rsplit("/", 1)[0]
-
-
-def _of_run(uri: str, store: fs.FileSystem, path: str) -> list[_File]:
-    """Exactly the committed files of a run."""
-    infos = store.get_file_info([join(path, file["path"]) for file in committed_files(manifests(store, path))])
-    if not infos:
-        raise InputError(f"nothing is committed yet in the run {uri}", hint="finish that run first")
-    return [_file(uri, store, info) for info in infos]
-
-
-def _below(uri: str, store: fs.FileSystem, folder: str) -> list[_File]:
-    infos = store.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
-    return [_file(uri, store, info) for info in infos if info.is_file and _is_shard(info.path[len(folder) :])]
-
-
-def _is_shard(path: str) -> bool:
-    """Whether a name is that of a Parquet file, and no part begins with `_` or `.`, as names of other files do."""
-    return path.endswith((".parquet", ".pq")) and not any(part.startswith(("_", ".")) for part in path.split("/"))
-
-
-def _file(uri: str, store: fs.FileSystem, info: fs.FileInfo) -> _File:
-    scheme = f"{uri.split('://', 1)[0]}://" if "://" in uri else ""
-    if scheme == "file://":
-        scheme = ""
-    return _File(f"{scheme}{info.path}", info.size or 0, info.mtime_ns or 0, store, info.path)
-
-
 def inspect(uri: str) -> Shard | None:
     """A file as it is now; None if there is none."""
-    store, path = open_store(uri)
-    info = store.get_file_info(path)
-    return _inspect(_File(uri, info.size or 0, info.mtime_ns or 0, store, path)) if info.is_file else None
+    file = find_file(uri)
+    return _inspect(file, "") if file else None
 
 
 def require_unchanged(shard: Shard) -> None:
@@ -210,18 +166,30 @@ def require_unchanged(shard: Shard) -> None:
         raise InputError(f"{shard.uri} {'is gone' if now is None else 'has changed'} since it was planned")
 
 
-def _inspect(file: _File) -> Shard:
+def _inspect(file: InputFile, name: str) -> Shard:
+    shard = Shard(file.uri, file.size, file.modified, 0, name=name)
     try:
         with file.store.open_input_file(file.path) as stream:
             stream.seek(max(0, file.size - _TAIL))
             tail = stream.read()
             rows = _footer(tail, stream).num_rows
-    except (pa.ArrowException, OSError) as error:
-        return Shard(file.uri, file.size, file.modified, 0, f"{type(error).__name__}: {error}")
-    return Shard(file.uri, file.size, file.modified, rows, digest=hashlib.sha256(tail).hexdigest()[:32])
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        return replace(shard, problem=_compressed(file) or f"{type(error).__name__}: {error}")
+    return replace(shard, rows=rows, digest=hashlib.sha256(tail).hexdigest()[:32])
 
 
 def _footer(tail: bytes, stream: pa.NativeFile) -> pq.FileMetaData:
     """The footer of a file, from its last bytes if they hold it whole, so that it is read once."""
     length = int.from_bytes(tail[-8:-4], "little") + 8  # after the footer stand its length in bytes and the mark PAR1
     return pq.read_metadata(pa.BufferReader(tail) if length <= len(tail) else stream)
+
+
+def _compressed(file: InputFile) -> str:
+    """The problem of a file that was compressed as a whole; empty for others."""
+    try:
+        with file.store.open_input_file(file.path) as stream:
+            head = stream.read(max(map(len, _COMPRESSIONS)))
+    except (pa.ArrowException, OSError, UnicodeError):
+        return ""
+    program = next((program for magic, program in _COMPRESSIONS.items() if head.startswith(magic)), None)
+    return f"the file as a whole is compressed with {program}, so its rows cannot be read: unpack it" if program else ""

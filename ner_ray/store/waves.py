@@ -56,8 +56,8 @@ class NumberedShard:
         return int(np.isin(ids[begin:end], self.row_ids(), assume_unique=True).sum())
 
     def at(self, shard: Shard) -> NumberedShard:
-        """The same rows, read from where the file is now."""
-        return replace(self, shard=shard)
+        """The same rows, with the ids that they had, read from where the file is now."""
+        return replace(self, shard=replace(shard, name=self.shard.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ def test_a_run_directory_means_its_committed_files(run: RunDirectory) -> None:
     assert sum(shard.rows for shard in shards) == 3
 
 
-@pytest.mark.parametrize("path", ["run/data", "run/data/wave=00000", "run/data/*/*.parquet", "run/data/", "."])
+@pytest.mark.parametrize("path", ["run/data", "run/data/wave=00000", "run/data/*/*.parquet", "run/data/"])
 def test_a_path_inside_a_run_is_refused_with_the_run_to_give_instead(run: RunDirectory, path: str) -> None:
     with pytest.raises(InputError, match=f"give the run directory itself, {run.uri}"):
         list_shards(f"{Path(run.uri).parent}/{path}")

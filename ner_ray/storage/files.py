@@ -1,60 +1,19 @@
-"""Opens paths and URIs as filesystems: local disk, S3 and others through pyarrow, the rest through fsspec."""
+"""Small files written whole, and what lies at a path or URI on any store."""
 
 from __future__ import annotations
 
 import json
 import os
 import uuid
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
-from ner_ray.errors import InputError
+from ner_ray.storage.stores import is_local, open_store
 
-_STORE_ATTEMPTS = 10  # with the client's own backoff, about a minute of throttling
-_REGION_OF_OTHER_SERVERS = "us-east-1"
 _CHUNK = 1 << 22
-_PACKAGE = "package"  # files that ship with ner_ray: package://sample
-
-
-def open_store(uri: str) -> tuple[fs.FileSystem, str]:
-    """The filesystem that holds `uri`, and its path there.
-
-    `s3://` is opened by pyarrow's own client, `s3a://` by s3fs, other schemes by their fsspec packages. Each store's
-    own library takes credentials from the environment or the machine; ner_ray never handles them. `AWS_ENDPOINT_URL`
-    selects another S3-compatible server, `AWS_REGION` the region.
-
-    Raises:
-        InputError: no installed library knows the scheme, or the store cannot be reached.
-    """
-    if "://" not in uri:
-        return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
-    scheme = uri.split("://", 1)[0]
-    if scheme == _PACKAGE:
-        return fs.LocalFileSystem(), str(Path(__file__).parent / uri.removeprefix(f"{_PACKAGE}://"))
-    try:
-        return _s3(uri) if scheme == "s3" else fs.FileSystem.from_uri(uri)
-    except pa.ArrowInvalid:
-        return _through_fsspec(scheme, uri)
-    except OSError as error:
-        raise InputError(f"cannot reach the store of {uri}: {error}") from error
-
-
-def join(uri: str, *names: str) -> str:
-    """The URI of something below another URI.
-
-    >>> join("s3://bucket/run/", "data", "part.parquet")
-    's3://bucket/run/data/part.parquet'
-    """
-    return "/".join([uri.rstrip("/"), *names])
-
-
-def is_local(store: fs.FileSystem) -> bool:
-    return isinstance(store, fs.LocalFileSystem)
 
 
 def put_atomically(store: fs.FileSystem, path: str, content: bytes) -> None:
@@ -112,41 +71,6 @@ def get_json(store: fs.FileSystem, path: str) -> Any:  # anything JSON can expre
         return None
     with store.open_input_stream(path) as stream:
         return json.loads(stream.read())
-
-
-def _s3(uri: str) -> tuple[fs.FileSystem, str]:
-    path = uri.removeprefix("s3://").strip("/")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    return _s3_client(path.split("/", 1)[0], region, endpoint), path
-
-
-@lru_cache(maxsize=16)
-def _s3_client(bucket: str, region: str | None, endpoint: str | None) -> fs.S3FileSystem:
-    """One client with its connections for all files of a bucket: finding its region takes a request."""
-    options: dict[str, Any] = {}
-    if endpoint:
-        parts = urlsplit(endpoint)
-        options = {"endpoint_override": parts.netloc, "scheme": parts.scheme}
-        region = region or _REGION_OF_OTHER_SERVERS
-    return fs.S3FileSystem(
-        region=region or fs.resolve_s3_region(bucket),
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_STORE_ATTEMPTS),
-        **options,
-    )
-
-
-def _through_fsspec(scheme: str, uri: str) -> tuple[fs.FileSystem, str]:
-    try:
-        import fsspec
-
-        store, path = fsspec.core.url_to_fs(uri)
-    except (ImportError, ValueError) as error:
-        raise InputError(
-            f"no installed library opens {scheme}:// ({error})",
-            hint="s3:// is built in; other schemes need an fsspec package",
-        ) from error
-    return fs.PyFileSystem(fs.FSSpecHandler(store)), path
 
 
 class Location:
