@@ -149,9 +149,9 @@ def _of_web(scheme: str, rest: str) -> str:
 
 
 def _unreserved(escape: re.Match[str]) -> str:
-    """A quoted letter, digit, `-`, `.`, `_` or `~` as it is; other escapes in capitals."""
+    """A quoted character as it is, where all servers take it for the same; other escapes in capitals."""
     character = chr(int(escape[1], 16))
-    return character if re.fullmatch("[A-Za-z0-9._~-]", character) else escape[0].upper()
+    return character if re.fullmatch(r"[A-Za-z0-9._~=:@,!*'()-]", character) else escape[0].upper()
 
 
 def _split_options(scheme: str, rest: str) -> tuple[str, str]:

@@ -60,7 +60,7 @@ def walk(store: fs.FileSystem, folder: str, state: State = EVERYTHING) -> Walk:
     if is_local(store):
         _walk_disk(store, folder, "", state, found, set())
     else:
-        _walk_store(store, folder, state, found)
+        _walk_store(store, folder, "", state, found)
     return found
 
 
@@ -102,7 +102,7 @@ def _status(entry: os.DirEntry[str]) -> os.stat_result:
         return entry.stat(follow_symlinks=False)
 
 
-def _walk_store(store: fs.FileSystem, folder: str, state: State, found: Walk) -> None:
+def _walk_store(store: fs.FileSystem, folder: str, name: str, state: State, found: Walk) -> None:
     """One listing of all files, where the glob goes deeper than one folder; stores answer it fastest."""
     deep = any(len(way) > 1 for way in state)
     infos = store.get_file_info(fs.FileSelector(folder, recursive=deep, allow_not_found=True))
@@ -110,14 +110,15 @@ def _walk_store(store: fs.FileSystem, folder: str, state: State, found: Walk) ->
     runs = {info.path.removesuffix(_OWN) for info in infos if info.path.endswith(_OWN)}
     found.runs.extend(sorted(runs))
     for info in infos:
-        *folders, name = info.path[prefix:].split("/")
+        inner = info.path[prefix:]
+        *folders, last = inner.split("/")
         inside = state
         for part in folders:
             inside = enter(inside, part)
-        if info.is_file and accepts(inside, name) and not _is_below(info.path, runs):
-            found.files.append(Met(info.path, info.path[prefix:], info.size or 0, info.mtime_ns or 0))
-        elif not deep and info.type == fs.FileType.Directory and (inside := enter(state, name)):
-            _walk_store(store, info.path, inside, found)
+        if info.is_file and accepts(inside, last) and not _is_below(info.path, runs):
+            found.files.append(Met(info.path, f"{name}{inner}", info.size or 0, info.mtime_ns or 0))
+        elif not deep and info.type == fs.FileType.Directory and (inside := enter(state, last)):
+            _walk_store(store, info.path, f"{name}{inner}/", inside, found)
 
 
 def _is_below(path: str, folders: set[str]) -> bool:

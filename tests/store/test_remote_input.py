@@ -1,0 +1,188 @@
+"""Input on object stores and web servers: keys and URLs of any kind are listed, and opened again by their URIs."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ner_ray.errors import InputError
+from ner_ray.schema import TEXT
+from ner_ray.store.documents import Columns, read_rows
+from ner_ray.store.shards import list_shards
+from ner_ray.store.waves import NumberedShard
+from tests.strategies import file_names
+
+COLUMNS = Columns(text="text", doc_id=None, labels=None, keep=(), max_characters=100)
+
+
+def parquet(*texts: str) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"text": texts}), buffer)
+    return buffer.getvalue()
+
+
+CONTENT = parquet("x")
+
+
+def put(bucket: str, *keys: str, content: bytes = CONTENT) -> None:
+
+    client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name="us-east-1")
+    for key in keys:
+        client.put_object(Bucket=bucket, Key=key, Body=content)
+
+
+def listed(bucket: str, *paths: str, **options) -> list[str]:
+    return [shard.uri.removeprefix(f"s3://{bucket}/") for shard in list_shards(paths, **options) if not shard.problem]
+
+
+def test_keys_are_named_by_any_scheme_glob_or_folder(bucket: str) -> None:
+    put(bucket, "in/a.parquet", "in/[2024]/b.parquet", "in/2/c.parquet", "in/day=1/part-0", "in/_tmp/d.parquet")
+    put(bucket, "in/notes.txt", "in/_SUCCESS", content=b"")
+    everything = ["in/2/c.parquet", "in/[2024]/b.parquet", "in/a.parquet", "in/day=1/part-0"]
+
+    assert listed(bucket, f"s3://{bucket}/in") == everything
+    assert listed(bucket, f"s3a://{bucket}/in/", f"S3://{bucket}//in/./*", f"s3n://{bucket}/in/**") == everything
+    assert listed(bucket, f"s3://{bucket}/in/*.parquet") == ["in/a.parquet"]
+    assert listed(bucket, f"s3://{bucket}/in/**/*.parquet") == everything[:3]
+    assert listed(bucket, f"s3://{bucket}/in/[2024]") == ["in/[2024]/b.parquet"]
+    assert listed(bucket, f"s3://{bucket}/in/[2024]/*.parquet") == ["in/[2024]/b.parquet"]
+    assert listed(bucket, f"s3://{bucket}/in/day=*") == ["in/day=1/part-0"]
+
+
+def test_a_run_in_the_input_is_left_out_and_an_empty_prefix_is_ordinary_later(bucket: str) -> None:
+    put(bucket, "in/a.parquet", "in/run/data/wave=00000/b.parquet")
+    put(bucket, "in/run/plan/00000.json", content=b"{}")
+    known = list_shards(f"s3://{bucket}/in")
+
+    assert listed(bucket, f"s3://{bucket}/in") == ["in/a.parquet"]
+    assert listed(bucket, f"s3://{bucket}/tonight", known=known) == []
+    with pytest.raises(InputError, match="no such file or folder"):
+        list_shards(f"s3://{bucket}/tonight")
+    with pytest.raises(InputError, match="give the run directory itself"):
+        list_shards(f"s3://{bucket}/in/run/data")
+
+
+def test_a_key_that_no_client_can_open_has_a_problem(bucket: str) -> None:
+    put(bucket, "in//a.parquet", "in/b.parquet")
+
+    problems = {shard.uri: shard.problem for shard in list_shards(f"s3://{bucket}/in")}
+
+    assert "Empty path component" in problems[f"s3://{bucket}/in//a.parquet"]
+    assert problems[f"s3://{bucket}/in/b.parquet"] == ""
+
+
+KEYS = st.lists(file_names().filter(str.isprintable), min_size=1, max_size=3).map("/".join)
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(keys=st.lists(KEYS, min_size=5, max_size=9, unique=True))
+def test_any_key_is_opened_again_by_its_uri(bucket: str, keys: list[str]) -> None:
+    folder = f"in-{abs(hash(tuple(keys)))}"
+    put(bucket, *(f"{folder}/d/{key}.parquet" for key in keys))
+    hidden = [
+        key
+        for key in keys
+        if any(part.startswith(".") or (part[0] == "_" and "=" not in part) for part in key.split("/"))
+    ]
+
+    shards = list_shards([f"s3://{bucket}/{folder}", *(f"s3://{bucket}/{folder}/d/{key}.parquet" for key in hidden)])
+
+    assert [shard.problem for shard in shards] == [""] * len(keys)
+    assert {shard.uri for shard in shards} == {f"s3://{bucket}/{folder}/d/{key}.parquet" for key in keys}
+    assert [again.uri for shard in shards for again in list_shards(shard.uri)] == [shard.uri for shard in shards]
+
+
+class Ranges(SimpleHTTPRequestHandler):
+    """A server of files that sends parts of them, too, as most do."""
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        path = Path(self.translate_path(self.path))
+        if not asked or not path.is_file():
+            super().do_GET()
+            return
+        content = path.read_bytes()
+        first, last = asked.removeprefix("bytes=").split("-")
+        part = content[int(first) : int(last) + 1]
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+
+    def log_message(self, *_: object) -> None:
+        """Logs nothing."""
+
+
+class Whole(SimpleHTTPRequestHandler):
+    """A server that always sends the whole file."""
+
+    log_message = Ranges.log_message
+
+
+@pytest.fixture(params=[Ranges, Whole])
+def web(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The URL of a server, and the folder that it serves."""
+    (tmp_path / "web").mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(request.param, directory=tmp_path / "web"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", tmp_path / "web"
+    server.shutdown()
+
+
+def texts_at(uri: str) -> list[str]:
+    return [
+        row[TEXT]
+        for number, shard in enumerate(list_shards(uri))
+        for table in read_rows(NumberedShard(number, shard), 0, shard.rows, COLUMNS, pa.schema([]))
+        for row in table.to_pylist()
+    ]
+
+
+def test_a_file_on_a_web_server_is_read_by_its_url(web: tuple[str, Path]) -> None:
+    url, folder = web
+    (folder / "data").mkdir()
+    (folder / "data" / "ü #1%.parquet").write_bytes(parquet(*map(str, range(2000))))
+
+    (shard,) = list_shards(f"{url}/data/%c3%bc %231%25.parquet")
+
+    assert shard.uri == f"{url}/data/%C3%BC%20%231%25.parquet"
+    assert (shard.rows, shard.name, shard.problem) == (2000, "ü #1%", "")
+    assert shard.modified == int((folder / "data" / "ü #1%.parquet").stat().st_mtime) * 10**9
+    assert texts_at(shard.uri) == [str(number) for number in range(2000)]
+
+
+def test_the_index_page_of_a_folder_lists_its_files(web: tuple[str, Path]) -> None:
+    url, folder = web
+    (folder / "day=1").mkdir()
+    for name in ("a b.parquet", "day=1/c.parquet", "notes.txt"):
+        (folder / name).write_bytes(parquet(name))
+
+    shards = list_shards(f"{url}/")
+
+    assert [(shard.uri, shard.name) for shard in shards] == [
+        (f"{url}/a%20b.parquet", "a b"),
+        (f"{url}/day=1/c.parquet", "day=1/c"),
+    ]
+    assert [text for shard in shards for text in texts_at(shard.uri)] == ["a b.parquet", "day=1/c.parquet"]
+
+
+def test_a_url_with_nothing_behind_it_is_an_error(web: tuple[str, Path]) -> None:
+    url, _ = web
+
+    with pytest.raises(InputError, match="no such file or folder"):
+        list_shards(f"{url}/nothing.parquet?key=1")
+    with pytest.raises(OSError, match=r"refused|Connect"):
+        list_shards("http://127.0.0.1:9/a.parquet")
