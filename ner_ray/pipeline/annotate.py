@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
@@ -24,10 +23,10 @@ from ner_ray.pipeline.graph import run_wave
 from ner_ray.pipeline.preflight import Job, prepare
 from ner_ray.pipeline.progress import Progress, start_scoreboard
 from ner_ray.pipeline.suspects import start_suspects
-from ner_ray.schema import ROW_ID, output_schema
+from ner_ray.schema import ROW_ID
 from ner_ray.store.lease import Lease
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.run_schema import encoded, merged
+from ner_ray.store.run_schema import encoded
 from ner_ray.store.shards import Shard
 from ner_ray.store.wave_files import Layout
 from ner_ray.store.waves import Ids, Wave
@@ -229,16 +228,9 @@ def _record(job: Job) -> dict[str, Any]:
         "config": job.spec.config.model_dump(mode="json"),
         "models": pools.identities(job.spec),
         "versions": {"ner_ray": __version__, "python": platform.python_version()} | _versions(),
-        "schema": encoded(_output_schema(job)),
+        "schema": encoded(job.output_schema()),
         "started": _now(),
     }
-
-
-def _output_schema(job: Job) -> pa.Schema:
-    """The columns of the run's rows, once this job's waves are committed."""
-    config = job.spec.config
-    written = output_schema(job.schema, hashes=config.reuse, completions=config.output.completions)
-    return merged(job.run.schema(), written)
 
 
 def _inputs(shards: list[Shard]) -> dict[str, int]:

@@ -20,7 +20,7 @@ from ner_ray.errors import ConfigError, InputError
 from ner_ray.retrieval import index_digest
 from ner_ray.store.input_types import check_columns
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.run_schema import settle
+from ner_ray.store.run_schema import merged, settle
 from ner_ray.store.shards import Shard, list_shards, schemas_of, typed_shard
 
 
@@ -43,6 +43,12 @@ class Job:
     spec: Spec
     shards: list[Shard]
     schema: pa.Schema
+
+    def output_schema(self) -> pa.Schema:
+        """The columns of the run's rows, as they are once this job's waves are committed."""
+        config = self.spec.config
+        written = schema.output_schema(self.schema, hashes=config.reuse, completions=config.output.completions)
+        return merged(self.run.schema(), written)
 
 
 def prepare(config: AnnotateConfig) -> Job:

@@ -101,7 +101,7 @@ def fits(footer: pq.FileMetaData, name: str, kind: pa.DataType, wide: pa.DataTyp
 def _may_fit(wide: pa.DataType, kind: pa.DataType) -> bool:
     """Whether a type holds values of another up to a size, so that the largest and the smallest tell of all."""
     if pa.types.is_integer(kind):
-        return bool(pa.types.is_integer(wide) or pa.types.is_floating(wide) or pa.types.is_decimal(wide))
+        return bool(pa.types.is_integer(wide) or pa.types.is_floating(wide))
     if pa.types.is_decimal(kind):
         return bool(pa.types.is_decimal(wide) and wide.scale >= kind.scale)
     return _is_same_moment(wide, kind) and _is_finer(wide, kind)

@@ -17,6 +17,14 @@ def as_plain(table: pa.Table) -> pa.Table:
     return table
 
 
+def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with the columns of a schema, in its types; columns that it does not have are null."""
+    absent = [field for field in schema if field.name not in table.column_names]
+    for field in absent:
+        table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table.select(schema.names).cast(schema)
+
+
 def valid_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     r"""The column with bytes escaped (`\xff`) that are not UTF-8, where it has text, which no reader could decode."""
     try:

@@ -210,7 +210,7 @@ def _kept(column: pa.ChunkedArray, field: pa.Field, numbered: NumberedShard) -> 
     """
     try:
         return valid_text(column.cast(field.type))
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise InputError(
             f"{numbered.shard.uri}: column {field.name!r} cannot be kept as {field.type}: {error}"
         ) from error

@@ -17,6 +17,7 @@ from ner_ray.schema import ROW_ID
 from ner_ray.store.drift import Drift, drift
 from ner_ray.store.lease import holder_of
 from ner_ray.store.run import RunDirectory
+from ner_ray.store.run_schema import derive, mismatch, typed_files
 from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally
 from ner_ray.store.wave_files import read_ids
@@ -132,7 +133,8 @@ class Finding:
 def verify(uri: str) -> tuple[int, list[Finding]]:
     """Reads every committed file completely and compares it with the manifests.
 
-    The checksum of each page is verified, and each input row of a committed wave must occur exactly once.
+    The checksum of each page is verified, each input row of a committed wave must occur exactly once, and all files
+    must read as one table.
 
     Returns:
         The number of rows read, and the discrepancies.
@@ -147,6 +149,7 @@ def verify(uri: str) -> tuple[int, list[Finding]]:
     with ThreadPoolExecutor(_READERS) as threads:
         read = list(threads.map(lambda path: _read(run.store, path), paths))
     findings = [Finding(path, problem) for path, (_, problem) in zip(paths, read, strict=True) if problem]
+    findings += _compare_types(run, [path for path, (ids, _) in zip(paths, read, strict=True) if ids is not None])
     for path, (ids, _) in zip(paths, read, strict=True):
         described_file = described[path.removeprefix(run.path).strip("/")]
         if ids is not None and len(ids) != described_file.get("rows", len(ids)):
@@ -163,6 +166,17 @@ def _read(store: fs.FileSystem, path: str) -> tuple[Any, str]:
     except (pa.ArrowException, OSError) as error:
         return None, f"cannot be read: {str(error).splitlines()[0]}"
     return (np.concatenate(ids) if ids else np.empty(0, np.int64)), ""
+
+
+def _compare_types(run: RunDirectory, paths: Sequence[str]) -> list[Finding]:
+    """Compares the columns of readable files with those of the run."""
+    files = typed_files(run.store, paths)
+    try:
+        schema = run.recorded_schema() or derive(files)
+    except RunError as error:
+        return [Finding(run.uri, error.message)]
+    problems = [(file.place, mismatch(file, schema)) for file in files]
+    return [Finding(place, problem) for place, problem in problems if problem]
 
 
 def _compare(run: RunDirectory, row_ids: Any) -> list[Finding]:

@@ -341,8 +341,12 @@ class RunDirectory:
         Raises:
             RunError: an earlier version, which did not record them, has written files that do not agree.
         """
+        return self.recorded_schema() or run_schema.derive(self.typed_files())
+
+    def recorded_schema(self) -> pa.Schema | None:
+        """The columns of the run's rows as `run.json` has them; None for runs of earlier versions."""
         recorded = self.record().get("schema")
-        return run_schema.decoded(recorded) if recorded else run_schema.derive(self.typed_files())
+        return run_schema.decoded(recorded) if recorded else None
 
     def typed_files(self) -> list[TypedFile]:
         """The committed files with the types of their columns."""

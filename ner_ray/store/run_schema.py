@@ -103,7 +103,7 @@ def derive(files: Sequence[TypedFile]) -> pa.Schema:
     except _MismatchError as error:
         raise RunError(
             f"the run does not read as one table: {error}",
-            hint="`ner-ray verify` lists all such files; a new output.path annotates the corpus in one type",
+            hint="annotate the corpus again, into another output.path: its types are settled before it starts",
         ) from None
 
 
@@ -114,6 +114,17 @@ def merged(recorded: pa.Schema, written: pa.Schema) -> pa.Schema:
         kind = fields.get(field.name, field.type)
         fields[field.name] = kind if holds(kind, field.type) else field.type
     return pa.schema(list(fields.items()))
+
+
+def mismatch(file: TypedFile, schema: pa.Schema) -> str:
+    """What keeps a committed file from being read in the types of its run; empty if nothing does."""
+    for name in file.schema.names:
+        if name not in schema.names:
+            return f"column {name!r} is not one of the run"
+        kind = schema.field(name).type
+        if not _holds_all(kind, file, name):
+            return f"column {name!r} is {file.kind(name)}, but {kind} in the run"
+    return ""
 
 
 class _MismatchError(Exception):
@@ -130,15 +141,15 @@ def _settle(
         if wide is None:
             raise _MismatchError(f"{file.place}: column {name!r} is {file.kind(name)}, but {kind} in {origin}")
         kind, origin = wide, (origin if wide == kind else file.place)
-    to_check = [*files] if known is None or holds(kind, known) else [*files, *committed()]
-    for file in to_check:
-        _check_values(name, file, kind, origin)
+    for file in files:
+        if not _holds_all(kind, file, name):
+            place = f"{file.place}: column {name!r} is {file.kind(name)}"
+            raise _MismatchError(f"{place}, but {kind} in {origin}, which may not hold all its values")
+    if known is not None and not holds(kind, known) and not all(_holds_all(kind, file, name) for file in committed()):
+        raise _MismatchError(f"{origin}: column {name!r} is {kind}, which may not hold all values of the run ({known})")
     return pa.field(name, kind)
 
 
-def _check_values(name: str, file: TypedFile, kind: pa.DataType, origin: str) -> None:
+def _holds_all(kind: pa.DataType, file: TypedFile, name: str) -> bool:
     own = file.kind(name)
-    if not holds(kind, own) and not fits(file.footer(), name, own, kind):
-        raise _MismatchError(
-            f"{file.place}: column {name!r} is {own}, but {kind} in {origin}, which does not hold all values of {own}"
-        )
+    return holds(kind, own) or fits(file.footer(), name, own, kind)

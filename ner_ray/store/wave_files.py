@@ -26,6 +26,8 @@ from pyarrow import fs
 
 from ner_ray.schema import ROW_ID
 from ner_ray.storage import join
+from ner_ray.store.column_values import as_plain, conformed
+from ner_ray.store.run_schema import derive, typed_files
 from ner_ray.store.waves import Ids
 
 _LOG = logging.getLogger(__name__)
@@ -143,7 +145,7 @@ def _rewritten(store: fs.FileSystem, path: str, keep: NDArray[np.bool_], folder:
 def _copy(store: fs.FileSystem, path: str, keep: Any, folder: str) -> OutputFile:  # an Arrow array of bool
     """Copies the rows of `keep`, a mask of length rows, to a new file of `folder`, with row groups of the same size."""
     with pq.ParquetFile(path, filesystem=store) as file:
-        rows = file.read().filter(keep)
+        rows = as_plain(file.read()).filter(keep)
         return write_rows(store, folder, [rows], file.metadata.row_group(0).num_rows)
 
 
@@ -194,8 +196,10 @@ def compact(store: fs.FileSystem, files: list[OutputFile], folder: str, layout: 
     if len(small) < 2:  # a single file has nothing to be joined with
         return files
     joined = []
+    # An earlier start of the wave may have written narrower types, or no hashes.
+    schema = derive(typed_files(store, [file.path for file in small]))
     for group in grouped(small, lambda file: len(file.ids), layout.max_rows):
-        tables = (pq.read_table(file.path, filesystem=store) for file in group)
+        tables = (conformed(pq.read_table(file.path, filesystem=store), schema) for file in group)
         joined.append(write_rows(store, folder, tables, layout.group_rows))
     for file in small:
         store.delete_file(file.path)

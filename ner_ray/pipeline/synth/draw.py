@@ -16,6 +16,7 @@ from ner_ray.errors import InputError, RunError
 from ner_ray.pipeline.tasks import map_tasks
 from ner_ray.storage import get_json, join, open_store, put_json, put_table
 from ner_ray.store import documents
+from ner_ray.store.input_types import check_columns
 from ner_ray.store.shards import Shard, list_shards, schemas_of
 from ner_ray.store.waves import NumberedShard
 from ner_ray.synth import answers, corpus
@@ -46,7 +47,7 @@ def draw_passages(config: SynthConfig) -> dict[str, int]:
         _check_same(config.output, done["settings"], settings)
         return dict(done["counts"])
     for shard, found in zip(shards, schemas_of(shards), strict=True):
-        _check_columns(config, shard, found)
+        check_columns(shard.uri, _columns(config), found)
     draw = corpus.start_draw(config.passages)
     for part in map_tasks(_look_at, _ranges([NumberedShard(*pair) for pair in enumerate(shards)]), config):
         draw.update(part)
@@ -80,14 +81,10 @@ def _check_same(output: str, before: Mapping[str, Any], now: Mapping[str, Any]) 
         )
 
 
-def _check_columns(config: SynthConfig, shard: Shard, found: pa.Schema) -> None:
-    wanted = [name for name in (config.input.text, config.input.id, config.input.source) if name]
-    missing = [name for name in wanted if name not in found.names]
-    if missing:
-        raise InputError(
-            f"{shard.uri} has no column {missing[0]!r}; it has: {', '.join(found.names)}",
-            hint="set input.text, input.id and input.source to columns that exist",
-        )
+def _columns(config: SynthConfig) -> documents.Columns:
+    section = config.input
+    kept = (section.source,) if section.source else ()
+    return documents.Columns(section.text, section.id, None, kept, section.max_characters)
 
 
 def _ranges(shards: Iterable[NumberedShard]) -> Iterator[tuple[NumberedShard, int, int]]:
@@ -99,11 +96,9 @@ def _ranges(shards: Iterable[NumberedShard]) -> Iterator[tuple[NumberedShard, in
 
 def _look_at(part: tuple[NumberedShard, int, int], config: SynthConfig) -> Draw:
     """What can be drawn from some documents; a Ray task."""
-    section = config.input
-    kept = (section.source,) if section.source else ()
-    columns = documents.Columns(section.text, section.id, None, kept, section.max_characters)
+    columns = _columns(config)
     draw = corpus.start_draw(config.passages)
-    for table in documents.read_rows(*part, columns, pa.schema([(name, pa.string()) for name in kept])):
+    for table in documents.read_rows(*part, columns, pa.schema([(name, pa.string()) for name in columns.keep])):
         for row in table.to_pylist():
             _look_at_row(draw, row, config)
     draw.trim()
