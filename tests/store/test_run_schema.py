@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -33,54 +33,57 @@ def _integers(kind: pa.DataType) -> st.SearchStrategy[int]:
     return st.sampled_from([0, 7, largest, *([-largest - 1] if signed else [])])
 
 
-VALUES: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
-    (pa.null(), st.none()),
+Kind = tuple[pa.DataType, st.SearchStrategy[Any]]  # a type, and values of it
+
+NULL: Kind = (pa.null(), st.none())
+NUMBERS: list[Kind] = [
     *((kind, _integers(kind)) for kind in (pa.int8(), pa.int32(), pa.uint32(), pa.int64(), pa.uint64())),
-    (pa.float32(), st.sampled_from([0.5, 1e30])),
+    (pa.float32(), st.sampled_from([0.5, 2.0**100])),
     (pa.float64(), st.sampled_from([0.5, 1e300])),
-    (pa.bool_(), st.booleans()),
+    (pa.decimal128(5, 2), st.sampled_from([Decimal("1.25"), Decimal("999.99")])),
+    (pa.decimal128(30, 10), st.sampled_from([Decimal("1.25"), Decimal(10) ** 19])),
+]
+STRINGS: list[Kind] = [
     *(
         (kind, st.sampled_from(["", "a", "ü"]))
         for kind in (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))
     ),
     (pa.binary(), st.sampled_from([b"a", b"\xff"])),
     (pa.binary(2), st.sampled_from([b"ab", b"\xff\x00"])),
-    (pa.date32(), st.sampled_from([dt.date(2024, 1, 2)])),
-    *((pa.timestamp(unit, tz), moments.map(lambda at, unit=unit: at * 10 ** (3 * ["s", "ms", "us"].index(unit))))
-      for unit in ("s", "ms", "us") for tz in (None, "UTC")),
+]
+MOMENTS: list[Kind] = [
+    *(
+        (pa.timestamp(unit, zone), moments.map(lambda at, factor=factor: at * factor))
+        for unit, factor in (("s", 1), ("ms", 1000), ("us", 1_000_000))
+        for zone in (None, "UTC")
+    ),
     (pa.timestamp("ns"), st.sampled_from([0, 1])),
-    (pa.decimal128(5, 2), st.sampled_from([Decimal("1.25"), Decimal("999.99")])),
-    (pa.decimal128(30, 10), st.sampled_from([Decimal("1.25"), Decimal(10) ** 19])),
-]  # fmt: skip
+    (pa.date32(), st.sampled_from([dt.date(2024, 1, 2)])),
+]
+OTHERS: list[Kind] = [(pa.bool_(), st.booleans()), NUMBERS[3], STRINGS[0], MOMENTS[0]]
+WRAPPED: list[Callable[[Kind], Kind]] = [
+    lambda inner: inner,
+    lambda inner: (pa.list_(inner[0]), st.lists(inner[1], max_size=2)),
+    lambda inner: (pa.struct([("a", inner[0])]), st.fixed_dictionaries({"a": inner[1]})),
+    lambda inner: (
+        pa.struct([("b", pa.int64()), ("a", inner[0])]),
+        st.fixed_dictionaries({"a": inner[1], "b": st.just(3)}),
+    ),
+]
 
 
-def _nested(inner: tuple[pa.DataType, st.SearchStrategy[Any]]) -> list[tuple[pa.DataType, st.SearchStrategy[Any]]]:
-    kind, values = inner
-    return [
-        (pa.list_(kind), st.lists(values, max_size=2)),
-        (pa.struct([("a", kind)]), st.fixed_dictionaries({"a": values})),
-        (pa.struct([("b", pa.int64()), ("a", kind)]), st.fixed_dictionaries({"a": values, "b": st.just(3)})),
-    ]
+def _array(kind: Kind) -> st.SearchStrategy[pa.Array]:
+    values = st.lists(st.none() | kind[1], min_size=ROWS, max_size=ROWS)
+    return values.map(lambda drawn: pa.array(drawn, kind[0]))
 
 
-ALL = VALUES + [nested for inner in VALUES for nested in _nested(inner)]
-
-
-def _arrays(kinds: Sequence[tuple[pa.DataType, st.SearchStrategy[Any]]]) -> st.SearchStrategy[pa.Array]:
-    return st.sampled_from(kinds).flatmap(
-        lambda pair: st.lists(st.none() | pair[1], min_size=ROWS, max_size=ROWS).map(
-            lambda values: pa.array(values, pair[0])
-        )
-    )
-
-
-def _alike() -> st.SearchStrategy[list[list[pa.Array]]]:
-    """Nights of files, whose types are of one kind more often than not."""
-    first = st.integers(0, len(ALL) - 1)
-    near = first.flatmap(lambda at: st.just(ALL[max(0, at - 6) : at + 6]))
-    return (near | st.just(ALL)).flatmap(
-        lambda kinds: st.lists(st.lists(_arrays(kinds), min_size=1, max_size=3), min_size=1, max_size=3)
-    )
+@st.composite
+def _nights(draw: st.DrawFn) -> list[list[pa.Array]]:
+    """Nights of files, whose types are alike."""
+    family = [NULL, *draw(st.sampled_from([NUMBERS, STRINGS, MOMENTS, OTHERS]))]
+    wraps = draw(st.sampled_from([WRAPPED[:1], WRAPPED[1:2], WRAPPED[2:]]))
+    kinds = st.builds(lambda wrap, kind: wrap(kind), st.sampled_from(wraps), st.sampled_from(family))
+    return draw(st.lists(st.lists(kinds.flatmap(_array), min_size=1, max_size=3), min_size=1, max_size=3))
 
 
 def _same(given: Any, read: Any) -> bool:
@@ -97,7 +100,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 @settings(max_examples=60)
-@given(nights=_alike())
+@given(nights=_nights())
 def test_types_are_refused_before_the_start_or_the_run_reads_as_one_table(
     tmp_path_factory: pytest.TempPathFactory, nights: list[list[pa.Array]]
 ) -> None:
