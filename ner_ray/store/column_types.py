@@ -37,10 +37,15 @@ def _plain_nested(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_map(kind):
         return pa.map_(plain(kind.key_type), plain(kind.item_type))
     if pa.types.is_fixed_size_list(kind):
-        return pa.list_(plain(kind.value_type), kind.list_size)
+        return pa.list_(_item(kind), kind.list_size)
     if pa.types.is_large_list(kind):
-        return pa.large_list(plain(kind.value_type))
-    return pa.list_(plain(kind.value_type)) if pa.types.is_list(kind) else kind
+        return pa.large_list(_item(kind))
+    return pa.list_(_item(kind)) if pa.types.is_list(kind) else kind
+
+
+def _item(kind: pa.DataType) -> pa.Field:
+    """The items of a list, under the name that they have in Parquet: Arrow fails to rename items that are all null."""
+    return pa.field("element", plain(kind.value_type))
 
 
 def common(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:

@@ -209,7 +209,7 @@ def _kept(column: pa.ChunkedArray, field: pa.Field, numbered: NumberedShard) -> 
         InputError: a value is not one of that type, because the file has changed since it was checked.
     """
     try:
-        return valid_text(column.cast(field.type))
+        return valid_text(column if column.type == field.type else column.cast(field.type))
     except pa.ArrowException as error:
         raise InputError(
             f"{numbered.shard.uri}: column {field.name!r} cannot be kept as {field.type}: {error}"

@@ -99,7 +99,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(nights=_nights())
 def test_types_are_refused_before_the_start_or_the_run_reads_as_one_table(
     tmp_path_factory: pytest.TempPathFactory, nights: list[list[pa.Array]]
