@@ -94,7 +94,7 @@ def export_run(run: str, format_name: str, out: str) -> Exported:
         summary=figures(directory.tally()),
         rows=documents_in_order(run),
     )
-    return exporter.write(_documents(run, record), out, context)
+    return exporter.write(_documents(run), out, context)
 
 
 def documents_in_order(run: str) -> Dataset:
@@ -105,27 +105,28 @@ def documents_in_order(run: str) -> Dataset:
     return dataset.sort_by("row_id") if dataset.count_rows() <= _SORTED_ROWS else dataset
 
 
-def _documents(run: str, record: Mapping[str, Any]) -> Iterator[tuple[Document, Annotation]]:
+def _documents(run: str) -> Iterator[tuple[Document, Annotation]]:
     from ner_ray import schema
     from ner_ray.types import Document
 
-    for text, row in _rows(run, record):
+    for text, row in _rows(run):
         yield Document(row[schema.DOC_ID], text or "", ()), schema.annotation_from_row(row)
 
 
-def _rows(run: str, record: Mapping[str, Any]) -> Iterator[tuple[str | None, dict[str, Any]]]:
+def _rows(run: str) -> Iterator[tuple[str | None, dict[str, Any]]]:
     """Texts and rows; where the run has not kept the texts, they are read from its input, in the input's order."""
     from ner_ray import schema
+    from ner_ray.data.formats.run import kept_text, text_of
     from ner_ray.data.read import records
+    from ner_ray.store.run import RunDirectory
 
-    dataset = documents_in_order(run)
-    column = record.get("settings", {}).get("input", {}).get("text", schema.KEPT_TEXT)
-    kept = next((name for name in (column, schema.KEPT_TEXT) if name in dataset.schema.names), None)
+    kept = kept_text(RunDirectory(run))
     columns = [schema.DOC_ID, *schema.OUTPUT.names]
     if kept is None:
         for _, _, row in records(run, {schema.KEPT_TEXT, *columns}):
             assert isinstance(row, dict)  # as all rows of a run are
             yield row[schema.KEPT_TEXT], row
         return
+    dataset = documents_in_order(run)
     for batch in dataset.to_batches(columns=list(dict.fromkeys([kept, *columns])), batch_size=_BATCH_ROWS):
-        yield from ((row[kept], row) for row in batch.to_pylist())
+        yield from ((text_of(row[kept]), row) for row in batch.to_pylist())

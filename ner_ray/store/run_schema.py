@@ -43,13 +43,21 @@ class TypedFile:
 
 
 def typed_files(store: fs.FileSystem, paths: Sequence[str]) -> list[TypedFile]:
-    """Files of one store with the types of their columns; reads their footers by 16 threads."""
+    """Output files of a run with the types of their columns; reads their footers by 16 threads.
+
+    Raises:
+        RunError: a file cannot be read.
+    """
     with ThreadPoolExecutor(_READERS) as threads:
-        schemas = threads.map(lambda path: pq.read_schema(path, filesystem=store), paths)
-        return [
-            TypedFile(path, schema, partial(pq.read_metadata, path, filesystem=store))
-            for path, schema in zip(paths, schemas, strict=True)
-        ]
+        return list(threads.map(partial(_typed_file, store), paths))
+
+
+def _typed_file(store: fs.FileSystem, path: str) -> TypedFile:
+    try:
+        schema = pq.read_schema(path, filesystem=store)
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(f"{path} cannot be read: {error}", hint="`ner-ray verify` names all such files") from error
+    return TypedFile(path, schema, partial(pq.read_metadata, path, filesystem=store))
 
 
 def encoded(schema: pa.Schema) -> str:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ner_ray import schema
+from ner_ray.commands.export import export_run
 from ner_ray.data import AnnotatedText, Reject, read_all
 from ner_ray.data.read import records
 from ner_ray.errors import InputError, RunError
@@ -16,6 +17,7 @@ from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import list_shards
 from ner_ray.store.waves import Wave
 from ner_ray.types import Annotation, DocumentStatus, Entity
+from tests.nights import config_of, night, write_shard
 
 TEXTS = ["Ann ran.", "Bo sat.", "Cy fell.", "It rained."]
 
@@ -111,3 +113,43 @@ def test_rows_of_a_run_export_that_are_incomplete_are_rejects(tmp_path: Path) ->
 
     assert [item.text_id for item in found if isinstance(item, AnnotatedText)] == ["ok"]
     assert [reject.example_id for reject in rejects] == ["partial", "failed"]
+
+
+@pytest.mark.parametrize("form", ["conll", "jsonl"])
+def test_another_column_called_text_is_not_taken_for_the_text(tmp_path: Path, form: str) -> None:
+    write_shard(tmp_path / "in" / "a.parquet", {"body": ["Ann ran."], "text": ["a heading"]}, 1)
+    run = night(config_of(tmp_path, {"text": "body", "keep": ["text"]}))
+
+    rows = [row for _, _, row in records(run.uri)]
+    export_run(run.uri, form, str(tmp_path / "out"))
+
+    assert [row["text"] for row in rows] == ["Ann ran."]
+    assert ("Ann" if form == "conll" else "a heading") in (tmp_path / "out").read_text()
+
+
+@pytest.mark.parametrize("kept", [[], ["text"]])
+@pytest.mark.parametrize("kind", [pa.binary(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+def test_texts_in_every_layout_are_exported_kept_or_not(tmp_path: Path, kept: list[str], kind: pa.DataType) -> None:
+    texts = pa.array(["Ann ran.", None, "Bo sat."]).cast(kind)
+    write_shard(tmp_path / "in" / "a.parquet", {"text": texts}, 3)
+    run = night(config_of(tmp_path, {"keep": kept}))
+
+    export_run(run.uri, "conll", str(tmp_path / "out"))
+
+    words = [line.split()[0] for line in (tmp_path / "out").read_text().splitlines() if line and "DOCSTART" not in line]
+    assert words == ["Ann", "ran", ".", "Bo", "sat", "."]
+
+
+def test_a_text_is_found_where_its_file_has_moved_and_the_file_is_named_where_it_is_gone(tmp_path: Path) -> None:
+    file = tmp_path / "in" / "a.parquet"
+    write_shard(file, {}, 2)
+    run = night(config_of(tmp_path))
+    moved = file.rename(tmp_path / "in" / "b.parquet")
+
+    assert [row["text"] for _, _, row in records(run.uri)] == ["text 0", "text 1"]
+
+    moved.unlink()
+    write_shard(tmp_path / "in" / "c.parquet", {"text": ["other"]}, 1)
+    with pytest.raises(InputError, match=r"in/a\.parquet is gone since it was annotated") as refused:
+        list(records(run.uri))
+    assert "input.keep=[text]" in refused.value.hint

@@ -5,24 +5,29 @@ Where no text is asked for, as of predictions, the input is not touched.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator
 from itertools import chain
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ner_ray.data.formats.base import Match
 from ner_ray.data.source import Source
 from ner_ray.errors import InputError
-from ner_ray.schema import DOC_ID, KEPT_TEXT, ROW_ID
+from ner_ray.schema import DOC_ID, ERRORS, KEPT_TEXT, ROW_ID, TEXT
 from ner_ray.storage import open_store
+from ner_ray.store.changes import Input
+from ner_ray.store.documents import Columns, read_rows
 from ner_ray.store.manifests import is_run
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.shards import list_shards
+from ner_ray.store.shards import Shard, inspect, list_shards
 from ner_ray.store.waves import ROW_BITS, NumberedShard
+from ner_ray.text.usable import decoded
 
 _BATCH_ROWS = 1024
+_ANY_LENGTH = sys.maxsize
 
 
 def recognizes(source: Source) -> Match:
@@ -43,10 +48,30 @@ def rows(source: Source, columns: Collection[str] | None) -> Iterator[object]:
     if columns is not None and KEPT_TEXT not in columns and text not in columns:
         return _committed(directory, [name for name in names if name in {*columns, DOC_ID}])
     wanted = [name for name in names if columns is None or name in {*columns, DOC_ID, "status", "entities"}]
-    kept = next((name for name in (text, KEPT_TEXT) if name in names), None)
+    kept = kept_text(directory)
     if kept is None:
         return _joined(directory, wanted, text)
-    return (row | {KEPT_TEXT: row[kept]} for row in _committed(directory, list(dict.fromkeys([*wanted, kept]))))
+    found = _committed(directory, list(dict.fromkeys([*wanted, kept])))
+    return (row | {KEPT_TEXT: text_of(row[kept])} for row in found)
+
+
+def kept_text(directory: RunDirectory) -> str | None:
+    """The column of a run that holds the texts as they were annotated; None if it has kept none.
+
+    A column of the input may be called as that of a text, and hold something else.
+    """
+    settings = directory.record().get("settings") or {}
+    column = _text_column(directory)
+    kept = (settings.get("input") or {}).get("keep", [column])  # the earliest versions have recorded less
+    stored = (settings.get("output") or {}).get("completions", KEPT_TEXT not in kept)
+    candidates = [*([column] if column in kept else []), *([KEPT_TEXT] if stored else [])]
+    names = directory.schema().names
+    return next((name for name in candidates if name in names), None)
+
+
+def text_of(value: str | bytes | None) -> str | None:
+    """A kept text, which is bytes where the input has bytes; None if it could not be annotated."""
+    return decoded(value, _ANY_LENGTH)[0] if isinstance(value, bytes) else value
 
 
 def _text_column(directory: RunDirectory) -> str:
@@ -72,7 +97,7 @@ def _joined(directory: RunDirectory, names: list[str], text: str) -> Iterator[di
         batches = dataset.to_batches(columns=[*names, ROW_ID], filter=inside)
         found = {row.pop(ROW_ID) - first: row for row in chain.from_iterable(batch.to_pylist() for batch in batches)}
         if found:
-            texts = enumerate(_texts(numbered, text))
+            texts = enumerate(_texts(directory, numbered, text))
             yield from (found[number] | {KEPT_TEXT: value} for number, value in texts if number in found)
 
 
@@ -81,20 +106,31 @@ def _shards(directory: RunDirectory) -> list[NumberedShard]:
     return list({numbered.ordinal: numbered for wave in directory.waves() for numbered in wave.shards}.values())
 
 
-def _texts(numbered: NumberedShard, column: str) -> Iterator[str | None]:
-    """The texts of an input shard.
+def _texts(directory: RunDirectory, numbered: NumberedShard, column: str) -> Iterator[str | None]:
+    """The texts of an input shard; None for those that could not be annotated.
 
     Raises:
         InputError: it is not what was annotated.
     """
-    shard = numbered.shard
-    (now,) = list_shards(shard.uri)
-    if (now.size, now.modified) != (shard.size, shard.modified):
+    now = _as_it_is_now(directory, numbered.shard)
+    if now is None or not now.same_content(numbered.shard):
         raise InputError(
-            f"{shard.uri} has changed since it was annotated, so its texts do not belong to the annotations",
-            hint=f"annotate with input.keep=[{column}], or output.completions=true",
+            f"{numbered.shard.uri} {'has changed' if now else 'is gone'} since it was annotated, and the run has not "
+            "kept its texts",
+            hint=f"restore the file, or annotate with input.keep=[{column}] or output.completions=true",
         )
-    store, path = open_store(shard.uri)
-    with store.open_input_file(path) as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(batch_size=_BATCH_ROWS, columns=[column]):
-            yield from batch.column(0).to_pylist()
+    columns = Columns(column, None, None, (), _ANY_LENGTH)
+    for table in read_rows(NumberedShard(numbered.ordinal, now), 0, now.rows, columns, pa.schema([])):
+        for row in table.select([TEXT, ERRORS]).to_pylist():
+            yield None if row[ERRORS] else row[TEXT]
+
+
+def _as_it_is_now(directory: RunDirectory, shard: Shard) -> Shard | None:
+    """An input shard, wherever it is now: by its name or, if nothing has that name any more, by its content."""
+    now = inspect(shard.uri)
+    path = (directory.record().get("config") or {}).get("input", {}).get("path")
+    if now is None and path:
+        waves = directory.waves()
+        listed = list_shards(path, [numbered.shard for wave in waves for numbered in wave.shards])
+        (now,) = Input(listed, waves).find([shard])
+    return now
