@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import services
 
 from ner_ray.config import ResourceConfig
 from ner_ray.errors import ResourceError
@@ -69,8 +70,8 @@ def _check_address(address: str) -> None:
             f"RAY_ADDRESS={address} accepts submitted jobs only; a driver cannot join it",
             hint="use `ray job submit`, or RAY_ADDRESS=auto on a machine of the cluster",
         )
-    host, _, port = rest.rpartition(":")
-    if not port.isdecimal():  # `auto` and `local`
+    host, _, port = (rest if scheme else _found(address)).rpartition(":")
+    if not port.isdecimal():  # `local`
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ADDRESS_SECONDS).close()
@@ -79,6 +80,22 @@ def _check_address(address: str) -> None:
             f"nothing answers at RAY_ADDRESS={address}: {error.strerror or error}",
             hint="start the cluster, or unset RAY_ADDRESS for a local one",
         ) from error
+
+
+def _found(address: str) -> str:
+    """The host and port that Ray would join, such as those of the cluster that `auto` finds; empty for `local`."""
+    try:
+        found = services.canonicalize_bootstrap_address(address)
+        if found is None:
+            return ""
+        if found.rpartition(":")[2].isdecimal():
+            return str(found)
+    except (ConnectionError, ValueError):
+        pass
+    raise ResourceError(
+        f"there is no cluster to join at RAY_ADDRESS={address!r}",
+        hint="start the cluster, or unset RAY_ADDRESS for a local one",
+    )
 
 
 @contextmanager

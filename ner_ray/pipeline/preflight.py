@@ -18,6 +18,7 @@ from ner_ray.config import AnnotateConfig, fingerprint, semantic
 from ner_ray.config.load import label_source
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.retrieval import index_digest
+from ner_ray.storage import require_writable
 from ner_ray.store.input_types import check_columns
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.run_schema import merged, settle
@@ -58,6 +59,7 @@ def prepare(config: AnnotateConfig) -> Job:
         NerRayError: names what is wrong, where, and what to do.
     """
     began = time.monotonic()
+    require_writable(config.output.path)
     run = RunDirectory(config.output.path)
     settings = _settings(config)
     run.claim(fingerprint(settings), settings)

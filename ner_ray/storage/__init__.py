@@ -1,7 +1,7 @@
 """Files on any store, by path or URI: their one spelling, the filesystem that holds them, small files written whole."""
 
 from ner_ray.storage.files import Location, clear, get_json, put_atomically, put_json, put_table, put_text
-from ner_ray.storage.stores import is_local, open_store
+from ner_ray.storage.stores import is_local, open_store, require_writable
 from ner_ray.storage.uris import below, folder_and_name, join, normalized, path_of
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "put_json",
     "put_table",
     "put_text",
+    "require_writable",
 ]

@@ -49,6 +49,24 @@ def open_store(uri: str) -> tuple[fs.FileSystem, str]:
     return store, path
 
 
+def require_writable(uri: str) -> None:
+    """Makes sure, where it can be told without writing, that a folder can be made at `uri` and files in it.
+
+    Raises:
+        InputError: a part of the path is a file, may not be written, or is on a web server.
+    """
+    store, path = open_store(uri)
+    if path.startswith(("http://", "https://")):
+        raise InputError(f"nothing can be written to {uri}: files on web servers can only be read")
+    if not is_local(store):
+        return
+    there = next(place for place in (Path(path), *Path(path).parents) if place.exists())
+    if not there.is_dir():
+        raise InputError(f"{uri} cannot be a folder: {there} is a file", hint="choose another path for the output")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"nothing can be written to {uri}: {there} does not allow it", hint="change its permissions")
+
+
 def is_local(store: fs.FileSystem) -> bool:
     return isinstance(store, fs.LocalFileSystem)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 import pyarrow as pa
 
 from ner_ray.errors import InputError
@@ -39,9 +41,11 @@ def check_columns(place: str, columns: Columns, found: pa.Schema) -> None:
 def _check_name(place: str, name: str, found: pa.Schema) -> None:
     count = found.names.count(name)
     if not count:
+        near = get_close_matches(name, found.names, n=1)
         raise InputError(
             f"{place} has no column {name!r}; it has: {', '.join(found.names)}",
-            hint="set input.text, input.id and input.keep to existing columns",
+            hint=(f"do you mean {near[0]!r}? " if near else "") + "set input.text, input.id and input.keep to "
+            "existing columns, or to those that folders such as date=2024-01-01/ hold",
         )
     if count > 1:
         raise InputError(f"{place} has {count} columns named {name!r}", hint="rename or drop all but one of them")

@@ -1,0 +1,25 @@
+"""Where no cluster is, `RAY_ADDRESS` is refused at once; Ray itself would wait, or show a traceback."""
+
+from __future__ import annotations
+
+import pytest
+import ray
+from ray._private import services
+
+from ner_ray.errors import ResourceError
+from ner_ray.pipeline.cluster import connect
+
+
+@pytest.mark.parametrize("address", ["auto", " ", "head-of-nothing", "127.0.0.1:", "127.0.0.1:9", "ray://127.0.0.1:9"])
+@pytest.mark.parametrize("left_behind", [None, "127.0.0.1:9"])
+def test_an_address_without_a_cluster_is_refused(
+    address: str, left_behind: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
+    monkeypatch.setattr(services, "find_gcs_addresses", set)
+    monkeypatch.setattr(services, "find_bootstrap_address", lambda _: left_behind)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+
+    with pytest.raises(ResourceError, match="RAY_ADDRESS"):
+        connect()
