@@ -1,4 +1,4 @@
-"""Several samples of an answer merged into one placement."""
+"""Several samples of an answer merged into one alignment."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _Key = tuple[int, int, str]
 _STATUSES = list(SpanStatus)  # from the most to the least certain
 
 
-def join(placements: Sequence[Alignment], config: VoteConfig) -> Alignment:
-    """The placement that the samples yield together, sorted by place.
+def join(alignments: Sequence[Alignment], config: VoteConfig) -> Alignment:
+    """The alignment that the samples yield together, sorted by place.
 
     agreement: a span with its label is kept if and only if at least the fraction `min_agreement` of the samples have
     it; its score is the mean of their scores times its agreement. Of two kept spans that overlap and that no sample
@@ -28,29 +28,29 @@ def join(placements: Sequence[Alignment], config: VoteConfig) -> Alignment:
 
     Unaligned mentions are voted on in the same way under `agreement`, and all kept under `longest`.
     """
-    if len(placements) <= 1 and config.method == "agreement":
-        return placements[0] if placements else Alignment(())
+    if len(alignments) <= 1 and config.method == "agreement":
+        return alignments[0] if alignments else Alignment(())
     if config.method == "longest":
-        return _longest(placements)
-    return _agreed(placements, config.min_agreement)
+        return _longest(alignments)
+    return _agreed(alignments, config.min_agreement)
 
 
-def _longest(placements: Sequence[Alignment]) -> Alignment:
+def _longest(alignments: Sequence[Alignment]) -> Alignment:
     merged: list[Entity] = []
-    for entity in (entity for placement in placements for entity in placement.entities):
+    for entity in (entity for alignment in alignments for entity in alignment.entities):
         rival = next((k for k, other in enumerate(merged) if _overlap(entity, other)), None)
         if rival is None:
             merged.append(entity)
         elif entity.end - entity.start > merged[rival].end - merged[rival].start:
             merged[rival] = entity
-    unaligned = tuple(mention for placement in placements for mention in placement.unaligned)
+    unaligned = tuple(mention for alignment in alignments for mention in alignment.unaligned)
     return Alignment(tuple(sorted(merged, key=_key)), unaligned)
 
 
-def _agreed(placements: Sequence[Alignment], least: float) -> Alignment:
-    samples = [{_key(entity): entity for entity in placement.entities} for placement in placements]
+def _agreed(alignments: Sequence[Alignment], least: float) -> Alignment:
+    samples = [{_key(entity): entity for entity in alignment.entities} for alignment in alignments]
     votes = Counter(key for sample in samples for key in sample)
-    needed = least * len(placements) - ROUNDING
+    needed = least * len(alignments) - ROUNDING
     ranked = sorted(
         (key for key, count in votes.items() if count >= needed),
         key=lambda key: (-votes[key], key[0] - key[1], key),
@@ -60,7 +60,7 @@ def _agreed(placements: Sequence[Alignment], least: float) -> Alignment:
         if not any(_overlap_keys(key, other) and not _together(samples, key, other) for other in kept):
             kept.append(key)
     entities = [_joined([sample[key] for sample in samples if key in sample], len(samples)) for key in sorted(kept)]
-    return Alignment(tuple(entities), _unaligned(placements, needed))
+    return Alignment(tuple(entities), _unaligned(alignments, needed))
 
 
 def _joined(found: Sequence[Entity], samples: int) -> Entity:
@@ -71,13 +71,13 @@ def _joined(found: Sequence[Entity], samples: int) -> Entity:
     return replace(best, score=score)
 
 
-def _unaligned(placements: Sequence[Alignment], needed: float) -> tuple[Mention, ...]:
+def _unaligned(alignments: Sequence[Alignment], needed: float) -> tuple[Mention, ...]:
     """Unaligned mentions that enough samples have; a repetition within a sample counts as a separate mention."""
     votes: Counter[tuple[str, str, int]] = Counter()
     first: dict[tuple[str, str, int], Mention] = {}
-    for placement in placements:
+    for alignment in alignments:
         seen: Counter[tuple[str, str]] = Counter()
-        for mention in placement.unaligned:
+        for mention in alignment.unaligned:
             kind = mention.text, mention.label
             key = (*kind, seen[kind])
             seen[kind] += 1
@@ -90,13 +90,13 @@ def _key(entity: Entity) -> _Key:
     return entity.start, entity.end, entity.label
 
 
-def _overlap(one: Entity, other: Entity) -> bool:
-    return one.start < other.end and other.start < one.end
+def _overlap(first: Entity, second: Entity) -> bool:
+    return first.start < second.end and second.start < first.end
 
 
-def _overlap_keys(one: _Key, other: _Key) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
+def _overlap_keys(first: _Key, second: _Key) -> bool:
+    return first[0] < second[1] and second[0] < first[1]
 
 
-def _together(samples: Sequence[dict[_Key, Entity]], one: _Key, other: _Key) -> bool:
-    return any(one in sample and other in sample for sample in samples)
+def _together(samples: Sequence[dict[_Key, Entity]], first: _Key, second: _Key) -> bool:
+    return any(first in sample and second in sample for sample in samples)

@@ -278,9 +278,9 @@ def _label(answer: str, start: int, end: int, guide: Guide) -> tuple[str, int]:
 def _entities(answer: str, begin: int, end: int, text: str) -> Iterator[tuple[int, int]]:
     whole = answer[begin:end]
     parts = [match.span() for match in re.finditer(r"[^,，、]+", whole)]
-    spans = [(begin + one, begin + other) for one, other in parts if whole[one:other].strip()]
+    spans = [(begin + start, begin + stop) for start, stop in parts if whole[start:stop].strip()]
     trimmed = [_trim(answer, *span) for span in spans]
-    if whole in text or len(trimmed) < 2 or not all(answer[one:other] in text for one, other in trimmed):
+    if whole in text or len(trimmed) < 2 or not all(answer[start:stop] in text for start, stop in trimmed):
         yield begin, end
     else:
         yield from trimmed

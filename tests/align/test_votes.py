@@ -30,7 +30,7 @@ entities = st.builds(
     st.sampled_from(["", "a", "b"]),
     st.none() | st.floats(0, 1),
 )
-placements = st.builds(
+alignments = st.builds(
     lambda found, lost: Alignment(
         tuple({(e.start, e.end, e.label): e for e in sorted(found, key=lambda e: (e.start, e.end, e.label))}.values()),
         tuple(Mention(text) for text in lost),
@@ -40,7 +40,7 @@ placements = st.builds(
 )
 
 
-@given(placements)
+@given(alignments)
 def test_one_sample_comes_back_as_it_is(placement: Alignment) -> None:
     assert join([placement], AGREEMENT) == placement
 
@@ -104,7 +104,7 @@ def test_mentions_without_a_place_are_voted_on() -> None:
     assert join(samples, LONGEST).unaligned == (lost, lost, lost, rare)
 
 
-@given(st.lists(placements, min_size=2, max_size=5), st.floats(0, 1))
+@given(st.lists(alignments, min_size=2, max_size=5), st.floats(0, 1))
 def test_agreement_keeps_what_has_the_votes_and_nothing_else(samples: list[Alignment], least: float) -> None:
     joined = join(samples, VoteConfig(min_agreement=least))
     keys = [(entity.start, entity.end, entity.label) for entity in joined.entities]

@@ -23,7 +23,7 @@ def doctor(**environment: str) -> tuple[int, dict[str, dict[str, str]]]:
         env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | environment,
         check=False,
     )
-    return done.returncode, {one["name"]: one for one in json.loads(done.stdout)["findings"]}
+    return done.returncode, {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
 
 
 def install(folder: Path, name: str, version: str, source: str = "") -> None:

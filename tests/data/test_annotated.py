@@ -32,7 +32,9 @@ def test_any_row_is_a_text_whose_offsets_hold_or_a_reject(row: Any) -> None:
     found = from_row(row, "a", 0)
 
     if isinstance(found, AnnotatedText):
-        assert all(found.text[one.start : one.end] == one.text and one.label.strip() for one in found.entities)
+        assert all(
+            found.text[entity.start : entity.end] == entity.text and entity.label.strip() for entity in found.entities
+        )
     else:
         assert found.reason
 

@@ -21,8 +21,8 @@ TAGS = ["B-person", "O", "B-person", "O", "B-place", "O"]
 
 
 def spans(annotated: AnnotatedText) -> list[tuple[str, str]]:
-    assert all(annotated.text[one.start : one.end] == one.text for one in annotated.entities)
-    return [(one.text, one.label) for one in annotated.entities]
+    assert all(annotated.text[entity.start : entity.end] == entity.text for entity in annotated.entities)
+    return [(entity.text, entity.label) for entity in annotated.entities]
 
 
 def one(path: Path) -> AnnotatedText:
@@ -326,7 +326,7 @@ class TestHuggingFace:
         elif form == "json":
             names = dataset.features["ner_tags"].feature.names
             dataset.map(
-                lambda one: {"tags": [names[tag] for tag in one["ner_tags"]]}, remove_columns="ner_tags"
+                lambda row: {"tags": [names[tag] for tag in row["ner_tags"]]}, remove_columns="ner_tags"
             ).to_json(path := tmp_path / "a.jsonl")
         elif form == "one split":
             datasets.DatasetDict({"train": dataset}).save_to_disk(path)

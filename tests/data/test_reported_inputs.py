@@ -16,7 +16,9 @@ def read(path: Path, content: str | bytes) -> tuple[list[list[tuple[str, str]]],
     """The entities of each text, and the reasons of rejects."""
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     found, rejects = read_all(str(path))
-    return [[(one.text, one.label) for one in item.entities] for item in found], [one.reason for one in rejects]
+    return [[(entity.text, entity.label) for entity in item.entities] for item in found], [
+        reject.reason for reject in rejects
+    ]
 
 
 def conll(text: str) -> str:

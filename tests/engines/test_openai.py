@@ -128,9 +128,9 @@ def test_samples_stops_and_seeds_reach_the_server(server: str) -> None:
 
     ((cut,),) = asked(server, TEXT, max_tokens=30, stop=[whole.text[9:12]])
 
-    assert len({one.text for one in samples}) == 3
-    assert [one.text for one in samples] == [one.text for one in again]
-    assert sum(one.output_tokens for one in samples) == sum(len(one.logprobs) for one in samples) > 24
+    assert len({sample.text for sample in samples}) == 3
+    assert [sample.text for sample in samples] == [sample.text for sample in again]
+    assert sum(sample.output_tokens for sample in samples) == sum(len(sample.logprobs) for sample in samples) > 24
     assert (cut.text, cut.finish_reason) == (whole.text[: whole.text.index(whole.text[9:12])], "stop")
 
 
@@ -141,8 +141,8 @@ def test_a_vllm_server_holds_answers_to_choices(server: str) -> None:
 
     answers = asked(server, *prompts, temperature=2.0, n=4, max_tokens=60)
 
-    assert {one.text for samples in answers for one in samples} <= set(CHOICES)
-    assert all(0 < one.joint_probability() <= 1 for samples in answers for one in samples)
+    assert {sample.text for samples in answers for sample in samples} <= set(CHOICES)
+    assert all(0 < sample.joint_probability() <= 1 for samples in answers for sample in samples)
 
 
 @pytest.mark.engine
@@ -168,7 +168,7 @@ def test_prompts_the_server_refuses_are_request_errors_and_others_go_on(server: 
     async def mixed(engine: OpenAIEngine) -> list[object]:
         prompts = [Prompt("ka " * 600), Prompt(TEXT), Prompt(""), Prompt((Message("user", "ka " * 600),))]
         settings = SamplingConfig(max_tokens=3)
-        return await asyncio.gather(*(engine.generate(one, settings) for one in prompts), return_exceptions=True)
+        return await asyncio.gather(*(engine.generate(prompt, settings) for prompt in prompts), return_exceptions=True)
 
     with running(server) as engine:
         long_text, answered, empty, long_turns = asyncio.run(mixed(engine))
@@ -291,7 +291,7 @@ def test_a_request_that_fails_where_others_are_answered_is_at_fault_itself(moody
     async def both(engine: OpenAIEngine) -> list[object]:
         prompts = (Prompt("poison"), Prompt("ka"))
         return await asyncio.gather(
-            *(engine.generate(one, SamplingConfig()) for one in prompts), return_exceptions=True
+            *(engine.generate(prompt, SamplingConfig()) for prompt in prompts), return_exceptions=True
         )
 
     with running(moody.url, model="m", retries=1) as engine:

@@ -95,7 +95,7 @@ def test_requests_of_one_moment_share_batches_and_each_has_its_own_limit_and_sam
 
     async def together() -> list[tuple[str, ...]]:
         unlike = [SamplingConfig(max_tokens=3), SamplingConfig(max_tokens=30, n=3), SamplingConfig(max_tokens=9)]
-        answers = await asyncio.gather(*(decoder.generate(Prompt(TEXT), one) for one in unlike))
+        answers = await asyncio.gather(*(decoder.generate(Prompt(TEXT), settings) for settings in unlike))
         return [tuple(sample.text for sample in samples) for samples in answers]
 
     short, long, middle = asyncio.run(together())
@@ -189,11 +189,11 @@ def test_an_answer_ends_with_the_models_end_token(decoder: TransformersEngine) -
     """Under a high temperature every token comes up, so among many long answers some end by themselves."""
     (samples,) = ask(decoder, TEXT, max_tokens=200, n=16, temperature=2.0, seed=3)
 
-    ended = [one for one in samples if one.finish_reason == "stop"]
+    ended = [sample for sample in samples if sample.finish_reason == "stop"]
     assert ended
-    assert all(one.output_tokens == 200 for one in samples if one.finish_reason == "length")
-    assert all(len(one.logprobs) == one.output_tokens <= 200 for one in ended)
-    assert all("<|" not in one.text for one in samples)
+    assert all(sample.output_tokens == 200 for sample in samples if sample.finish_reason == "length")
+    assert all(len(sample.logprobs) == sample.output_tokens <= 200 for sample in ended)
+    assert all("<|" not in sample.text for sample in samples)
 
 
 def test_a_seed_repeats_its_samples_in_any_company_and_gives_n_that_differ(decoder: TransformersEngine) -> None:
@@ -202,10 +202,10 @@ def test_a_seed_repeats_its_samples_in_any_company_and_gives_n_that_differ(decod
 
     among_others = ask(decoder, *TEXTS, TEXT, **settings)[-1]
 
-    assert [one.text for one in lonely] == [one.text for one in among_others]
-    assert len({one.text for one in lonely}) == 3
+    assert [sample.text for sample in lonely] == [sample.text for sample in among_others]
+    assert len({sample.text for sample in lonely}) == 3
     ((*other,),) = ask(decoder, TEXT, **{**settings, "seed": 12})
-    assert [one.text for one in other] != [one.text for one in lonely]
+    assert [sample.text for sample in other] != [sample.text for sample in lonely]
 
 
 def test_without_a_seed_samples_differ_from_call_to_call(decoder: TransformersEngine) -> None:
@@ -224,7 +224,7 @@ def test_samples_are_as_frequent_as_they_are_probable(decoder: TransformersEngin
 
     (samples,) = ask(decoder, TEXT, temperature=0.1, n=1500, max_tokens=1, seed=0)
 
-    found = Counter(one.text for one in samples)
+    found = Counter(sample.text for sample in samples)
     for text, chance in expected.most_common(5):
         five_deviations = 5 * math.sqrt(chance * (1 - chance) / 1500)
         assert found[text] / 1500 == pytest.approx(chance, abs=five_deviations)
@@ -288,17 +288,17 @@ def test_choices_beyond_one_batch_of_rows_are_all_tried(tiny_model: Path, decode
 
     narrow.close()
     assert texts(answers) == texts(expected)
-    for (one,), (other,) in zip(answers, expected, strict=True):
-        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+    for (sample,), (other,) in zip(answers, expected, strict=True):
+        assert sample.logprobs == pytest.approx(other.logprobs, abs=1e-4)
 
 
 def test_sampled_choices_come_as_often_as_they_are_likely(decoder: TransformersEngine) -> None:
     (samples,) = ask(decoder, Prompt("ka", choices=("ka", "lo", "mi")), n=2000, temperature=1.0, seed=4)
 
-    shares = {one.text: one.joint_probability() for one in samples}
+    shares = {sample.text: sample.joint_probability() for sample in samples}
     assert sum(shares.values()) == pytest.approx(1)
     for choice, share in shares.items():
-        assert sum(one.text == choice for one in samples) / 2000 == pytest.approx(share, abs=0.05)
+        assert sum(sample.text == choice for sample in samples) / 2000 == pytest.approx(share, abs=0.05)
 
 
 def test_adapters_answer_in_one_engine_each_in_its_own_way(
@@ -391,7 +391,7 @@ def test_an_engine_that_dies_says_so_to_those_who_wait_and_to_those_who_come(tin
             *(engine.generate(Prompt(text), settings) for text in TEXTS), return_exceptions=True
         )
 
-    assert all(isinstance(one, EngineError) for one in asyncio.run(several()))
+    assert all(isinstance(error, EngineError) for error in asyncio.run(several()))
     with pytest.raises(EngineError, match="device-side assert"):
         ask(engine, TEXT)
 

@@ -50,7 +50,7 @@ def test_many_requests_at_once_are_all_answered_as_transformers_answers_them(
 ) -> None:
     prompts = [text[:length] for text in TEXTS for length in range(2, 30, 4)]
 
-    answers, expected = (ask(one, *prompts, max_tokens=16) for one in (engine, oracle))
+    answers, expected = (ask(runner, *prompts, max_tokens=16) for runner in (engine, oracle))
 
     assert len(answers) == 35
     assert texts(answers) == texts(expected)
@@ -60,7 +60,7 @@ def test_log_probabilities_and_token_ends_are_those_of_transformers(
     engine: VllmEngine, oracle: TransformersEngine
 ) -> None:
     """Two implementations, one model: the same tokens, at the same places, found equally likely."""
-    for (answer,), (other,) in zip(*(ask(one, *TEXTS, max_tokens=20) for one in (engine, oracle)), strict=True):
+    for (answer,), (other,) in zip(*(ask(runner, *TEXTS, max_tokens=20) for runner in (engine, oracle)), strict=True):
         assert answer.token_ends == other.token_ends
         assert answer.logprobs == pytest.approx(other.logprobs, abs=1e-3)
         assert answer.token_ends[-1] == len(answer.text)
@@ -97,9 +97,9 @@ def test_without_logprobs_none_are_told(engine: VllmEngine) -> None:
 def test_n_samples_come_back_in_order_and_the_prompt_is_counted_once(engine: VllmEngine) -> None:
     (samples,), (again,) = (ask(engine, TEXT, n=4, temperature=1.0, seed=7, max_tokens=12) for _ in range(2))
 
-    assert len({one.text for one in samples}) == 4
-    assert [one.text for one in samples] == [one.text for one in again]
-    assert [one.prompt_tokens for one in samples] == [len(engine.encode(Prompt(TEXT))), 0, 0, 0]
+    assert len({sample.text for sample in samples}) == 4
+    assert [sample.text for sample in samples] == [sample.text for sample in again]
+    assert [sample.prompt_tokens for sample in samples] == [len(engine.encode(Prompt(TEXT))), 0, 0, 0]
 
 
 def test_chat_turns_are_rendered_by_the_models_own_template(engine: VllmEngine) -> None:
@@ -114,7 +114,7 @@ def test_a_prompt_that_is_too_long_or_empty_is_refused_and_the_engine_lives_on(e
     async def mixed() -> list[object]:
         prompts = [Prompt("ka " * 600), Prompt(TEXT), Prompt("")]
         settings = SamplingConfig(max_tokens=3)
-        return await asyncio.gather(*(engine.generate(one, settings) for one in prompts), return_exceptions=True)
+        return await asyncio.gather(*(engine.generate(prompt, settings) for prompt in prompts), return_exceptions=True)
 
     too_long, answered, empty = asyncio.run(mixed())
 
@@ -168,7 +168,7 @@ def test_held_to_choices_every_answer_is_one_of_them(engine: VllmEngine) -> None
 
     answers = ask(engine, *prompts, n=8, temperature=2.0, max_tokens=60)
 
-    given = {one.text for samples in answers for one in samples}
+    given = {sample.text for samples in answers for sample in samples}
     assert given <= set(CHOICES)
     assert len(given) > 3
     assert any(not text.isascii() for text in given)
@@ -183,11 +183,11 @@ def test_a_choice_is_as_probable_as_it_often_comes(engine: VllmEngine) -> None:
     ((only,),) = ask(engine, Prompt(TEXT, choices=choices[:1]), max_tokens=40)
     (samples,) = ask(engine, Prompt(TEXT, choices=choices), n=300, temperature=1.0, seed=3, max_tokens=40)
 
-    shares = {one.text: one.joint_probability() for one in samples}
+    shares = {sample.text: sample.joint_probability() for sample in samples}
     assert only.joint_probability() == pytest.approx(1)
     assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
     for choice, share in shares.items():
-        often = sum(one.text == choice for one in samples) / 300
+        often = sum(sample.text == choice for sample in samples) / 300
         assert often == pytest.approx(share, abs=5 * math.sqrt(share * (1 - share) / 300))
 
 
@@ -382,6 +382,6 @@ def test_an_engine_of_this_process_that_dies_tells_those_who_wait_and_those_who_
 
     monkeypatch.setattr(engine._core, "_step", broken)
 
-    assert all(isinstance(one, EngineError) for one in asyncio.run(several()))
+    assert all(isinstance(error, EngineError) for error in asyncio.run(several()))
     with pytest.raises(EngineError, match="no more blocks"):
         ask(engine, TEXT)

@@ -35,8 +35,8 @@ def _row(number: int, chance: random.Random) -> Fields:
     text = f"{first} met somebody in number {number}. Nobody saw {second} again."
     gold = [entity(text, first, chance.choice(LABELS)), entity(text, second, chance.choice(LABELS))]
     predicted = [
-        {**one, "label": one["label"] if chance.random() < 0.7 else "place", "status": "exact", "score": 0.5}
-        for one in gold
+        {**entity, "label": entity["label"] if chance.random() < 0.7 else "place", "status": "exact", "score": 0.5}
+        for entity in gold
         if chance.random() < 0.8
     ]
     return {"id": f"doc-{number}", "text": text, "labels": list(LABELS), "gold": gold, "entities": predicted}

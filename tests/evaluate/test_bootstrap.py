@@ -51,7 +51,9 @@ def test_replicates_of_shards_add_to_those_of_the_whole_and_survive_json():
 def test_intervals_are_those_of_the_ordinary_bootstrap():
     """Oracle: documents drawn with replacement, as many as there are."""
     documents, samples = 300, 4000
-    counts = np.array([one[0] for one in [[[c, 4, 5]] for c in np.random.default_rng(7).binomial(4, 0.6, 1000)]])
+    counts = np.array(
+        [document[0] for document in [[[c, 4, 5]] for c in np.random.default_rng(7).binomial(4, 0.6, 1000)]]
+    )
     counts = counts[:documents]
     picks = np.random.default_rng(1).integers(0, documents, size=(samples, documents))
     drawn = counts[picks].sum(axis=1)

@@ -245,7 +245,7 @@ def test_answers_come_in_four_shapes():
 
     def texts(value, **more):
         row = {"text": "Ada", "gold": [], "raw": value, **more}
-        return [[[c.text for c in s] for s in one.samples] for one in read_row(row, plan).answers]
+        return [[[c.text for c in s] for s in answer.samples] for answer in read_row(row, plan).answers]
 
     assert texts("a") == [[["a"]]]
     assert texts(["a", "b"]) == [[["a"], ["b"]]]

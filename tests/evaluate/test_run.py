@@ -161,7 +161,7 @@ def test_perfect_predictions_score_one_with_every_scorer():
     rows = [row | {"entities": row["gold"]} for row in data.rows(20)]
     found = run.summarize(score(rows), PLAN)
 
-    assert all(one.f1 == 1.0 for one in (*found.micro.values(), *found.macro.values()))
+    assert all(score.f1 == 1.0 for score in (*found.micro.values(), *found.macro.values()))
     assert (found.intervals["strict"]["f1"].low, found.intervals["strict"]["f1"].high) == (1.0, 1.0)
     assert found.examples.items == ()
     for result in found.papers:
@@ -302,9 +302,9 @@ def test_kept_exchanges_of_several_chunks_are_read_and_merged():
     exchanges, chunks = [], []
     for number, (start, end) in enumerate(bounds):
         gold = [
-            {**one, "start": one["start"] - start, "end": one["end"] - start}
-            for one in row["gold"]
-            if start <= one["start"] < end
+            {**entity, "start": entity["start"] - start, "end": entity["end"] - start}
+            for entity in row["gold"]
+            if start <= entity["start"] < end
         ]
         part = {**row, "text": row["text"][start:end], "gold": gold}
         exchanges += [

@@ -44,9 +44,9 @@ def slots(draw: st.DrawFn) -> list[tuple[list[Entity], list[Entity]]]:
     for slot in draw(st.lists(st.lists(st.tuples(inside, inside), max_size=5), min_size=1, max_size=4)):
         sides: tuple[list[Entity], list[Entity]] = ([], [])
         for number, both in enumerate(slot):
-            for side, one in zip(sides, both, strict=True):
-                if one is not None:
-                    side.append(entity(10 * number + one[0], 10 * number + one[1], one[2]))
+            for side, place in zip(sides, both, strict=True):
+                if place is not None:
+                    side.append(entity(10 * number + place[0], 10 * number + place[1], place[2]))
         documents.append(sides)
     return documents
 
@@ -221,8 +221,10 @@ def _flat_spans(chance: random.Random) -> list[Entity]:
 
 def _tags(found: list[Entity]) -> list[str]:
     tags = ["O"] * 30
-    for one in found:
-        tags[one.start : one.end] = [f"B-{one.label}"] + [f"I-{one.label}"] * (one.end - one.start - 1)
+    for entity in found:
+        tags[entity.start : entity.end] = [f"B-{entity.label}"] + [f"I-{entity.label}"] * (
+            entity.end - entity.start - 1
+        )
     return tags
 
 

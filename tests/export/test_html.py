@@ -62,7 +62,7 @@ class Marks(HTMLParser):
 
 def drawn(text: str, *entities: Entity) -> Marks:
     labels = sorted({entity.label for entity in entities})
-    return Marks(html.draw(text, entities, {one: i for i, one in enumerate(labels)}, html.colours(labels)))
+    return Marks(html.draw(text, entities, {label: i for i, label in enumerate(labels)}, html.colours(labels)))
 
 
 def entity(text: str, start: int, end: int, label: str = "person", **more) -> Entity:
@@ -92,7 +92,7 @@ def test_the_marks_of_every_entity_hold_its_text_and_nothing_else(case):
     seen = drawn(text, *entities)
 
     assert text == seen.text
-    assert {i: one.text for i, one in enumerate(entities)} == dict(seen.parts)
+    assert {i: entity.text for i, entity in enumerate(entities)} == dict(seen.parts)
 
 
 @given(annotated())

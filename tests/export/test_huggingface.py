@@ -79,7 +79,7 @@ def test_rows_beyond_a_batch_keep_their_own_tags(tmp_path):
 
     data = read(tmp_path / "a.parquet")
     assert [spans(data, n) for n in range(600)] == [
-        [(one.start, one.end, one.label) for one in annotation.entities] for _, annotation in documents
+        [(entity.start, entity.end, entity.label) for entity in annotation.entities] for _, annotation in documents
     ]
 
 
@@ -88,7 +88,7 @@ def test_overlapping_entities_are_all_listed_and_the_first_and_longest_tagged(tm
 
     data = read(tmp_path / "a.parquet")
     assert spans(data, 0) == [(0, 26, "school")]
-    assert [one["label"] for one in data[0]["entities"]] == ["school", "trust"]
+    assert [entity["label"] for entity in data[0]["entities"]] == ["school", "trust"]
     assert written == Exported(1, 2)
 
 

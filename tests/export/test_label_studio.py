@@ -50,7 +50,7 @@ def test_the_configuration_offers_the_label_set_of_the_run(tmp_path):
 
     labels = ET.parse(tmp_path / "tasks.xml").getroot().find("Labels")
 
-    assert [one.get("value") for one in labels] == ["surname", "firm", "person", 'place "&<']
+    assert [label.get("value") for label in labels] == ["surname", "firm", "person", 'place "&<']
 
 
 def test_the_configuration_names_every_label_and_the_tags_that_regions_point_to(tmp_path):
@@ -59,7 +59,7 @@ def test_the_configuration_names_every_label_and_the_tags_that_regions_point_to(
     view = ET.parse(tmp_path / "tasks.xml").getroot()
 
     labels, text = view.find("Labels"), view.find("Text")
-    assert [one.get("value") for one in labels] == ["person", 'place "&<', "surname"]
+    assert [label.get("value") for label in labels] == ["person", 'place "&<', "surname"]
     (region, *_) = json.loads((tmp_path / "tasks.json").read_text())[0]["predictions"][0]["result"]
     assert (region["from_name"], region["to_name"]) == (labels.get("name"), text.get("name"))
     assert text.get("value") == "$text"

@@ -169,7 +169,7 @@ def test_a_label_outside_the_set_is_dropped_and_counted() -> None:
     reading = read(tagger("b2ner"), PASSAGE, " animal: Ann; person: Ann")
 
     assert named(reading) == [("Ann", "person")]
-    assert [(one.text, one.label) for one in reading.dropped] == [("Ann", "animal")]
+    assert [(mention.text, mention.label) for mention in reading.dropped] == [("Ann", "animal")]
 
 
 def test_the_score_is_the_probability_of_label_and_entity() -> None:

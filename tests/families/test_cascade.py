@@ -64,7 +64,9 @@ def test_the_extractor_is_given_the_text_alone() -> None:
 def test_marks_are_read_where_they_stand() -> None:
     reading = extract("Ann saw Ann", "Ann saw ##Ann##")
 
-    assert [(one.text, one.label, one.start, one.end) for one in reading.mentions] == [("Ann", "", 8, 11)]
+    assert [(mention.text, mention.label, mention.start, mention.end) for mention in reading.mentions] == [
+        ("Ann", "", 8, 11)
+    ]
     assert reading.copy == "Ann saw Ann"
     assert reading.verdict == Verdict.OK
 
@@ -154,14 +156,14 @@ def test_the_extractors_score_is_the_probability_of_the_marked_span() -> None:
 @given(annotated())
 def test_spans_come_back_from_their_marks(case: tuple[str, list[Entity]]) -> None:
     text, gold = case
-    spans = [(one.start, one.end) for one in gold if "#" not in one.text]
+    spans = [(entity.start, entity.end) for entity in gold if "#" not in entity.text]
     if "#" in text:
         spans = delimitable(text, spans)
 
     copy, found, clean = unmark(mark(text, spans), text)
 
     assert copy == text
-    assert [(one.start, one.end) for one in found] == spans
+    assert [(entity.start, entity.end) for entity in found] == spans
     assert clean
 
 
@@ -216,7 +218,7 @@ def test_an_answer_goes_to_every_repeat_of_its_surface() -> None:
     answers = {"Rex": ["being", "animal", "dog"], "Ann": ["being", "person"], "Ghent": ["place", "city"]}
     reading = classify(DEEP, answers)
 
-    assert [(one.text, one.label, one.start) for one in reading.mentions] == [
+    assert [(mention.text, mention.label, mention.start) for mention in reading.mentions] == [
         ("Rex", "dog", 0),
         ("Ann", "person", 8),
         ("Ann", "person", 13),
@@ -240,7 +242,7 @@ def test_levels_beyond_the_published_three_go_on() -> None:
     step = classifier()
     transcript = converse(step, passage, {"Ann": [*(f"l{number}" for number in range(12)), "leaf"]})
 
-    asked = [question(one.prompt).split(" in the ")[2].split(" list")[0] for one in transcript]
+    asked = [question(exchange.prompt).split(" in the ")[2].split(" list")[0] for exchange in transcript]
 
     assert [*asked[:4], *asked[-4:]] == ["first", "second", "third", "fourth", "tenth", "11th", "12th", "13th"]
     assert named(step.read(passage, transcript)[0]) == [("Ann", "leaf")]
@@ -269,7 +271,7 @@ def test_an_unknown_answer_costs_that_entity_and_no_other(answer: str) -> None:
     reading = classify(FLAT, {"Rex": ["person"], "Ann": [answer], "Ghent": ["place"]})
 
     assert named(reading) == [("Rex", "person"), ("Ghent", "place")]
-    assert [(one.text, one.start) for one in reading.dropped] == [("Ann", 8), ("Ann", 13)]
+    assert [(mention.text, mention.start) for mention in reading.dropped] == [("Ann", 8), ("Ann", 13)]
     assert reading.errors == (ErrorRecord("unknown_label", "classifier", answer),)
 
 
@@ -323,7 +325,7 @@ def test_of_several_answers_of_the_classifier_the_majority_decides_and_its_share
 
     (reading,) = step.read(passage, [Exchange(prompt, samples)])
 
-    assert [(one.label, one.score) for one in reading.mentions] == [("person", 0.5)]
+    assert [(mention.label, mention.score) for mention in reading.mentions] == [("person", 0.5)]
 
 
 def test_a_surface_that_no_engine_answered_for_is_dropped_with_a_problem() -> None:
@@ -342,7 +344,7 @@ def test_of_a_surface_with_two_labels_the_ideal_answer_says_the_first() -> None:
     gold = entities(TEXT, ("Ann", "person"), ("Ann", "place"))
     transcript = classifier().targets(StepInput(TEXT, LABELS), gold).exchanges
 
-    assert [(one.prompt.subject, one.completions[0].text) for one in transcript] == [("Ann", "person")]
+    assert [(exchange.prompt.subject, exchange.completions[0].text) for exchange in transcript] == [("Ann", "person")]
 
 
 def test_an_entity_that_marks_cannot_delimit_is_left_out_of_the_ideal_answer() -> None:
@@ -385,4 +387,4 @@ def test_labels_that_differ_only_in_spelling_stay_apart(names: tuple[str, ...], 
         shown = prompt.choices[names.index(name)]
 
         assert len(set(prompt.choices)) == len(names)
-        assert [one.label for one in classify(passage, {"Ann": [shown]}, lower_labels=lower).mentions] == [name]
+        assert [mention.label for mention in classify(passage, {"Ann": [shown]}, lower_labels=lower).mentions] == [name]

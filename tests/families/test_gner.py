@@ -79,7 +79,7 @@ def test_a_clean_answer_is_read_with_places_in_its_copy() -> None:
 
     assert reading.verdict == Verdict.OK
     assert reading.copy == "Ann Lee left Ghent ."
-    assert [(one.text, one.label, one.start, one.end) for one in reading.mentions] == [
+    assert [(mention.text, mention.label, mention.start, mention.end) for mention in reading.mentions] == [
         ("Ann Lee", "person", 0, 7),
         ("Ghent", "place", 13, 18),
     ]
@@ -192,7 +192,9 @@ def test_gold_is_placed_where_it_stands() -> None:
     (reading,) = step.read(passage, step.targets(passage, gold).exchanges)
     found = align(text, reading, AlignConfig()).entities
 
-    assert [(one.start, one.end, one.label) for one in found] == [(one.start, one.end, one.label) for one in gold]
+    assert [(entity.start, entity.end, entity.label) for entity in found] == [
+        (entity.start, entity.end, entity.label) for entity in gold
+    ]
 
 
 def test_of_overlapping_gold_the_outermost_is_the_target() -> None:

@@ -175,7 +175,7 @@ def test_with_a_label_set_other_types_follow_the_policy() -> None:
     dropped = read(tagger("instruct"), PASSAGE, '[{"Ann": "persons"}]')
     nearest = read(tagger("instruct", outside_labels="nearest"), PASSAGE, '[{"Ann": "persons"}]')
 
-    assert (named(dropped), [one.label for one in dropped.dropped]) == ([], ["persons"])
+    assert (named(dropped), [mention.label for mention in dropped.dropped]) == ([], ["persons"])
     assert named(nearest) == [("Ann", "person")]
 
 

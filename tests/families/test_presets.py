@@ -24,7 +24,7 @@ def _engines(preset: dict[str, Any]) -> dict[str, EngineConfig]:
     """The engine of each role; of no role where one engine plays them all."""
     engine = preset["engine"]
     roles = {"": engine} if "name" in engine else engine
-    return {role: resolve(one) for role, one in roles.items()}
+    return {role: resolve(section) for role, section in roles.items()}
 
 
 def test_a_preset_configures_its_family_and_an_engine_for_each_role(preset: dict[str, Any]) -> None:
@@ -35,16 +35,16 @@ def test_a_preset_configures_its_family_and_an_engine_for_each_role(preset: dict
 
     assert preset.keys() <= {"family", "engine", "chunk", "vote", "resources"}
     assert engines.keys() in ({""}, roles)
-    assert not any(one.trust_remote_code for one in engines.values())
+    assert not any(engine.trust_remote_code for engine in engines.values())
 
 
 def test_a_presets_chunks_leave_room_for_the_answer(preset: dict[str, Any]) -> None:
     chunk = ChunkConfig(**preset["chunk"])
 
-    for one in _engines(preset).values():
-        written = 0 if one.name == "transformers" else one.sampling.max_tokens
-        assert one.max_model_len is not None
-        assert chunk.tokens + written < one.max_model_len
+    for engine in _engines(preset).values():
+        written = 0 if engine.name == "transformers" else engine.sampling.max_tokens
+        assert engine.max_model_len is not None
+        assert chunk.tokens + written < engine.max_model_len
     assert VoteConfig(**preset.get("vote", {}))
 
 

@@ -161,7 +161,7 @@ def test_the_verdict_is_that_of_the_worst_answer_and_the_others_are_kept(
 
     assert reading.verdict == verdict
     assert ("Ann", "person") in named(reading)
-    assert [problem.message for problem in reading.errors] == [one for one in answers if one in ("?", "")]
+    assert [problem.message for problem in reading.errors] == [answer for answer in answers if answer in ("?", "")]
 
 
 @BOTH
@@ -188,6 +188,6 @@ def test_the_ideal_answers_list_every_mention_in_the_order_of_the_text(name: str
     passage = StepInput('Ann met "Al" \\ and Ann', LABELS[:2])
     gold = entities(passage.text, ("Ann", "person"), ('"Al" \\', "person"), ("and", "verb"), ("Ann", "person"))
 
-    said = [one.completions[0].text for one in tagger(name).targets(passage, reversed(gold)).exchanges]
+    said = [exchange.completions[0].text for exchange in tagger(name).targets(passage, reversed(gold)).exchanges]
 
     assert said == ['["Ann", "\\"Al\\" \\\\", "Ann"]', "[]"]

@@ -40,9 +40,9 @@ def _theirs(case: Case) -> Any:
     if case["function"].startswith("EvaluatorNER"):
         return result["pred_set"]
     if case["function"].startswith("extract_entities"):
-        return [sorted({(one["start"], one["end"]) for one in sample}) for sample in result["per_sample"]]
+        return [sorted({(entity["start"], entity["end"]) for entity in sample}) for sample in result["per_sample"]]
     if case["function"].startswith("apps."):
-        return [(one["start"], one["end"], one["label"]) for one in result["entities"]]
+        return [(entity["start"], entity["end"], entity["label"]) for entity in result["entities"]]
     if case["function"].startswith("stage1_trans"):
         return result["target"]
     return result
@@ -98,7 +98,7 @@ def _cascade(case: Case) -> list[list[tuple[int, int]]]:
     passage = StepInput(case["input"]["sentence"], ())
     step, _ = cascade.steps(cascade.Options())
     readings = _read(step, passage, *case["output_text"])
-    return [sorted((one.start, one.end) for one in _placed(passage, reading)) for reading in readings]
+    return [sorted((entity.start, entity.end) for entity in _placed(passage, reading)) for reading in readings]
 
 
 def _teacher(case: Case) -> list[dict[str, str]]:

@@ -37,7 +37,7 @@ def _messages(turns: Turns) -> list[Message]:
 
 def _turns(messages: Sequence[Message]) -> Turns:
     roles = {"user": "human", "assistant": "gpt"}
-    return [{"from": roles[one.role], "value": one.content} for one in messages if one.role != "system"]
+    return [{"from": roles[message.role], "value": message.content} for message in messages if message.role != "system"]
 
 
 # GNER
@@ -180,7 +180,7 @@ def _ra_it_conversations(case: Case) -> Any:
 def _rows_of(conversations: list[dict[str, Any]], labels: list[str]) -> list[dict[str, Any]]:
     """The row that a case leaves out, from the text turn and the answers it expects."""
     sentence = conversations[0]["conversations"][0]["value"].removeprefix("文本： ").removeprefix("Text: ")
-    answers = [ra_it_scorer.read(one["conversations"][-1]["value"]) or [] for one in conversations]
+    answers = [ra_it_scorer.read(example["conversations"][-1]["value"]) or [] for example in conversations]
     label = {name: labels[number] for number, names in enumerate(answers) for name in names}
     return [{"id": conversations[0]["id"], "sentence": sentence, "label": label}]
 

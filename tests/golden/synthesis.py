@@ -80,7 +80,12 @@ def _filter(case: Case) -> dict[str, Any]:
         mentions = [Mention(name, label) for pair in item["prediction"] for name, label in pair.items()]
         kept = apply(item["text"], mentions, options).kept
         total += count(kept)
-        filtered.append([{one.text: one.label} for one in sorted(kept, key=lambda one: (one.text, one.label))])
+        filtered.append(
+            [
+                {mention.text: mention.label}
+                for mention in sorted(kept, key=lambda mention: (mention.text, mention.label))
+            ]
+        )
     return {
         "filtered_predictions(sorted)": filtered,
         "statistics": total.summary(),
@@ -137,7 +142,7 @@ def _characters(case: Case) -> list[list[str]]:
 
 def _tags(length: int, entities: Sequence[Entity]) -> Iterator[str]:
     for place in range(length):
-        inside = next((one for one in entities if one.start <= place < one.end), None)
+        inside = next((entity for entity in entities if entity.start <= place < entity.end), None)
         prefix = "B" if inside and inside.start == place else "I"
         yield f"{prefix}-{inside.label.replace(' ', '_')}" if inside else "O"
 
@@ -165,7 +170,7 @@ def _merge_lists(case: Case) -> list[str]:
 
 def _b2ner_instances(case: Case) -> Any:
     given = {"instances": [_instance_of(case["reference_result"])], **case["input"]}
-    present = [one["type"] for one in given["instances"][0]["entities"]]
+    present = [entity["type"] for entity in given["instances"][0]["entities"]]
     labels = given.get("labels") or [f"label {number}" for number in range(given.get("n_labels", 0))] or present
     named = dict(re.findall(r"(subset|seed)=(\w+)", case["case"]))
     options = LabelSetOptions(
@@ -176,8 +181,8 @@ def _b2ner_instances(case: Case) -> Any:
     rng = random.Random(int(named.get("seed", 0)))
     rows = []
     for number, instance in enumerate(given["instances"]):
-        gold = [Entity(*one["pos"], one["name"], one["type"]) for one in instance["entities"]]
-        types = [one.label for one in gold]
+        gold = [Entity(*entity["pos"], entity["name"], entity["type"]) for entity in instance["entities"]]
+        types = [entity.label for entity in gold]
         offered = labels if named.get("subset") == "test" else regularize(labels, types, options, rng)
         rows.append(_b2ner_row(str(number), instance["sentence"], gold, offered))
     if isinstance(case["reference_result"], list):

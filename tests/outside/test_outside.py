@@ -142,7 +142,7 @@ def test_a_family_from_outside_is_tried_on_one_sentence_with_an_engine_from_outs
 
         parts = {"family": {"name": "toy_angle"}, "engine": {"name": "toy_capitals"}}
         with Annotator(parts, labels=["person"]) as annotator:
-            print([(one.start, one.text, one.label) for one in annotator("yesterday Ann met Rex.").entities])
+            print([(found.start, found.text, found.label) for found in annotator("yesterday Ann met Rex.").entities])
     """
     done = _run(["-c", textwrap.dedent(script)], toys)
 

@@ -70,9 +70,9 @@ def _fresh(teacher: AnsweringServer) -> None:
 
 def documents(number: int) -> list[str]:
     return [
-        f"{PEOPLE[one % 6]} took the {one}th train to {PLACES[one % 4]}. There {PEOPLE[(one + 1) % 6]} bought "
-        f"{one} old {THINGS[one % 5]}s and a {THINGS[one % 5]}. Nothing else happened on day {one}."
-        for one in range(number)
+        f"{PEOPLE[day % 6]} took the {day}th train to {PLACES[day % 4]}. There {PEOPLE[(day + 1) % 6]} bought "
+        f"{day} old {THINGS[day % 5]}s and a {THINGS[day % 5]}. Nothing else happened on day {day}."
+        for day in range(number)
     ]
 
 
@@ -191,14 +191,14 @@ class TestOneRun:
     def test_mentions_are_grounded_and_each_removal_names_its_filter(self, run: tuple[Path, Result, list[str]]) -> None:
         annotated = rows(run[0], "annotated")
         read = [row for row in annotated if row["status"] == "ok"]
-        removed = {(one["text"], one["by"]) for row in read for one in row["removed"]}
+        removed = {(removal["text"], removal["by"]) for row in read for removal in row["removed"]}
 
         assert {name for name, _ in removed} == {"Nobody", *THINGS} - {"barometer", "violin"}
         assert {by for _, by in removed} == {"in_text", "type"}
         for row in read:
             words = set(re.findall(r"\w+", row["text"]))
-            assert {one["text"] for one in row["entities"]} == words & {*PEOPLE, *PLACES, "violin"}
-            assert all(row["text"][one["start"] : one["end"]] == one["text"] for one in row["entities"])
+            assert {entity["text"] for entity in row["entities"]} == words & {*PEOPLE, *PLACES, "violin"}
+            assert all(row["text"][entity["start"] : entity["end"]] == entity["text"] for entity in row["entities"])
 
     def test_an_answer_that_says_nothing_gives_no_training_row(self, run: tuple[Path, Result, list[str]]) -> None:
         folder, result, asked = run
@@ -239,7 +239,7 @@ class TestOneRun:
         annotated = {row["id"]: row for row in rows(run[0], "annotated")}
         answers = Counter()
         for row in rows(run[0], "train/conversations"):
-            present = {one["label"] for one in annotated[row["id"]]["entities"]}
+            present = {entity["label"] for entity in annotated[row["id"]]["entities"]}
             spoken = [turn["content"] for turn in row["messages"] if turn["role"] == "assistant"]
             for label, answer in zip(row["labels"], spoken[1:], strict=True):
                 assert (json.loads(answer) == []) == (label not in present)
@@ -321,7 +321,7 @@ class TestOneRun:
         assert teacher.asked == []
         assert published.rows.keys() == {"gner"}
         assert {path.name for path in (run[0] / "out" / "train").iterdir()} == {"gner"}
-        labels = {one["label"] for row in rows(run[0], "annotated") for one in row["entities"]}
+        labels = {entity["label"] for row in rows(run[0], "annotated") for entity in row["entities"]}
         assert labels == {"person", "place", "Places", "instrument", "misc"}
 
     @pytest.mark.parametrize(
@@ -371,7 +371,9 @@ def test_the_job_makes_of_released_answers_what_was_released(
     assert result.statistics == json.loads((sample / "5_gpt35_entity_statistics.json").read_text())
     frequencies = {name.lower(): count for name, count in found["frequencies"].items()}
     assert frequencies == json.loads((sample / "5_gpt35_type2freq.json").read_text())
-    assert [{(one["text"], one["label"]) for one in row["mentions"]} for row in rows(tmp_path, "annotated")] == pairs
+    assert [
+        {(mention["text"], mention["label"]) for mention in row["mentions"]} for row in rows(tmp_path, "annotated")
+    ] == pairs
 
 
 @pytest.mark.parametrize("name", ["sky-zh", "pile-en", "demo"])
@@ -394,9 +396,9 @@ def test_a_family_with_labels_may_be_the_teacher(tmp_path: Path, teacher: Answer
 
     result = synthesize(settings(tmp_path, teacher, **changed))
 
-    assert {one["label"] for row in rows(tmp_path, "annotated") for one in row["entities"]} == {"person", "place"}
+    assert {entity["label"] for row in rows(tmp_path, "annotated") for entity in row["entities"]} == {"person", "place"}
     assert result.rows["gner"] == sum(bool(row["entities"]) for row in rows(tmp_path, "annotated")) > 5
-    hashes = {settings(tmp_path, teacher, **one).teacher.prompt_hash for one in ({}, changed)}
+    hashes = {settings(tmp_path, teacher, **changes).teacher.prompt_hash for changes in ({}, changed)}
     assert {row["prompt_hash"] for row in rows(tmp_path, "train/gner")} < hashes
     assert len(hashes) == 2
 

@@ -57,10 +57,11 @@ def published_table(results: Iterable[Result]) -> Iterator[str]:
     """One line for each run: what was published, what we find, whether the digits are the same."""
     yield "| outputs | run | scorer | published P / R / F1 | ours | |"
     yield "|---|---|---|---|---|---|"
-    for one in results:
-        ours = " / ".join(_as_printed(value, text) for value, text in zip(one.ours, one.published, strict=True))
-        verdict = one.verdict if one.verdict != "differs" or not one.note else f"differs: {one.note}"
-        yield f"| {one.system} | {one.run} | {one.scorer} | {' / '.join(one.published)} | {ours} | {verdict} |"
+    for result in results:
+        ours = " / ".join(_as_printed(value, text) for value, text in zip(result.ours, result.published, strict=True))
+        verdict = result.verdict if result.verdict != "differs" or not result.note else f"differs: {result.note}"
+        published = " / ".join(result.published)
+        yield f"| {result.system} | {result.run} | {result.scorer} | {published} | {ours} | {verdict} |"
 
 
 def scored_table(reference: Path) -> Iterator[str]:

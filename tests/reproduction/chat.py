@@ -56,7 +56,7 @@ def _add(sums: _Sums, row: Row) -> None:
     passage = StepInput(text, tuple(map(Label, labels)))
     (reading,) = step.read(passage, [Exchange(Prompt(""), (Completion(raw),))])
     wanted = _placed(text, gold)
-    found = {(one.start, one.end, one.label) for one in align(text, reading, AlignConfig()).entities}
+    found = {(entity.start, entity.end, entity.label) for entity in align(text, reading, AlignConfig()).entities}
     sums.answers += 1
     sums.unparsable += reading.verdict is Verdict.UNPARSABLE
     sums.spans["gold"] += len(wanted)
@@ -67,14 +67,16 @@ def _add(sums: _Sums, row: Row) -> None:
 
 def _placed(text: str, pairs: Pairs) -> set[tuple[int, int, str]]:
     mentions = [Mention(surface, label) for surface, label in pairs if surface.strip()]
-    return {(one.start, one.end, one.label) for one in align_mentions(text, mentions, AlignConfig()).entities}
+    return {
+        (entity.start, entity.end, entity.label) for entity in align_mentions(text, mentions, AlignConfig()).entities
+    }
 
 
 def _fsponer(outputs: Path) -> Iterator[Row]:
     """`mention: LABEL` lines, which the plain reader splits at the last colon of each line of the first paragraph."""
     lines = (outputs / "fsponer_assembly" / "gold.jsonl").read_text(encoding="utf-8").splitlines()
     gold: list[dict[str, Any]] = [json.loads(line) for line in lines]
-    labels = sorted({label for one in gold for _, label in one["gold"]})
+    labels = sorted({label for sentence in gold for _, label in sentence["gold"]})
     for row in pq.read_table(outputs / "fsponer_assembly" / "outputs.parquet").to_pylist():
         one = gold[row["idx"]]
         split = [line.rpartition(": ") for line in row["raw"].split("\n\n")[0].split("\n")]
@@ -85,7 +87,7 @@ def _fsponer(outputs: Path) -> Iterator[Row]:
 def _biodivner(outputs: Path) -> Iterator[Row]:
     """`mention (LABEL)` lines and lists of four; the plain reader is the release's own."""
     for row in pq.read_table(outputs / "biodivner_4llm" / "outputs.parquet").to_pylist():
-        gold = [(one[0], one[1]) for one in json.loads(row["gold_spans"])]
-        plain = [(one[0], one[1]) for one in json.loads(row["repo_predicted_spans"]) or [] if len(one) > 1]
+        gold = [(span[0], span[1]) for span in json.loads(row["gold_spans"])]
+        plain = [(span[0], span[1]) for span in json.loads(row["repo_predicted_spans"]) or [] if len(span) > 1]
         run = f"{row['model']}, {row['format']}"
         yield run, row["sentence"], BIODIVERSITY, row["raw_output"], gold, plain

@@ -89,7 +89,7 @@ def round_trip(document: Document, family: str) -> set[tuple[int, int, str]]:
         ideal = step.targets(passage, document.gold).exchanges
         found = read_step(step, passage, ideal, RULES)
         passage = replace(passage, entities=found.entities)
-    return {(one.start, one.end, one.label) for one in passage.entities}
+    return {(entity.start, entity.end, entity.label) for entity in passage.entities}
 
 
 def unsaid(document: Document, entity: Entity, family: str) -> str:
@@ -103,8 +103,8 @@ def unsaid(document: Document, entity: Entity, family: str) -> str:
         return "blank ends"
     if family == "gner":
         return ""
-    same = [one for one in document.gold if one.text == entity.text]
-    two_labels = "two labels" if len({one.label for one in same}) > 1 else ""
+    same = [other for other in document.gold if other.text == entity.text]
+    two_labels = "two labels" if len({entity.label for entity in same}) > 1 else ""
     if family == "cascade":
         around = document.text[max(entity.start - 1, 0) : entity.end + 1]
         return "mark beside it" if "#" in around else two_labels
@@ -179,7 +179,7 @@ def corrupted(document: Document, rate: float, seed: int) -> dict[str, Recovered
     """What each reader finds in the same corrupted answers."""
     whole = pieces(document)
     said = corrupt(whole, rate, random.Random(f"{seed} {document.text}"))
-    gold = {(one.start, one.end, one.label) for one in document.gold}
+    gold = {(entity.start, entity.end, entity.label) for entity in document.gold}
     bare = {(start, end, "") for start, end, _ in gold}
     tagged, marked = _tagged(said, document), _marked(said)
     return {
@@ -194,7 +194,7 @@ def _ours(family: object, document: Document, answer: str) -> set[tuple[int, int
     passage = StepInput(document.text, tuple(Label(name) for name in document.labels))
     step = family.steps(family.Options())[0]  # type: ignore[attr-defined]
     (reading,) = step.read(passage, [Exchange(Prompt(""), (Completion(answer),))])
-    return {(one.start, one.end, one.label) for one in align(document.text, reading, CONFIG).entities}
+    return {(entity.start, entity.end, entity.label) for entity in align(document.text, reading, CONFIG).entities}
 
 
 def _gner_published(document: Document, whole: Sequence[Piece], answer: str) -> set[tuple[int, int, str]]:
@@ -204,7 +204,10 @@ def _gner_published(document: Document, whole: Sequence[Piece], answer: str) -> 
         at = starts[-1] + len(piece.word)
     words = [piece.word for piece in whole]
     tags = gner_paper.tags(words, answer, document.labels)
-    return {(starts[one.start], starts[one.end - 1] + len(words[one.end - 1]), one.label) for one in bio_spans(tags)}
+    return {
+        (starts[entity.start], starts[entity.end - 1] + len(words[entity.end - 1]), entity.label)
+        for entity in bio_spans(tags)
+    }
 
 
 def _cascade_published(document: Document, answer: str) -> set[tuple[int, int, str]]:

@@ -245,9 +245,9 @@ def _case(row: Row) -> Case:
     for word in row["words"]:
         starts.append(at)
         at += len(word) + 1
-    for one in formats.bio_spans(row["gold_tags"]):
-        start, end = starts[one.start], starts[one.end - 1] + len(row["words"][one.end - 1])
-        gold.append(Entity(start, end, text[start:end], one.label))
+    for entity in formats.bio_spans(row["gold_tags"]):
+        start, end = starts[entity.start], starts[entity.end - 1] + len(row["words"][entity.end - 1])
+        gold.append(Entity(start, end, text[start:end], entity.label))
     answers = {"tagger": [Exchange(Prompt(""), (Completion(row["raw"]),))]}
     return Case(text, tuple(row["label_list"]), gold, answers=answers, words=row["words"])
 
@@ -259,7 +259,7 @@ def _lines(path: Path) -> list[Row]:
 def _literal(value: Any) -> dict[str, str]:
     """A dictionary that the release wrote as Python would print it."""
     found = ast.literal_eval(value) if isinstance(value, str) else value
-    return found if isinstance(found, dict) else {k: v for one in found for k, v in one.items()}
+    return found if isinstance(found, dict) else {k: v for part in found for k, v in part.items()}
 
 
 def _chained(parts: Iterator[Sequence[str]]) -> Iterator[str]:

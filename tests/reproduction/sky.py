@@ -44,8 +44,8 @@ def compare(folder: Path) -> list[Compared]:
     parsed, filtered = _lines(folder / "5_gpt35_llm_response_parsed.jsonl"), _lines(folder / _FILTERED)
     answers = [teacher.read(row["text"], said(row["response"]), QUESTION).mentions for row in parsed]
     kept = [filters.apply(row["text"], found, PUBLISHED).kept for row, found in zip(parsed, answers, strict=True)]
-    placed = [teacher.ground(row["text"], one) for row, one in zip(parsed, kept, strict=True)]
-    total = sum((statistics.count(one) for one in kept), statistics.Statistics())
+    placed = [teacher.ground(row["text"], mentions) for row, mentions in zip(parsed, kept, strict=True)]
+    total = sum((statistics.count(mentions) for mentions in kept), statistics.Statistics())
     return [
         _borders(folder),
         _compared(
@@ -57,8 +57,8 @@ def compare(folder: Path) -> list[Compared]:
         Compared(
             "ground",
             "pairs with at least one place in their passage",
-            sum(len(one) for one in kept) - sum(len(one.unaligned) for one in placed),
-            sum(len(one) for one in kept),
+            sum(len(mentions) for mentions in kept) - sum(len(alignment.unaligned) for alignment in placed),
+            sum(len(mentions) for mentions in kept),
         ),
         *_statistics(folder, total),
         *_conversations(folder, kept),
@@ -67,7 +67,10 @@ def compare(folder: Path) -> list[Compared]:
 
 def table(compared: Sequence[Compared]) -> str:
     """The rows in Markdown."""
-    lines = [f"| {one.step} | {one.what} | {one.same} of {one.total} | {one.note} |" for one in compared]
+    lines = [
+        f"| {comparison.step} | {comparison.what} | {comparison.same} of {comparison.total} | {comparison.note} |"
+        for comparison in compared
+    ]
     return "\n".join(["| step | what | as released | why not all |", "|---|---|---|---|", *lines])
 
 
@@ -83,7 +86,7 @@ def _json(path: Path) -> Any:
 
 
 def _pairs(mentions: Sequence[Mention]) -> list[tuple[str, str]]:
-    return [(one.text, one.label) for one in mentions]
+    return [(mention.text, mention.label) for mention in mentions]
 
 
 def _set(mentions: Sequence[Mention]) -> set[tuple[str, str]]:
@@ -95,7 +98,7 @@ def _released(row: Row) -> list[tuple[str, str]]:
 
 
 def _compared(step: str, what: str, ours: Any, theirs: Any) -> Compared:
-    same = [one == other for one, other in zip(ours, theirs, strict=True)]
+    same = [own == other for own, other in zip(ours, theirs, strict=True)]
     return Compared(step, what, sum(same), len(same))
 
 
@@ -105,7 +108,7 @@ def _borders(folder: Path) -> Compared:
     chunks = [row["text"] for row in _lines(folder / "3_chunks_256.jsonl")]
     same = number = 0
     for text in documents:
-        cut = passages.split(text, lambda texts: [len(one) for one in texts], 1, passages.SEPARATORS["zh"])
+        cut = passages.split(text, lambda texts: [len(text) for text in texts], 1, passages.SEPARATORS["zh"])
         spans = passages.move_sentence_ends(text, cut, whole=False)
         starts, ends = {start for start, _ in spans}, {end for _, end in spans}
         at = 0
@@ -149,17 +152,19 @@ def _conversations(folder: Path, kept: Sequence[Sequence[Mention]]) -> Iterator[
     for released, row, mentions in rows:
         theirs = [turn["value"] for turn in released["conversations"]]
         asked = [question.split('"')[1] for question in theirs[2::2]]
-        own = {one.label for one in mentions}
+        own = {mention.label for mention in mentions}
         total += 1
         positives += len(own & set(asked))
         missing += len(own - set(asked))
         negatives += len(set(asked) - own)
         sensible += len(set(asked) - own) <= len(own) and len(asked) == len(set(asked))
         turns += len(theirs)
-        gold = {(one.text, one.label): one for one in reversed(teacher.ground(row["text"], mentions).entities)}
+        gold = {
+            (entity.text, entity.label): entity for entity in reversed(teacher.ground(row["text"], mentions).entities)
+        }
         exchanges = step.targets(StepInput(row["text"], tuple(map(Label, asked))), list(gold.values())).exchanges
         ours = [turn.content for turn in conversation(exchanges)] if exchanges else theirs[:2]
-        same += sum(_answer(one) == _answer(other) for one, other in zip(ours, theirs, strict=True))
+        same += sum(_answer(own) == _answer(other) for own, other in zip(ours, theirs, strict=True))
     note = "answers are compared as sets: within them, as among the questions, the released order is random"
     yield Compared("conversations", "turns", same, turns, note)
     yield Compared("conversations", "types of a passage that are asked for", positives, positives + missing)

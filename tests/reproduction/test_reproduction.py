@@ -146,7 +146,7 @@ def test_marks_are_searched_from_a_cursor_on(answer, found):
 
 def test_tags_are_read_as_conlleval_reads_them():
     """An I- without B- begins an entity, and one of another type too."""
-    spans = [(one.start, one.end, one.label) for one in formats.bio_spans(["I-a", "I-a", "B-a", "I-b", "O", "B-b"])]
+    spans = [(span.start, span.end, span.label) for span in formats.bio_spans(["I-a", "I-a", "B-a", "I-b", "O", "B-b"])]
 
     assert spans == [(0, 2, "a"), (2, 3, "a"), (3, 4, "b"), (5, 6, "b")]
 

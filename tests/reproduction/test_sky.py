@@ -15,8 +15,15 @@ def compared(reference_data: Path) -> list[sky.Compared]:
 
 
 def test_every_step_of_the_released_sample_is_reproduced(compared):
-    assert [one for one in compared if one.same != one.total] == []
-    assert {one.step for one in compared} == {"passages", "parse", "filter", "ground", "statistics", "conversations"}
+    assert [comparison for comparison in compared if comparison.same != comparison.total] == []
+    assert {comparison.step for comparison in compared} == {
+        "passages",
+        "parse",
+        "filter",
+        "ground",
+        "statistics",
+        "conversations",
+    }
 
 
 def test_the_report_says_what_is_measured(compared):

@@ -57,7 +57,7 @@ def test_neighbours_are_distinct_examples_nearest_first(name: str, retrievers: d
 def test_the_nearest_to_an_example_is_itself(name: str, retrievers: dict[str, Retriever]) -> None:
     found = retrievers[name].neighbours(SENTENCES, 1)
 
-    assert [one.positions[0] for one in found] == list(range(len(SENTENCES)))
+    assert [neighbours.positions[0] for neighbours in found] == list(range(len(SENTENCES)))
 
 
 @pytest.mark.parametrize("name", NAMES)

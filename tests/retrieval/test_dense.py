@@ -35,7 +35,7 @@ def retriever(built: tuple[Path, Identity]) -> dense.Dense:
 def test_a_paraphrase_without_a_common_word_is_nearest(retriever: dense.Dense) -> None:
     found = retriever.neighbours(["A woman started selling bread", "Painkillers against a sore head"], 1)
 
-    assert [SENTENCES[one.positions[0]] for one in found] == [SENTENCES[3], SENTENCES[5]]
+    assert [SENTENCES[neighbours.positions[0]] for neighbours in found] == [SENTENCES[3], SENTENCES[5]]
 
 
 def test_search_is_exact(retriever: dense.Dense) -> None:
@@ -51,8 +51,8 @@ def test_vectors_have_the_length_one_and_a_text_is_nearest_to_itself(retriever: 
     np.testing.assert_allclose(np.linalg.norm(retriever.vectors, axis=1), 1.0, atol=1e-5)
     found = retriever.neighbours(SENTENCES, 1)
 
-    assert [one.positions[0] for one in found] == list(range(len(SENTENCES)))
-    np.testing.assert_allclose([one.scores[0] for one in found], 1.0, atol=1e-5)
+    assert [neighbours.positions[0] for neighbours in found] == list(range(len(SENTENCES)))
+    np.testing.assert_allclose([neighbours.scores[0] for neighbours in found], 1.0, atol=1e-5)
 
 
 def test_more_neighbours_than_examples_are_all_examples(retriever: dense.Dense) -> None:

@@ -51,10 +51,10 @@ def test_fusion_is_the_sum_of_reciprocal_ranks(lists: list[list[int]], constant:
         for rank, position in enumerate(positions, 1):
             sums[position] = sums.get(position, 0.0) + 1 / (constant + rank)
 
-    fused = hybrid.fuse([Fixed(tuple(one)).neighbours([""], 99)[0] for one in lists], constant)
+    fused = hybrid.fuse([Fixed(tuple(ranking)).neighbours([""], 99)[0] for ranking in lists], constant)
 
     assert sorted(fused.positions.tolist()) == sorted(sums)
-    np.testing.assert_allclose(fused.scores, [sums[one] for one in fused.positions.tolist()])
+    np.testing.assert_allclose(fused.scores, [sums[position] for position in fused.positions.tolist()])
     assert (np.diff(fused.scores) <= 0).all()
 
 

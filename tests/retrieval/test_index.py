@@ -43,7 +43,7 @@ def _build(pool: str, output: object, **settings: Any) -> None:
 def _select(uri: object, **settings: Any) -> list[tuple[str, ...]]:
     selector = open_selector(DemonstrationsConfig(index=str(uri), **settings))
     given, _ = select(selector, [TEXT, "基尔的港口"])
-    return [tuple(one.example_id for one in shown) for shown in given]
+    return [tuple(example.example_id for example in shown) for shown in given]
 
 
 def _change_manifest(index: Path, **changes: object) -> None:
@@ -56,7 +56,7 @@ def test_examples_come_back_as_they_were_in_the_pool(pool: str, tmp_path: Path) 
     index = open_index(str(tmp_path / "index"))
 
     assert tuple(index.examples(list(range(index.size)))) == read_pool([pool]).examples
-    assert [one.example_id for one in index.examples([5, 2])] == ["e5", "e2"]
+    assert [example.example_id for example in index.examples([5, 2])] == ["e5", "e2"]
 
 
 def test_the_report_counts_what_was_built_and_rejected(tmp_path: Path) -> None:

@@ -73,11 +73,11 @@ def test_published_scores_are_met_as_far_as_the_released_pool_goes(
 ) -> None:
     """937 of its 5,000 texts are known, and its list of stop words is not: what these allow is 0.99."""
     shown = (
-        one["text"]
+        example["text"]
         for row in strategies
         for name in ("NN_2", "NN_bm25Rej", "diverseNN", "diverse_bm25Rej", "rand")
-        for one in row[name]
-        if one["text"]
+        for example in row[name]
+        if example["text"]
     )
     pool = list(dict.fromkeys((*known.values(), *shown)))
     extra = tmp_path / "inferred.txt"
@@ -120,7 +120,7 @@ def test_nearest_neighbours_with_and_without_rejection_are_the_released_ones(
     for row, given in zip(neighbours, strategies, strict=True):
         picks = _run(name, row)
         exact += len(picks) == len(given[released]) and all(
-            pick in one["known_ids"] for pick, one in zip(picks, given[released], strict=True)
+            pick in query["known_ids"] for pick, query in zip(picks, given[released], strict=True)
         )
 
     assert exact == len(neighbours) == 179
@@ -131,14 +131,14 @@ def test_what_was_drawn_keeps_to_the_rules_that_ours_keeps_to(neighbours: Releas
     drawn = kept = 0
     for row, given in zip(neighbours, strategies, strict=True):
         scores = dict(zip(row["example_ids"], row["bm25_scores"], strict=True))
-        for one in given["diverseNN"]:
-            if one["known_ids"]:
+        for query in given["diverseNN"]:
+            if query["known_ids"]:
                 drawn += 1
-                assert scores.keys() & set(one["known_ids"])
-        for one in given["diverse_bm25Rej"]:
-            if one["known_ids"]:
+                assert scores.keys() & set(query["known_ids"])
+        for query in given["diverse_bm25Rej"]:
+            if query["known_ids"]:
                 kept += 1
-                assert max(scores.get(name, -1.0) for name in one["known_ids"]) >= 20
+                assert max(scores.get(name, -1.0) for name in query["known_ids"]) >= 20
         ours = _run("diverse_nn_bm25_rejection", row)
         assert all(scores[pick] >= 20 for pick in ours)
 

@@ -27,7 +27,7 @@ TEXTS = [
 
 
 def _ids(given: list[tuple[Demonstration, ...]]) -> list[list[str]]:
-    return [[one.example_id for one in shown] for shown in given]
+    return [[example.example_id for example in shown] for shown in given]
 
 
 def _given(selector: Selector, texts: list[str]) -> list[list[str]]:
@@ -124,10 +124,12 @@ def test_on_demand_holds_for_examples_that_are_drawn(open_with: Open) -> None:
 
 def test_rejected_examples_are_counted_and_not_replaced(open_with: Open) -> None:
     plain, _ = select(open_with(k=3), TEXTS)
-    threshold = sorted(one.score for shown in plain for one in shown)[4]
+    threshold = sorted(example.score for shown in plain for example in shown)[4]
     rejected, counts = select(open_with(k=3, strategy="nn_bm25_rejection", bm25_threshold=threshold), TEXTS)
 
-    assert _ids(rejected) == [[one.example_id for one in shown if one.score >= threshold] for shown in plain]
+    assert _ids(rejected) == [
+        [example.example_id for example in shown if example.score >= threshold] for shown in plain
+    ]
     assert counts.rejected == 4
 
 
@@ -143,7 +145,7 @@ def test_drawn_examples_can_be_ordered_by_nearness(open_with: Open) -> None:
     given_, _ = select(open_with(strategy="diverse_nn", k=5, candidates=8, order="nearest_first"), TEXTS)
 
     for shown in given_:
-        scores = [one.score for one in shown]
+        scores = [example.score for example in shown]
         assert scores == sorted(scores, reverse=True)
 
 

@@ -36,7 +36,9 @@ def test_the_corpus_is_as_large_and_as_mixed_as_we_say(corpus):
     assert len(corpus) - len(short) == 3
     assert {"en", "zh", "de", "es", "ja"} == {document["lang"] for document in short}
     assert min(Counter(document["lang"] for document in short).values()) >= 10
-    assert {"news", "encyclopaedia", "mail", "minutes", "review", "science"} <= {one["genre"] for one in short}
+    assert {"news", "encyclopaedia", "mail", "minutes", "review", "science"} <= {
+        document["genre"] for document in short
+    }
 
 
 def test_short_documents_are_a_paragraph_or_two(corpus):

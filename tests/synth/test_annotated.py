@@ -35,8 +35,11 @@ def test_every_mention_has_its_place_or_the_filter_that_removed_it():
     """`ari` is in the text, but no word of it begins there."""
     found = annotate(TEXT, [ANSWER], FilterOptions())
 
-    assert [(one.start, one.end, one.label) for one in found.entities] == [(13, 19, "town"), (30, 34, "person")]
-    assert [(one.mention.text, one.by) for one in found.removed] == [
+    assert [(entity.start, entity.end, entity.label) for entity in found.entities] == [
+        (13, 19, "town"),
+        (30, 34, "person"),
+    ]
+    assert [(removal.mention.text, removal.by) for removal in found.removed] == [
         ("Narvik", "duplicate"),
         ("Tromsø", "in_text"),
         ("ferry", "type"),
@@ -44,7 +47,7 @@ def test_every_mention_has_its_place_or_the_filter_that_removed_it():
     ]
     assert found.counts.to_dict()["removed"][GROUND] == 1
     assert found.counts.seen[GROUND] == 3
-    assert [one.text for one in found.mentions] == ["Narvik", "Kari"]
+    assert [mention.text for mention in found.mentions] == ["Narvik", "Kari"]
 
 
 def test_what_cannot_be_read_is_a_problem_and_no_entity():
@@ -61,14 +64,14 @@ def test_samples_vote_where_agreement_is_asked_for():
 
     found = annotate(TEXT, samples, options)
 
-    assert [one.text for one in found.entities] == ["Narvik"]
-    assert [one.by for one in found.removed] == ["agreement"]
+    assert [entity.text for entity in found.entities] == ["Narvik"]
+    assert [removal.by for removal in found.removed] == ["agreement"]
 
 
 @given(st.text(max_size=60), st.lists(st.text(alphabet='[]{}"ab :,NK', max_size=40), max_size=3))
 def test_nothing_is_lost_uncounted(text, answers):
     found = annotate(text, answers, FilterOptions())
 
-    assert all(text[one.start : one.end] == one.text for one in found.entities)
+    assert all(text[entity.start : entity.end] == entity.text for entity in found.entities)
     assert found.counts.removed.total() == len(found.removed)
     assert bool(found.entities) == bool(found.mentions)

@@ -38,7 +38,7 @@ def row(*answers: str, chunks: int = 1, number: int = 0, **more: object) -> Row:
 
 
 def surfaces(line: Row) -> list[tuple[int, str, str]]:
-    return [(one["start"], one["text"], one["label"]) for one in line["entities"]]
+    return [(entity["start"], entity["text"], entity["label"]) for entity in line["entities"]]
 
 
 def test_an_answer_becomes_entities_at_every_place_and_the_rest_is_listed_with_its_filter() -> None:
@@ -77,7 +77,7 @@ def test_several_samples_are_joined_and_filtered_by_their_agreement() -> None:
 
     table, tally = read([row(*answers)], QUESTION, filters, GROUNDING)
 
-    assert {one["label"] for one in table.to_pylist()[0]["entities"]} == {"person"}
+    assert {entity["label"] for entity in table.to_pylist()[0]["entities"]} == {"person"}
     assert tally.filters.removed == {"agreement": 1}
 
 
@@ -99,7 +99,7 @@ def test_sums_are_those_of_their_parts() -> None:
     rows = [row('[{"Ada": "person"}, {"Cy": "x"}]'), row("[]", number=1), row(number=2)]
     whole = read(rows, QUESTION, FILTERS, GROUNDING)[1]
 
-    parts = [read([one], QUESTION, FILTERS, GROUNDING)[1] for one in rows]
+    parts = [read([row], QUESTION, FILTERS, GROUNDING)[1] for row in rows]
 
     assert add_up(parts) == whole
     assert add_up([]) == Tally()

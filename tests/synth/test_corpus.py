@@ -29,7 +29,7 @@ def seen(documents: Sequence[Document], config: PassageConfig, seed: int = 0) ->
 
 
 def places(chosen: list[Candidate]) -> list[tuple[str, int, int]]:
-    return [(one.document, one.start, one.end) for one in chosen]
+    return [(passage.document, passage.start, passage.end) for passage in chosen]
 
 
 def test_passages_are_cut_from_their_documents_in_order() -> None:
@@ -39,8 +39,8 @@ def test_passages_are_cut_from_their_documents_in_order() -> None:
     chosen = choose(seen(documents, config), config)
 
     texts = {f"d{number}": text for number, _, text in documents}
-    assert [one.row for one in chosen] == [0, 0, 0, 1, 1, 1]
-    assert all(texts[one.document][one.start : one.end] == one.text for one in chosen)
+    assert [passage.row for passage in chosen] == [0, 0, 0, 1, 1, 1]
+    assert all(texts[passage.document][passage.start : passage.end] == passage.text for passage in chosen)
     assert chosen[0].text == "The door of house 0 stood open all day."
     assert chosen[0].passage_id == f"d0:0-{len(chosen[0].text)}"
 
@@ -88,7 +88,7 @@ def test_sources_share_a_count_by_their_size_or_alike() -> None:
 
     def drawn(spread: str) -> Counter[str]:
         config = PassageConfig(tokens=12, count=20, duplicates="exact", spread=spread)
-        return Counter(one.source for one in choose(seen(documents, config), config))
+        return Counter(passage.source for passage in choose(seen(documents, config), config))
 
     assert drawn("proportional") == {"few": 5, "many": 15}
     assert drawn("even") == {"few": 10, "many": 10}

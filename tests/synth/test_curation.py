@@ -28,12 +28,18 @@ ALL = CurationOptions(min_matched=1)
 
 def example(source: str, text: str, *found: tuple[str, str], number: int = 0) -> AnnotatedText:
     """Each entity is the first place of its surface."""
-    entities = tuple(Entity(text.index(one), text.index(one) + len(one), one, label) for one, label in found)
+    entities = tuple(
+        Entity(text.index(surface), text.index(surface) + len(surface), surface, label) for surface, label in found
+    )
     return AnnotatedText(f"{source}-{number}", text, entities, source)
 
 
 def between(found: list[Conflict], source: str, other: str) -> dict[str, dict[str, int]]:
-    return {one.label: dict(one.outcomes) for one in found if (one.source, one.other) == (source, other)}
+    return {
+        conflict.label: dict(conflict.outcomes)
+        for conflict in found
+        if (conflict.source, conflict.other) == (source, other)
+    }
 
 
 def test_a_mention_is_consistent_where_the_other_source_annotates_it_alike_whatever_the_case() -> None:
@@ -43,7 +49,7 @@ def test_a_mention_is_consistent_where_the_other_source_annotates_it_alike_whate
 
     assert between(found, "a", "b") == {"PERSON": {"consistent": 1}}
     assert between(found, "b", "a") == {"person": {"consistent": 1}}
-    assert [one.share for one in found] == [0, 0]
+    assert [conflict.share for conflict in found] == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -62,8 +68,8 @@ def test_each_way_to_contradict_has_its_name(annotated: list[tuple[str, str]], o
     found = conflicts([example("a", "Rhine Valley wine.", ("Rhine Valley", "place")), there], ALL)
 
     assert between(found, "a", "b") == ({"place": {outcome: 1}} if outcome else {})
-    for one in found:
-        assert outcome not in one.examples or one.examples[outcome] == ("Rhine Valley",)
+    for conflict in found:
+        assert outcome not in conflict.examples or conflict.examples[outcome] == ("Rhine Valley",)
 
 
 def test_mentions_are_whole_words_in_any_script() -> None:
@@ -111,8 +117,8 @@ def slow(rows: list[AnnotatedText], source: str, other: str, label: str) -> Coun
                 spans = [(e.start, e.end, e.label.lower()) for e in row.entities]
                 if any(s <= start and end <= e and (s, e) != (start, end) for s, e, _ in spans):
                     continue
-                same = {one for s, e, one in spans if (s, e) == (start, end)}
-                parts = any(one == label and start <= s and e <= end for s, e, one in spans)
+                same = {span for s, e, span in spans if (s, e) == (start, end)}
+                parts = any(span == label and start <= s and e <= end for s, e, span in spans)
                 outcomes.add(
                     "consistent"
                     if label in same
@@ -132,21 +138,21 @@ def slow(rows: list[AnnotatedText], source: str, other: str, label: str) -> Coun
 @given(sources())
 def test_the_index_of_places_finds_what_a_search_through_all_texts_finds(rows: list[AnnotatedText]) -> None:
     """Which of several places comes first depends on the draw, so mentions with differing places are only counted."""
-    for one in conflicts(rows, ALL):
-        wanted = slow(rows, one.source, one.other, one.label.lower())
+    for conflict in conflicts(rows, ALL):
+        wanted = slow(rows, conflict.source, conflict.other, conflict.label.lower())
 
-        assert one.matched == wanted.total()
+        assert conflict.matched == wanted.total()
         for kind in ("consistent", "other_type", "other_span", "not_annotated"):
-            assert wanted[kind] <= one.outcomes.get(kind, 0) <= wanted[kind] + wanted["one of several"]
+            assert wanted[kind] <= conflict.outcomes.get(kind, 0) <= wanted[kind] + wanted["one of several"]
 
 
 def test_a_taxonomy_renames_for_all_or_for_one_source_and_drops() -> None:
     names = parse_taxonomy({"*": {"PER": "person", "misc": None}, "b": {"PER": "character"}})
     rows = [example(source, "Ada sang Home.", ("Ada", "PER"), ("Home", "misc")) for source in "ab"]
-    found = [unify(one, names) for one in rows]
+    found = [unify(example, names) for example in rows]
     curated = curate(rows, names, ALL)
 
-    assert [[entity.label for entity in one.entities] for one in found] == [["person"], ["character"]]
+    assert [[entity.label for entity in example.entities] for example in found] == [["person"], ["character"]]
     assert curated.renamed == {("a", "PER", "person"): 1, ("b", "PER", "character"): 1}
     assert curated.removed == {("a", "misc"): 1, ("b", "misc"): 1}
 
@@ -176,8 +182,8 @@ def skewed() -> list[AnnotatedText]:
 def test_rows_are_chosen_so_that_types_are_balanced() -> None:
     kept = prune(skewed(), CurationOptions(size=20))
 
-    assert Counter(one.entities[0].label for one in kept) == {"person": 10, "place": 10}
-    assert [one.text_id for one in kept] == [one.text_id for one in skewed() if one in kept]
+    assert Counter(example.entities[0].label for example in kept) == {"person": 10, "place": 10}
+    assert [example.text_id for example in kept] == [example.text_id for example in skewed() if example in kept]
 
 
 def test_of_equal_types_the_text_that_is_least_like_the_others_is_chosen() -> None:
@@ -194,7 +200,11 @@ def test_rows_without_entities_have_their_share() -> None:
 
     kept = prune([*skewed(), *empty], CurationOptions(size=30))
 
-    assert Counter(one.entities[0].label if one.entities else "" for one in kept) == {"person": 10, "place": 10, "": 10}
+    assert Counter(example.entities[0].label if example.entities else "" for example in kept) == {
+        "person": 10,
+        "place": 10,
+        "": 10,
+    }
 
 
 @given(st.integers(1, 100), st.integers(0, 3), st.integers(1, 9))
@@ -203,7 +213,7 @@ def test_so_many_rows_are_kept_each_once_and_the_same_ones_again(size: int, seed
 
     kept = prune(skewed(), options)
 
-    assert len(kept) == size == len({one.text_id for one in kept})
+    assert len(kept) == size == len({example.text_id for example in kept})
     assert prune(skewed(), options) == kept
 
 

@@ -45,8 +45,8 @@ def test_conflicts_are_reported_names_joined_rows_chosen_and_rejects_named(tmp_p
     rows = pq.read_table(tmp_path / "out" / "data.parquet").to_pylist()
     assert len(rows) == 6
     for row in rows:
-        assert all(row["text"][one["start"] : one["end"]] == one["text"] for one in row["entities"])
-    assert {(row["source"], one["label"]) for row in rows for one in row["entities"]} <= {
+        assert all(row["text"][entity["start"] : entity["end"]] == entity["text"] for entity in row["entities"])
+    assert {(row["source"], entity["label"]) for row in rows for entity in row["entities"]} <= {
         ("log", "person"),
         ("web", "person"),
         ("web", "vehicle"),

@@ -19,7 +19,7 @@ TEXT = "《边城》 is a novel by Shen Congwen, born in Fenghuang."
 def _only(name: str, *pairs: tuple[str, str], **options) -> list[tuple[str, str]]:
     mentions = [Mention(surface, label) for surface, label in pairs]
     kept = apply(TEXT, mentions, FilterOptions(steps=(name,), **options)).kept
-    return [(one.text, one.label) for one in kept]
+    return [(mention.text, mention.label) for mention in kept]
 
 
 def test_a_pair_is_kept_once_and_a_surface_with_each_of_its_types():
@@ -84,7 +84,7 @@ def test_what_few_samples_name_goes_and_what_nobody_counted_stays():
     mentions = [Mention("a", "x", 0.25), Mention("b", "x", 0.5), Mention("c", "x")]
     kept = apply(TEXT, mentions, FilterOptions(steps=("agreement",), min_agreement=0.5)).kept
 
-    assert [one.text for one in kept] == ["b", "c"]
+    assert [mention.text for mention in kept] == ["b", "c"]
 
 
 def test_by_default_mentions_that_become_equal_are_kept_once():
@@ -113,7 +113,7 @@ def test_what_was_removed_names_its_filter_and_each_filter_counts():
 
     done = apply(TEXT, mentions, FilterOptions(steps=("duplicate", "in_text", "type", "brackets")))
 
-    assert [(one.mention.text, one.by) for one in done.removed] == [
+    assert [(removal.mention.text, removal.by) for removal in done.removed] == [
         ("《边城》", "duplicate"),
         ("Paris", "in_text"),
         ("born", "type"),
@@ -152,4 +152,4 @@ def test_every_mention_is_kept_or_removed_by_one_filter(text, mentions, steps):
 
     assert len(done.kept) + len(done.removed) == len(mentions)
     assert done.counts.removed.total() == len(done.removed)
-    assert {one.by for one in done.removed} <= set(steps)
+    assert {removal.by for removal in done.removed} <= set(steps)

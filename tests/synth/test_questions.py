@@ -44,12 +44,12 @@ def _many(times: int = 60) -> list[list[Question]]:
 def test_every_level_has_its_list_and_its_answer():
     moby, elbe = _groups()
 
-    assert [(one.options, one.answer) for one in moby] == [
+    assert [(question.options, question.answer) for question in moby] == [
         (("being", "place", "other"), "being"),
         (("human", "animal"), "animal"),
         (("dog", "whale"), "whale"),
     ]
-    assert [one.answer for one in elbe] == ["place", "water", "river"]
+    assert [question.answer for question in elbe] == ["place", "water", "river"]
 
 
 def test_a_question_reads_as_it_was_asked_and_the_entity_is_marked():
@@ -109,7 +109,7 @@ def test_all_steps_are_seeded_and_leave_an_answer_in_every_list():
 
     assert varied == dynamic.vary(_many(), HIERARCHY, options)
     assert varied != dynamic.vary(_many(), HIERARCHY, options.model_copy(update={"seed": 1}))
-    assert all(one.answer in one.options for group in varied for one in group)
+    assert all(question.answer in question.options for group in varied for question in group)
 
 
 def test_merging_takes_about_four_of_ten_entities():
@@ -122,10 +122,13 @@ def test_reducing_never_takes_the_answer_and_leaves_three():
     wide = Question("list: ", tuple("abcdefgh"), "c")
     varied = dynamic.vary([[wide]] * 500, HIERARCHY, DynamicOptions(steps=("reduce",)))
 
-    sizes = Counter(len(one.options) for (one,) in varied)
+    sizes = Counter(len(question.options) for (question,) in varied)
     assert min(sizes) >= 3
     assert len(sizes) == 6
-    assert all(one.answer == "c" and "c" in one.options and set(one.options) <= set("abcdefgh") for (one,) in varied)
+    assert all(
+        question.answer == "c" and "c" in question.options and set(question.options) <= set("abcdefgh")
+        for (question,) in varied
+    )
 
 
 def test_short_lists_are_not_reduced():
@@ -141,9 +144,11 @@ def test_synonyms_change_list_and_answer_alike_and_compare_without_accents():
 
     varied = dynamic.vary([[rare]] * 5 + [[common]] * 20, HIERARCHY, options)
 
-    assert {one.answer for (one,) in varied[:5]} <= {"café", "coffee house"}
-    assert Question("list: ", ("coffee house", "bar", "inn"), "coffee house") in [one for (one,) in varied[:5]]
-    assert all(one == common for (one,) in varied[5:]), "a frequent type keeps its name"
+    assert {question.answer for (question,) in varied[:5]} <= {"café", "coffee house"}
+    assert Question("list: ", ("coffee house", "bar", "inn"), "coffee house") in [
+        question for (question,) in varied[:5]
+    ]
+    assert all(question == common for (question,) in varied[5:]), "a frequent type keeps its name"
 
 
 def test_label_noise_is_off_unless_asked_for():
@@ -155,9 +160,12 @@ def test_label_noise_makes_the_answer_another():
 
     varied = dynamic.vary([[question]] * 300, HIERARCHY, DynamicOptions(steps=("special",)))
 
-    wrong = [one for (one,) in varied if one.answer != "poet"]
+    wrong = [question for (question,) in varied if question.answer != "poet"]
     assert 0.1 < len(wrong) / 300 < 0.4
-    assert all(one.answer == "other human" in one.options and "other land" not in one.options for one in wrong)
+    assert all(
+        question.answer == "other human" in question.options and "other land" not in question.options
+        for question in wrong
+    )
 
 
 def test_label_noise_adds_unknown_where_no_option_stands_for_the_rest():
@@ -165,7 +173,7 @@ def test_label_noise_adds_unknown_where_no_option_stands_for_the_rest():
 
     varied = dynamic.vary([[question]] * 100, HIERARCHY, DynamicOptions(steps=("special",)))
 
-    assert {one.answer for (one,) in varied} == {"a", "unknown"}
+    assert {question.answer for (question,) in varied} == {"a", "unknown"}
 
 
 # How answers are spread
@@ -175,7 +183,7 @@ def _cohesion(answers: list[str]) -> float:
     """Pair by pair, as published."""
     lists = [set(names) for names in HIERARCHY.children.values()]
     pairs = list(combinations(answers, 2))
-    return sum(any({one, other} <= names for names in lists) for one, other in pairs) / len(pairs) if pairs else 0.0
+    return sum(any({first, other} <= names for names in lists) for first, other in pairs) / len(pairs) if pairs else 0.0
 
 
 @given(

@@ -13,7 +13,7 @@ MENTIONS = st.lists(st.builds(Mention, st.sampled_from(["Oslo", "oslo", "Rhine"]
 
 
 def _of(*passages: list[tuple[str, str]]) -> Statistics:
-    return sum((count(Mention(*pair) for pair in one) for one in passages), Statistics())
+    return sum((count(Mention(*pair) for pair in passage) for passage in passages), Statistics())
 
 
 def test_totals_count_without_case_and_pairs_once():

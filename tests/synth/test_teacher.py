@@ -15,7 +15,7 @@ TEXT = "Ada Byron met Charles Babbage in London. London was foggy."
 
 
 def _pairs(answer: teacher.Answer) -> list[tuple[str, str]]:
-    return [(one.text, one.label) for one in answer.mentions]
+    return [(mention.text, mention.label) for mention in answer.mentions]
 
 
 def test_a_question_holds_the_passage_and_no_label_set():
@@ -55,7 +55,7 @@ def test_the_score_is_the_share_of_samples_that_agree():
 
     answer = teacher.read(TEXT, said(*samples), ASKED)
 
-    assert {(one.text, one.label): one.score for one in answer.mentions} == {
+    assert {(mention.text, mention.label): mention.score for mention in answer.mentions} == {
         ("London", "city"): 0.5,
         ("Ada Byron", "person"): 0.25,
         ("London", "place"): 0.25,
@@ -79,8 +79,8 @@ def test_code_in_an_answer_is_not_run(tmp_path):
 def test_every_place_of_a_surface_is_found_and_what_is_not_there_is_told():
     placed = teacher.ground(TEXT, [Mention("London", "city"), Mention("Paris", "city")])
 
-    assert [(one.start, one.end) for one in placed.entities] == [(33, 39), (41, 47)]
-    assert [one.text for one in placed.unaligned] == ["Paris"]
+    assert [(entity.start, entity.end) for entity in placed.entities] == [(33, 39), (41, 47)]
+    assert [mention.text for mention in placed.unaligned] == ["Paris"]
 
 
 @given(st.text(max_size=80), st.lists(st.text(max_size=80), max_size=3))
@@ -89,4 +89,4 @@ def test_any_answer_to_any_passage_is_read_and_placed(text, answers):
     placed = teacher.ground(text, answer.mentions)
 
     assert len(answer.verdicts) == len(answers)
-    assert all(text[one.start : one.end] == one.text for one in placed.entities)
+    assert all(text[entity.start : entity.end] == entity.text for entity in placed.entities)

@@ -96,7 +96,7 @@ def test_a_template_that_changes_earlier_turns_gives_each_answer_its_own_sequenc
     [line] = _read(tmp_path, json.dumps({"conversations": [{"from": who, "value": said} for who, said in talk]}))
     encoded = encode(line, tokenizer)
 
-    assert [_answers(tokenizer, one) for one in encoded] == [["b<|im_end|>"], ["d<|im_end|>"]]
+    assert [_answers(tokenizer, example) for example in encoded] == [["b<|im_end|>"], ["d<|im_end|>"]]
     assert tokenizer.decode(encoded[1].tokens) == "<a><c>d<|im_end|>"
 
 
@@ -133,7 +133,7 @@ def test_packing_keeps_every_example_once_and_fills_no_row_beyond_its_length(len
     examples = [Encoded.of(tuple([at] * size), tuple([at] * size)) for at, size in enumerate(lengths)]
     rows = pack(examples, 30)
 
-    assert sorted(one.tokens for row in rows for one in row) == sorted(one.tokens for one in examples)
-    assert all(sum(len(one.tokens) for one in row) <= 30 for row in rows)
-    loads = [sum(len(one.tokens) for one in row) for row in rows]
-    assert all(one + other > 30 for one, other in pairwise(loads))
+    assert sorted(example.tokens for row in rows for example in row) == sorted(example.tokens for example in examples)
+    assert all(sum(len(example.tokens) for example in row) <= 30 for row in rows)
+    loads = [sum(len(example.tokens) for example in row) for row in rows]
+    assert all(load + other > 30 for load, other in pairwise(loads))

@@ -70,7 +70,7 @@ def test_the_starters_training_file_has_a_recipe_too():
     mixture = compose.load(MixtureConfig, RECIPES[0].parent / "data" / "starter.yaml")
 
     assert mixture.output in _load("starter").data.files
-    assert not [file for one in mixture.sources.values() for file in one.files if "wikineural" in file]
+    assert not [file for source in mixture.sources.values() for file in source.files if "wikineural" in file]
 
 
 def test_a_family_may_be_given_by_its_name():

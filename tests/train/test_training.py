@@ -210,9 +210,9 @@ def test_packed_examples_do_not_see_each_other(base):
         with torch.no_grad():
             return float(answer_loss(model, batch, 1)[0])
 
-    apart = sum(loss((one,)) for one in examples)
+    apart = sum(loss((example,)) for example in examples)
     assert loss(tuple(examples)) == pytest.approx(apart, rel=1e-4)
-    assert loss(*((one,) for one in examples)) == pytest.approx(apart, rel=1e-4)
+    assert loss(*((example,) for example in examples)) == pytest.approx(apart, rel=1e-4)
     assert loss(tuple(examples[:2]), tuple(examples[2:])) == pytest.approx(apart, rel=1e-4)
 
 

@@ -54,7 +54,7 @@ def write_toy(path: Path, rows: int, seed: int) -> Path:
         {
             "text": text,
             "labels": ["person", "location"],
-            "entities": [{"start": one.start, "end": one.end, "label": one.label} for one in entities],
+            "entities": [{"start": entity.start, "end": entity.end, "label": entity.label} for entity in entities],
         }
         for text, entities in seen.items()
     ]
@@ -66,7 +66,7 @@ def write_toy_files(folder: Path, rows: int = 2500) -> tuple[Path, Path]:
     """A training file for both of cascade's roles, and gold sentences that are not in it."""
     train = write_toy(folder / "train.parquet", rows, seed=1)
     known = set(pq.read_table(train)["text"].to_pylist())
-    unseen = (one for one in pq.read_table(write_toy(folder / "all.parquet", 400, seed=2)).to_pylist())
+    unseen = (row for row in pq.read_table(write_toy(folder / "all.parquet", 400, seed=2)).to_pylist())
     gold = list(itertools.islice((row for row in unseen if row["text"] not in known), 60))
     pq.write_table(pa.Table.from_pylist(gold), folder / "dev.parquet")
     prepare(PrepareConfig(input=str(train), family={"name": "cascade"}, output=str(folder / "train.jsonl"), seed=3))

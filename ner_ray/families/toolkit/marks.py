@@ -167,7 +167,7 @@ def _looks_opening(copy: str, event: _Event) -> bool:
 
 def _outermost(spans: Sequence[Marked], copy: str) -> list[Marked]:
     kept: list[Marked] = []
-    for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+    for span in sorted(spans, key=lambda marked: (marked.start, -marked.end)):
         start, end = trim(copy, span.start, span.end)
         if start < end and (not kept or start >= kept[-1].end):
             kept.append(Marked(start, end, span.answer_start, span.answer_end))

@@ -265,7 +265,7 @@ def _fields(
     """The pairs in a record with entity fields and with either type fields or a label from outside the record."""
     surfaces = _flat(_best(entity, guide))
     labels = (
-        _flat(next((value for value in kind if any(guide.label(one.value) for one in _flat(value))), kind[0]))
+        _flat(next((value for value in kind if any(guide.label(text.value) for text in _flat(value))), kind[0]))
         if kind
         else []
     )

@@ -148,8 +148,8 @@ def test_tokenised_text_becomes_natural_and_entities_stay_what_they_are():
     made = natural(sentence)
 
     assert made.text == '"Ada" met Bob (of Turin), didn\'t she?'
-    assert [one.text for one in made.entities] == ["Ada", "Bob", "Turin"]
-    assert all(made.text[one.start : one.end] == one.text for one in made.entities)
+    assert [entity.text for entity in made.entities] == ["Ada", "Bob", "Turin"]
+    assert all(made.text[entity.start : entity.end] == entity.text for entity in made.entities)
 
 
 @given(st.text(alphabet="ab \"(),.'s", max_size=40), st.data())

@@ -58,7 +58,7 @@ def test_the_same_seed_gives_the_same_sentences(grammar):
 
 def test_lists_hold_words_and_alternatives_lines():
     grammar = parse_grammar("= who\nAda New\\ York\n: sentence\n[PER {who}] <came|<ran|flew>|> .")
-    drawn = {one.text for one in islice(sentences(grammar, 1), 200)}
+    drawn = {sentence.text for sentence in islice(sentences(grammar, 1), 200)}
 
     assert drawn == {f"{who}{what} ." for who in ("Ada", "New York") for what in (" came", " ran", " flew", "")}
 

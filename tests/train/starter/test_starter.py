@@ -85,7 +85,7 @@ def test_its_card_says_what_it_was_made_of(folder):
 
 def test_it_copies_what_it_reads(answer):
     texts = [_gold(marked).text for marked in MARKED]
-    copies = [one.replace("##", "") for one in answer([Prompt((Message("user", text),)) for text in texts])]
+    copies = [copy.replace("##", "") for copy in answer([Prompt((Message("user", text),)) for text in texts])]
 
     assert sum(copy == text for copy, text in zip(copies, texts, strict=True)) >= len(texts) - 2
 
