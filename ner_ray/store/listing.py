@@ -126,9 +126,10 @@ def _files_of(written: str, known: Collection[str], left_out: Sequence[str]) -> 
             return _of_run(uri, store, path)
         refuse_inside(store, [path], written)
     info = store.get_file_info(path)
-    if info.type == fs.FileType.File:
-        return [_file(uri, store, info)]
     root = _Root(written, uri, store, path)
+    if info.type == fs.FileType.File:
+        marks_folder = not info.size and not is_local(store) and not on_web and walk(store, path).files
+        return _below(root, known, left_out) if marks_folder else [_file(uri, store, info)]
     if info.type == fs.FileType.NotFound:
         is_glob = has_signs(written) and not on_web  # not what a link leads to
         root = _of_glob(root) if is_glob else root

@@ -53,7 +53,16 @@ def partitions(uri: str, name: str) -> dict[str, str | None]:
     """
     folders = [*path_of(uri).split("/")[:-1], *name.split("/")[:-1]]
     pairs = (folder.partition("=") for folder in folders)
-    return {unquote(key): None if value == _NULL else unquote(value) for key, equals, value in pairs if key and equals}
+    values = {_decoded(key): _decoded(value) for key, equals, value in pairs if key and equals}
+    return {key: None if value == _NULL else value for key, value in values.items()}
+
+
+def _decoded(part: str) -> str:
+    """Characters that cannot stand in a folder's name are written as `%2F`; what is no such escape stays as it is."""
+    try:
+        return unquote(part, errors="strict")
+    except UnicodeDecodeError:
+        return part
 
 
 def _name(file: InputFile, length: int) -> str:

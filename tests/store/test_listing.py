@@ -18,8 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ner_ray.errors import InputError
+from ner_ray.store.documents import Columns, read_rows
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.shards import Shard, list_shards
+from ner_ray.store.shards import Shard, list_shards, schemas_of
+from ner_ray.store.waves import NumberedShard
 from tests.strategies import file_names
 
 DEPTH = 5
@@ -59,6 +61,8 @@ GLOBS = [
     ("day=?/{b,d}.parquet", ["day=1/b.parquet", "day=2/d.parquet"]),
     ("**/deep/**", ["day=1/deep/c.parquet"]),
     ("./day=2/../day=1/*.parquet", ["day=1/b.parquet"]),
+    ("day=[12]/[a-c]*.{parquet,parq}", ["day=1/b.parquet"]),
+    ("[a]*", ["a.parquet"]),
 ]
 
 
@@ -227,6 +231,39 @@ def test_shards_of_an_earlier_version_keep_their_ids_and_are_known_by_any_spelli
     assert (recorded.uri, recorded.name) == (now.uri, "part-0")
     assert list_shards(str(tmp_path / "link"), [recorded]) == [recorded]
     assert Shard.from_dict(now.to_dict()) == now
+
+
+@pytest.mark.parametrize(
+    ("path", "columns"),
+    [
+        ("date=2024-01-01/month=01", {"date": "2024-01-01", "month": "01"}),
+        ("app=Ai%20Chat/tag=a+b/slash=foo%2Fbar", {"app": "Ai Chat", "tag": "a+b", "slash": "foo/bar"}),
+        ("x=__HIVE_DEFAULT_PARTITION__/y=__HIVE%5FDEFAULT_PARTITION__/z=", {"x": None, "y": None, "z": ""}),
+        ("bytes=%FF/hundred=100%/a=b=c", {"bytes": "%FF", "hundred": "100%", "a": "b=c"}),
+        ("=none/lang=en/lang=de", {"lang": "de"}),
+    ],
+)
+def test_folders_hold_columns_of_text(
+    path: str, columns: dict[str, str | None], tmp_path: Path, content: bytes
+) -> None:
+    put(tmp_path, content, f"{path}/a.parquet")
+    wanted = Columns("text", None, None, tuple(columns), 100)
+
+    (shard,) = list_shards(str(tmp_path))
+    (schema,) = schemas_of([shard])
+    (table,) = read_rows(NumberedShard(0, shard), 0, 1, wanted, pa.schema([schema.field(name) for name in columns]))
+
+    assert {name: schema.field(name).type for name in columns} == dict.fromkeys(columns, pa.string())
+    assert {name: table[name][0].as_py() for name in columns} == columns
+
+
+def test_a_column_of_the_file_comes_before_that_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "n=1").mkdir()
+    pq.write_table(pa.table({"text": ["x"], "n": [7]}), tmp_path / "n=1" / "a.parquet")
+
+    (schema,) = schemas_of(list_shards(str(tmp_path)))
+
+    assert schema.field("n").type == pa.int64()
 
 
 # A tree of files and links, against a model that tries every path of limited length.

@@ -86,6 +86,16 @@ def test_a_key_that_no_client_can_open_has_a_problem(bucket: str) -> None:
 KEYS = st.lists(file_names().filter(str.isprintable), min_size=1, max_size=3).map("/".join)
 
 
+def test_empty_objects_that_mark_folders_are_no_files(bucket: str) -> None:
+    put(bucket, "in/d", "in/e/", "in/day=1_$folder$", "in/f", content=b"")
+    put(bucket, "in/d/a.parquet", "in/e/b.parquet", "in/day=1/c.parquet")
+
+    assert listed(bucket, f"s3://{bucket}/in/d") == ["in/d/a.parquet"]
+    assert listed(bucket, f"s3://{bucket}/in/e") == ["in/e/b.parquet"]
+    assert listed(bucket, f"s3://{bucket}/in") == ["in/d/a.parquet", "in/day=1/c.parquet", "in/e/b.parquet"]
+    assert [shard.problem != "" for shard in list_shards(f"s3://{bucket}/in/f")] == [True]
+
+
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keys=st.lists(KEYS, min_size=5, max_size=9, unique=True))
 def test_any_key_is_opened_again_by_its_uri(bucket: str, keys: list[str]) -> None:
