@@ -29,7 +29,7 @@ from ner_ray.store.run import RunDirectory
 from ner_ray.store.run_schema import encoded
 from ner_ray.store.shards import Shard
 from ner_ray.store.wave_files import Layout
-from ner_ray.store.waves import Ids, Wave
+from ner_ray.store.waves import Ids, Wave, left_out
 
 _LOG = logging.getLogger(__name__)
 
@@ -206,8 +206,7 @@ def _summary(job: Job, totals: dict[str, float], waves: list[Wave]) -> Summary:
     quarantined = {shard.uri: shard.problem for shard in job.shards if shard.problem}
     for uri, problem in quarantined.items():
         _LOG.warning("shard.quarantined uri=%s reason=%s", uri, problem)
-    gone = [*job.run.missing(), *(numbered for wave in waves for numbered in wave.missing)]
-    missing = {numbered.shard.uri: numbered.rows for numbered in gone}
+    missing = {numbered.shard.uri: numbered.rows for numbered in (*job.run.missing(), *left_out(waves))}
     for uri, rows in missing.items():
         _LOG.warning("shard.missing uri=%s documents=%d", uri, rows)
     return Summary(

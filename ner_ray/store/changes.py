@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Literal
@@ -32,12 +32,24 @@ class Input:
 
     def __init__(self, shards: Iterable[Shard], waves: Sequence[Wave]) -> None:
         self._listed = {shard.uri: shard for shard in shards}
-        planned = {numbered.shard.uri for wave in waves for numbered in (*wave.shards, *wave.missing)}
-        self._new: dict[tuple[int, str], list[Shard]] = defaultdict(list)  # not planned under their names, by content
+        self._replaced = {ordinal for wave in waves for ordinal in wave.replaces}
+        known = {shard.uri for shard in self._planned(waves) if self._same_by_name(shard)}
+        # Listed files that the run does not know by their names, by content: other planned files may be found there.
+        self._unknown: dict[tuple[int, str], list[Shard]] = defaultdict(list)
         for shard in self._listed.values():
-            if shard.digest and shard.uri not in planned:
-                self._new[shard.size, shard.digest].append(shard)
-        self._renamed: dict[str, Shard] = {}
+            if shard.digest and shard.uri not in known:
+                self._unknown[shard.size, shard.digest].append(shard)
+        self._renamed: dict[Shard, Shard] = {}
+
+    def _planned(self, waves: Sequence[Wave]) -> Iterator[Shard]:
+        for wave in waves:
+            for numbered in (*wave.shards, *wave.missing):
+                if numbered.chosen is None and numbered.ordinal not in self._replaced:
+                    yield numbered.shard
+
+    def _same_by_name(self, planned: Shard) -> Shard | None:
+        listed = self._listed.get(planned.uri)
+        return listed if listed and listed.same_content(planned) else None
 
     def readable(self) -> list[Shard]:
         """The listed shards that can be read."""
@@ -48,7 +60,7 @@ class Input:
         return shard.uri in self._listed
 
     def find(self, planned: Sequence[Shard], *, afresh: bool = False) -> list[Shard | None]:
-        """Planned files as they are now, by their names or, where nothing has that name any more, by their content.
+        """Planned files as they are now: by their names or, where a name has not that content any more, by content.
 
         Args:
             planned: as they were.
@@ -63,25 +75,38 @@ class Input:
             return (inspect(shard.uri) if afresh or not listed else None) or listed
 
         found = by_threads(look, planned, "looked_for")
-        return [now or self._under_another_name(then) for then, now in zip(planned, found, strict=True)]
+        return [
+            now if now and now.same_content(then) else self._under_another_name(then) or now
+            for then, now in zip(planned, found, strict=True)
+        ]
 
-    def find_committed(self, planned: Shard) -> Shard:
-        """As `find` for a file that need not be there any more; looks for it only where a listed file may be it."""
-        now = self._listed.get(planned.uri)
-        may_be_renamed = planned.uri in self._renamed or self._new.get((planned.size, planned.digest))
-        if now is None and may_be_renamed and not inspect(planned.uri):
+    def find_committed(self, numbered: NumberedShard) -> NumberedShard:
+        """A committed shard where it is now; as it was if it is gone, has changed, or was replaced."""
+        planned = numbered.shard
+        if numbered.ordinal in self._replaced:
+            return numbered
+        if now := self._same_by_name(planned):
+            return numbered.at(now)
+        # The name tells nothing more: is it the content of another file, and not merely left out of this listing?
+        may_be_elsewhere = planned in self._renamed or self._unknown.get((planned.size, planned.digest))
+        if may_be_elsewhere and not _is_still_there(planned):
             now = self._under_another_name(planned)
-        return now if now and now.same_content(planned) else planned
+        return numbered.at(now) if now else numbered
 
     def _under_another_name(self, planned: Shard) -> Shard | None:
-        if planned.uri not in self._renamed:
-            candidates = self._new.get((planned.size, planned.digest), [])
+        if planned not in self._renamed:
+            candidates = self._unknown.get((planned.size, planned.digest), [])
             partitions = _partitions(planned.uri)  # a kept column may come from the path
             if same := [shard for shard in candidates if _partitions(shard.uri) == partitions]:
                 candidates.remove(same[0])
-                self._renamed[planned.uri] = same[0]
+                self._renamed[planned] = same[0]
                 _LOG.info("input.renamed from=%s to=%s", planned.uri, same[0].uri)
-        return self._renamed.get(planned.uri)
+        return self._renamed.get(planned)
+
+
+def _is_still_there(planned: Shard) -> bool:
+    now = inspect(planned.uri)
+    return now is not None and now.same_content(planned)
 
 
 def _partitions(uri: str) -> list[str]:
@@ -97,13 +122,54 @@ def settled(waves: Sequence[Wave], committed: Collection[int], now: Input, on_ch
     Raises:
         InputError: a file of an open wave has changed, and `on_change` is `error`.
     """
+    located = {
+        numbered.ordinal: now.find_committed(numbered)
+        for wave in waves
+        if wave.number in committed
+        for numbered in wave.shards
+        if numbered.chosen is None
+    }
+    # Rows that are or were retried are where their shard is.
+    followed = [_following(wave, located) for wave in waves]
+    return _with_displaced(
+        waves,
+        [wave if wave.number in committed else _without_what_is_gone(wave, now, on_change) for wave in followed],
+    )
+
+
+def _following(wave: Wave, located: Mapping[int, NumberedShard]) -> Wave:
+    def follow(numbered: NumberedShard) -> NumberedShard:
+        now = located.get(numbered.ordinal)
+        return replace(numbered, shard=now.shard, displaced=now.displaced) if now else numbered
+
+    return replace(wave, shards=tuple(map(follow, wave.shards)), missing=tuple(map(follow, wave.missing)))
+
+
+def _with_displaced(before: Sequence[Wave], after: Sequence[Wave]) -> list[Wave]:
+    """Marks shards whose names were taken by other shards that have moved there."""
+    was = {numbered.ordinal: (numbered.shard.uri, numbered.displaced) for wave in before for numbered in wave.shards}
+    moved = {
+        numbered.shard.uri: numbered.ordinal
+        for wave in after
+        for numbered in wave.shards
+        if not numbered.displaced
+        and was.get(numbered.ordinal, (numbered.shard.uri, False)) != (numbered.shard.uri, False)
+    }
+    if not moved:
+        return list(after)
+
+    def displaced(numbered: NumberedShard) -> bool:
+        return moved.get(numbered.shard.uri, numbered.ordinal) != numbered.ordinal
+
     return [
-        _moved(wave, now) if wave.number in committed else _without_what_is_gone(wave, now, on_change) for wave in waves
+        replace(
+            wave,
+            shards=tuple(
+                replace(numbered, displaced=True) if displaced(numbered) else numbered for numbered in wave.shards
+            ),
+        )
+        for wave in after
     ]
-
-
-def _moved(wave: Wave, now: Input) -> Wave:
-    return replace(wave, shards=tuple(numbered.at(now.find_committed(numbered.shard)) for numbered in wave.shards))
 
 
 def _without_what_is_gone(wave: Wave, now: Input, on_change: OnChange) -> Wave:

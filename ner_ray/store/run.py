@@ -281,7 +281,13 @@ class RunDirectory:
         superseded, rewritten = self._superseded(wave)
         manifest = {
             "wave": wave.number,
-            "files": self._described([*files, *rewritten]),
+            "files": [
+                *self._described(files),
+                *(
+                    described | {"ordinals": np.unique(file.ids >> ROW_BITS).tolist()}
+                    for file, described in zip(rewritten, self._described(rewritten), strict=True)
+                ),
+            ],
             "supersedes": [self._relative(path) for path in superseded],
             "rows": wave.rows,
             "shards": [{"ordinal": numbered.ordinal, "rows": numbered.rows} for numbered in wave.shards],
@@ -301,12 +307,13 @@ class RunDirectory:
         ordinals = {*wave.replaces, *(numbered.ordinal for numbered in retried)}
         if not ordinals:
             return [], []
-        # Only files of waves that had one of these shards can hold their rows; the others need not be opened.
-        touched = [
-            manifest for manifest in self.manifests() if ordinals & {shard["ordinal"] for shard in manifest["shards"]}
-        ]
-        candidates = {file["path"] for manifest in touched for file in manifest["files"]}
-        paths = [path for path in self.files() if self._relative(path) in candidates]
+        may_hold = {
+            file["path"]
+            for manifest in self.manifests()
+            for file in manifest["files"]
+            if _may_hold(ordinals, file, manifest)
+        }
+        paths = [path for path in self.files() if self._relative(path) in may_hold]
         shards = {numbered.ordinal: numbered for planned in self.waves() for numbered in planned.shards}
         replaced = [NumberedShard(ordinal, shards[ordinal].shard).row_ids() for ordinal in wave.replaces]
         return without(
@@ -374,6 +381,14 @@ class RunDirectory:
                 {"path": self._relative(file.path), "size": file.size, "rows": len(file.ids), "tally": counts.to_dict()}
                 for file, counts in zip(files, tallies, strict=True)
             ]
+
+
+def _may_hold(ordinals: set[int], file: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
+    """Whether a committed file may hold rows of the shards, so that it has to be opened."""
+    if "ordinals" in file:
+        return not ordinals.isdisjoint(file["ordinals"])
+    # Remaining rows of superseded files may be those of any shard; earlier versions do not say of which.
+    return file["path"].startswith("data/kept=") or any(shard["ordinal"] in ordinals for shard in manifest["shards"])
 
 
 def _unfinished(waves: Iterable[Wave], committed: Collection[int]) -> list[Wave]:

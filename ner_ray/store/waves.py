@@ -5,7 +5,7 @@ A row id is an int64: the shard's ordinal in the upper bits, the row's number wi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,12 +27,14 @@ class NumberedShard:
         ordinal: identifies the shard within the run; never given to another one.
         chosen: the numbers of the rows to read, ascending; None for all.
         replaces: the ordinal of an earlier version of the file, whose committed rows this one supersedes.
+        displaced: whether another shard has taken the file's name.
     """
 
     ordinal: int
     shard: Shard
     chosen: tuple[int, ...] | None = None
     replaces: int | None = None
+    displaced: bool = False
 
     def first_row_id(self) -> int:
         """The id of row 0; row `n` has the id `first_row_id() + n`."""
@@ -57,7 +59,7 @@ class NumberedShard:
 
     def at(self, shard: Shard) -> NumberedShard:
         """The same rows, with the ids that they had, read from where the file is now."""
-        return replace(self, shard=replace(shard, name=self.shard.name))
+        return replace(self, shard=replace(shard, name=self.shard.name), displaced=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,28 +119,40 @@ class Wave:
 
 
 def _to_dict(numbered: NumberedShard) -> dict[str, Any]:
-    optional = {"chosen": numbered.chosen, "replaces": numbered.replaces}
+    optional = {"chosen": numbered.chosen, "replaces": numbered.replaces, "displaced": numbered.displaced or None}
     given = {name: value for name, value in optional.items() if value is not None}
     return {"ordinal": numbered.ordinal, **given, **numbered.shard.to_dict()}
 
 
 def _from_dict(plain: dict[str, Any]) -> NumberedShard:
-    rest = dict(plain)
-    ordinal, chosen, replaces = rest.pop("ordinal"), rest.pop("chosen", None), rest.pop("replaces", None)
-    return NumberedShard(ordinal, Shard.from_dict(rest), None if chosen is None else tuple(chosen), replaces)
+    shard = dict(plain)
+    ordinal, chosen = shard.pop("ordinal"), shard.pop("chosen", None)
+    own = {name: shard.pop(name) for name in ("replaces", "displaced") if name in shard}
+    return NumberedShard(ordinal, Shard.from_dict(shard), None if chosen is None else tuple(chosen), **own)
 
 
-def current_shards(waves: Iterable[Wave]) -> dict[str, NumberedShard]:
-    """The latest version of each file that the waves have, by URI."""
-    return {numbered.shard.uri: numbered for wave in waves for numbered in wave.shards if numbered.chosen is None}
+def current_shards(waves: Sequence[Wave]) -> dict[str, NumberedShard]:
+    """The shard that the waves have for each file, by URI, without earlier versions of it."""
+    replaced = {ordinal for wave in waves for ordinal in wave.replaces}
+    return {
+        numbered.shard.uri: numbered
+        for wave in waves
+        for numbered in wave.shards
+        if numbered.chosen is None and not numbered.displaced and numbered.ordinal not in replaced
+    }
 
 
 def missing_shards(waves: Sequence[Wave]) -> list[NumberedShard]:
     """Shards that were planned, are gone, and have neither come back nor been given up."""
     current = current_shards(waves)
-    return [
-        numbered
-        for wave in waves
-        for numbered in wave.missing
-        if numbered.chosen is None and numbered.shard.uri not in current  # what is retried has its earlier result
-    ]
+
+    def has_come_back(numbered: NumberedShard) -> bool:
+        return numbered.shard.uri in current and current[numbered.shard.uri].ordinal > numbered.ordinal
+
+    missing = (numbered for wave in waves for numbered in wave.missing)
+    return [numbered for numbered in missing if numbered.chosen is None and not has_come_back(numbered)]
+
+
+def left_out(waves: Sequence[Wave]) -> list[NumberedShard]:
+    """Shards of which rows were to be retried and cannot be, because their files are gone or have changed."""
+    return [numbered for wave in waves for numbered in wave.missing if numbered.chosen is not None]
