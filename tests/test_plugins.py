@@ -25,7 +25,7 @@ def register(monkeypatch):
     def as_entry_point(kind: str, name: str, module: ModuleType | None = None) -> None:
         group = f"ner_ray.{kind}"
         point = EntryPoint(name, f"{name}_module", group)
-        monkeypatch.setattr(plugins, "_registered", lambda _: EntryPoints([point]))
+        monkeypatch.setattr(plugins, "_registered", lambda wanted: EntryPoints([point]).select(group=wanted))
         if module:
             monkeypatch.setitem(__import__("sys").modules, f"{name}_module", module)
 
