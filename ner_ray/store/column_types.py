@@ -81,8 +81,8 @@ def holds(wide: pa.DataType, kind: pa.DataType) -> bool:
     """
     if wide == kind or pa.types.is_null(kind):
         return True
-    if isinstance(wide, pa.BaseExtensionType):
-        return not isinstance(kind, pa.BaseExtensionType) and holds(wide.storage_type, kind)
+    if isinstance(wide, pa.BaseExtensionType):  # of bytes, any 16 are a UUID; of text, not any is JSON
+        return isinstance(wide, pa.UuidType) and kind == wide.storage_type
     if isinstance(kind, pa.BaseExtensionType):
         return holds(wide, kind.storage_type)
     return any(rule(wide, kind) for rule in _RULES)
@@ -99,6 +99,25 @@ def fits(footer: pq.FileMetaData, name: str, kind: pa.DataType, wide: pa.DataTyp
         for extremes in _extremes(footer, name, kind):
             extremes.cast(kind).cast(wide)
     except (pa.ArrowInvalid, OverflowError, LookupError):
+        return False
+    return True
+
+
+def is_null(footer: pq.FileMetaData, name: str) -> bool:
+    """Whether the footer of a file shows that a column has no value at all, whatever its type."""
+    paths = [footer.schema.column(number).path for number in range(footer.num_columns)]
+    if name not in paths:
+        return False
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    noted = [(group.num_rows, group.column(paths.index(name)).statistics) for group in groups]
+    return all(found is not None and found.has_null_count and found.null_count == rows for rows, found in noted)
+
+
+def can_cast(kind: pa.DataType, wide: pa.DataType) -> bool:
+    """Whether Arrow converts values of one type to another at all."""
+    try:
+        pa.nulls(0, kind).cast(wide)
+    except pa.ArrowException:
         return False
     return True
 

@@ -35,7 +35,7 @@ from ner_ray.store.column_types import plain
 from ner_ray.store.column_values import as_plain, as_text, valid_text
 from ner_ray.store.ids import id_texts
 from ner_ray.store.naming import partitions
-from ner_ray.store.shards import Shard, require_unchanged
+from ner_ray.store.shards import Shard, open_parquet, require_unchanged
 from ner_ray.store.waves import NumberedShard
 from ner_ray.text.usable import decoded
 from ner_ray.types import ErrorRecord
@@ -87,7 +87,7 @@ def read_rows(
     require_unchanged(numbered.shard)
     store, path = open_store(numbered.shard.uri)
     with store.open_input_file(path) as stream:
-        file = pq.ParquetFile(stream)
+        file = open_parquet(stream)
         own, of_folders = _where(file.schema_arrow.names, numbered.shard, columns)
         for group, begins in _row_groups(file.metadata, first, stop):
             done, last = max(first, begins), min(stop, begins + file.metadata.row_group(group).num_rows)
@@ -122,7 +122,7 @@ def _batches(
         except (pa.ArrowException, OSError) as error:
             if not _bytes_can_be_read(stream, file.metadata.row_group(group)):
                 raise  # an error of the store, which may be temporary: Ray retries the task
-            raise _UndecodableError(type(error).__name__) from error
+            raise _UndecodableError(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
         if batch is None:
             return
         yield row, batch
@@ -209,6 +209,8 @@ def _kept(column: pa.ChunkedArray, field: pa.Field, numbered: NumberedShard) -> 
         InputError: a value is not one of that type, because the file has changed since it was checked.
     """
     try:
+        if column.null_count == len(column):  # of a type that the column has by chance
+            return pa.chunked_array([pa.nulls(len(column), field.type)])
         return valid_text(column if column.type == field.type else column.cast(field.type))
     except pa.ArrowException as error:
         raise InputError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from ner_ray.errors import InputError, RunError
-from ner_ray.store.column_types import common, fits, holds, plain
+from ner_ray.store.column_types import can_cast, common, fits, holds, is_null, plain
 
 _READERS = 16
 
@@ -130,7 +131,7 @@ def mismatch(file: TypedFile, schema: pa.Schema) -> str:
         if name not in schema.names:
             return f"column {name!r} is not one of the run"
         kind = schema.field(name).type
-        if not _holds_all(kind, file, name):
+        if not _reads_as(kind, file, name):
             return f"column {name!r} is {file.kind(name)}, but {kind} in the run"
     return ""
 
@@ -143,21 +144,44 @@ def _settle(
     name: str, files: Sequence[TypedFile], recorded: pa.Schema, committed: Callable[[], Sequence[TypedFile]]
 ) -> pa.Field:
     known = recorded.field(name).type if name in recorded.names else None
-    kind, origin = (files[0].kind(name), files[0].place) if known is None else (known, "the run")
-    for file in files:
-        wide = common(kind, file.kind(name))
+    with suppress(_MismatchError):
+        return _widest(name, [(file, file.kind(name)) for file in files], known, committed)
+    # Without a value to go by, writers declare a column as anything.
+    kinds = [(file, pa.null() if is_null(file.footer(), name) else file.kind(name)) for file in files]
+    try:
+        return _widest(name, kinds, known, committed)
+    except _MismatchError:
+        if known is None or not all(is_null(file.footer(), name) for file in committed()):
+            raise
+        return _widest(name, kinds, pa.null(), committed)
+
+
+def _widest(
+    name: str,
+    kinds: Sequence[tuple[TypedFile, pa.DataType]],
+    known: pa.DataType | None,
+    committed: Callable[[], Sequence[TypedFile]],
+) -> pa.Field:
+    """The type that holds the values of all files, and those of the run, whose type is `known`."""
+    kind, origin = (kinds[0][1], kinds[0][0].place) if known is None else (known, "the run")
+    for file, own in kinds:
+        wide = common(kind, own)
         if wide is None:
-            raise _MismatchError(f"{file.place}: column {name!r} is {file.kind(name)}, but {kind} in {origin}")
+            raise _MismatchError(f"{file.place}: column {name!r} is {own}, but {kind} in {origin}")
         kind, origin = wide, (origin if wide == kind else file.place)
-    for file in files:
-        if not _holds_all(kind, file, name):
-            place = f"{file.place}: column {name!r} is {file.kind(name)}"
+    for file, own in kinds:
+        if not holds(kind, own) and not fits(file.footer(), name, own, kind):
+            place = f"{file.place}: column {name!r} is {own}"
             raise _MismatchError(f"{place}, but {kind} in {origin}, which may not hold all its values")
-    if known is not None and not holds(kind, known) and not all(_holds_all(kind, file, name) for file in committed()):
+    widened = known is not None and (known == pa.null() or not holds(kind, known))
+    if widened and not all(_reads_as(kind, file, name) for file in committed()):
         raise _MismatchError(f"{origin}: column {name!r} is {kind}, which may not hold all values of the run ({known})")
     return pa.field(name, kind)
 
 
-def _holds_all(kind: pa.DataType, file: TypedFile, name: str) -> bool:
+def _reads_as(kind: pa.DataType, file: TypedFile, name: str) -> bool:
+    """Whether a committed file's values can be read in a type."""
     own = file.kind(name)
-    return holds(kind, own) or fits(file.footer(), name, own, kind)
+    if holds(kind, own) or fits(file.footer(), name, own, kind):
+        return True
+    return can_cast(own, kind) and is_null(file.footer(), name)

@@ -125,10 +125,19 @@ def _footer_of(shard: Shard) -> pq.FileMetaData:
         return pq.read_metadata(stream)
 
 
+def open_parquet(stream: pa.NativeFile) -> pq.ParquetFile:
+    """A Parquet file of the input.
+
+    Moments of the old kind with 96 bits (INT96) are read in microseconds, as Spark and others write them: nanoseconds
+    end in the year 2262, and what lies beyond would come out as another date.
+    """
+    return pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+
+
 def _schema_of(shard: Shard) -> pa.Schema:
     store, path = open_store(shard.uri)
     with store.open_input_file(path) as stream:
-        schema = pq.read_schema(stream)
+        schema = open_parquet(stream).schema_arrow
     for name in partitions(shard.uri, shard.name):
         schema = schema if name in schema.names else schema.append(pa.field(name, pa.string()))
     return schema

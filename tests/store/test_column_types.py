@@ -51,6 +51,7 @@ kinds = st.recursive(
         (pa.decimal128(5, 2), pa.decimal128(6, 4), pa.decimal128(7, 4)),
         (pa.list_(pa.null()), pa.list_(pa.string()), pa.list_(pa.string())),
         (pa.uuid(), pa.binary(16), pa.uuid()),
+        (pa.json_(), pa.string(), pa.string()),
         (
             pa.struct([("a", pa.int32())]),
             pa.struct([("b", pa.string()), ("a", pa.int64())]),

@@ -99,7 +99,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(nights=_nights())
 def test_types_are_refused_before_the_start_or_the_run_reads_as_one_table(
     tmp_path_factory: pytest.TempPathFactory, nights: list[list[pa.Array]]
@@ -155,6 +155,65 @@ def test_a_later_night_may_widen_the_run_whatever_the_order_of_the_files(
 
     assert wide == open_run(run.uri).to_table().schema.field("column").type
     assert verify(run.uri) == (4, [])
+
+
+@pytest.mark.parametrize(
+    ("nulls", "values"),
+    [
+        (pa.nulls(2, pa.float64()), pa.array(["x", "y"])),
+        (pa.nulls(2, pa.large_string()), pa.array([0.5, 1.5])),
+        (pa.nulls(2, pa.string()), pa.array([dt.date(2024, 1, 2), None])),
+    ],
+)
+@pytest.mark.parametrize("order", ["ab", "ba"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_column_without_a_value_may_be_declared_as_anything(
+    tmp_path: Path, nulls: pa.Array, values: pa.Array, order: str, *, at_once: bool
+) -> None:
+    config = config_of(tmp_path, {"keep": ["column"]})
+    for name, array in zip(order, (nulls, values), strict=True):
+        write_shard(tmp_path / "in" / f"{name}.parquet", {"column": array}, 2)
+        if not at_once:
+            night(config)
+    run = night(config)
+
+    table = open_run(run.uri).to_table()
+    assert values.type == table.schema.field("column").type
+    assert table["column"].null_count == 2 + values.null_count
+    assert verify(run.uri) == (4, [])
+
+
+def test_nulls_of_a_type_that_arrow_does_not_convert_are_not_widened(tmp_path: Path) -> None:
+    config = config_of(tmp_path, {"keep": ["column"]})
+    write_shard(tmp_path / "in" / "a.parquet", {"column": pa.nulls(2, pa.string())}, 2)
+    night(config)
+    write_shard(tmp_path / "in" / "b.parquet", {"column": pa.array([{"a": 1}, None])}, 2)
+
+    with pytest.raises(InputError, match=r"b\.parquet: column 'column' is struct.*the run"):
+        night(config)
+
+
+def test_a_file_without_any_text_is_a_file_of_null_texts(tmp_path: Path) -> None:
+    write_shard(tmp_path / "in" / "a.parquet", {"text": pa.nulls(1)}, 1)
+    write_shard(tmp_path / "in" / "b.parquet", {}, 1)
+
+    table = open_run(night(config_of(tmp_path)).uri).to_table()
+
+    assert {row["doc_id"]: [error["code"] for error in row["errors"]] for row in table.to_pylist()} == {
+        "a:0": ["null_text"],
+        "b:0": [],
+    }
+
+
+def test_old_moments_beyond_2262_stay_what_they_are(tmp_path: Path) -> None:
+    moments = pa.array([253402300799000000, 1704153600000000], pa.timestamp("us"))
+    write_shard(tmp_path / "in" / "a.parquet", {"column": moments}, 2)
+    table = pq.read_table(tmp_path / "in" / "a.parquet")
+    pq.write_table(table, tmp_path / "in" / "a.parquet", use_deprecated_int96_timestamps=True)
+
+    kept = open_run(night(config_of(tmp_path, {"keep": ["column"]})).uri).to_table()["column"]
+
+    assert moments.to_pylist() == kept.to_pylist()
 
 
 def test_a_night_of_another_type_is_refused_with_file_types_and_advice(tmp_path: Path) -> None:
