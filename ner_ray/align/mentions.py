@@ -17,10 +17,10 @@ required, and lists sorted by label, or not at all, are placed too.
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import regex
@@ -44,6 +44,7 @@ _INSIDE_WORD = 10.0
 
 _MAX_PLACES = 1000  # per surface; more do not matter in a text that a model reads at once
 _MAX_TRIED = 20_000  # occurrences of one surface, most of them inside words: a text of one letter, repeated
+_MAX_CHOICES = 1 << 15  # places that the mentions of an answer choose from together; more have only repeated letters
 _MAX_SIMILAR = 8
 _WIDER = range(-1, 3)  # tokens that a similar window may have more than the surface
 
@@ -274,30 +275,41 @@ def _with_nested(places: Mapping[str, list[_Place]]) -> dict[str, list[_Place]]:
 
 
 def _everywhere(mentions: Sequence[Mention], places: Mapping[str, list[_Place]]) -> Iterator[tuple[int, _Place]]:
+    """Every place of each mention; a repeated mention has the first of them once more."""
+    seen: set[tuple[str, str]] = set()
     for index, mention in enumerate(mentions):
-        found = places.get(mention.text.strip(), [])
-        outermost = [place for place in found if place.cost < _NESTED]
+        key = mention.text.strip(), mention.label
+        found = places.get(key[0], [])
+        outermost = found[:1] if key in seen else [place for place in found if place.cost < _NESTED]
+        seen.add(key)
         for place in outermost or found:
             yield index, place
 
 
 def _in_order(mentions: Sequence[Mention], places: Mapping[str, list[_Place]]) -> Iterator[tuple[int, _Place]]:
     """One place for each mention that can have a place of its own."""
+    keys = [(mention.text.strip(), mention.label) for mention in mentions]
     listed: Counter[tuple[str, str]] = Counter()
-    steps: list[tuple[int, list[_Place]]] = []
-    for index, mention in enumerate(mentions):
-        key = mention.text.strip(), mention.label
-        found = places.get(key[0], [])
-        if listed[key] < len(found):
+    numbered: list[tuple[int, int]] = []
+    for index, key in enumerate(keys):
+        if listed[key] < len(places.get(key[0], ())):
+            numbered.append((index, listed[key]))
             listed[key] += 1
-            steps.append((index, found))
-    used: dict[tuple[str, str], set[int]] = {}
-    for (index, found), choice in zip(steps, _cheapest([found for _, found in steps]), strict=True):
-        taken = used.setdefault((mentions[index].text.strip(), mentions[index].label), set())
-        free = [k for k in range(len(found)) if k not in taken] if choice in taken else [choice]
-        own = next((k for k in free if k >= choice), free[0])
+    share = max(1, _MAX_CHOICES // max(1, len(numbered)))
+    steps = [_eligible(places[keys[index][0]], number, listed[keys[index]], share) for index, number in numbered]
+    used: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
+    for (index, number), choice in zip(numbered, _cheapest(steps), strict=True):
+        found, taken = places[keys[index][0]], used[keys[index]]
+        at = number + choice
+        own = next(place for place in chain(range(at, len(found)), range(at)) if place not in taken)
         taken.add(own)
         yield index, found[own]
+
+
+def _eligible(found: list[_Place], number: int, times: int, share: int) -> list[_Place]:
+    """The places that the mention of this number can have, if all of its kind come in the order of the text."""
+    last = len(found) - times + number
+    return found[number : min(last, number + share - 1) + 1]
 
 
 def _cheapest(steps: Sequence[list[_Place]]) -> list[int]:

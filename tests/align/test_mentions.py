@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 import unicodedata
 from functools import partial
 
@@ -307,3 +308,27 @@ def test_long_texts_and_lists_are_placed_soon(source: str, listed: list[str]) ->
     placement = place(source, *listed)
 
     assert len(placement.entities) + len(placement.unaligned) == len(listed)
+
+
+@pytest.mark.parametrize("config", [AlignConfig(), AlignConfig(occurrences="all")])
+@pytest.mark.parametrize(
+    ("source", "surfaces"),
+    [
+        ("a " * 2000, ["a"]),
+        ("aaaa " * 1000, ["a"]),
+        ("北京市长" * 1000, ["北"]),
+        ("Ann met Bo in Paris. " * 300, ["Ann", "Paris", "Oslo"]),
+    ],
+)
+def test_a_thousand_listings_take_little_longer_than_a_few(
+    source: str, surfaces: list[str], config: AlignConfig
+) -> None:
+    """A model that is caught in a loop lists a thousand times what the text has a thousand times."""
+
+    def seconds(times: int) -> float:
+        listed = [Mention(surface, "x") for _ in range(times) for surface in surfaces]
+        start = time.process_time()
+        align_mentions(source, listed, config)
+        return time.process_time() - start
+
+    assert min(seconds(1000) for _ in range(3)) < 10 * max(min(seconds(100) for _ in range(3)), 0.02)

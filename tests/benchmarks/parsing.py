@@ -21,11 +21,19 @@ def _filled(unit: str) -> Callable[[int], str]:
     return lambda size: unit * (size // len(unit))
 
 
+def _numbered(unit: str) -> Callable[[int], str]:
+    return lambda size: "".join(unit.format(number) for number in range(size // len(unit)))
+
+
 SHAPES: dict[str, Callable[[int], str]] = {
     "open brackets": _filled("["),
     "open objects": _filled('{"a":'),
     "closed pairs": _filled('[["Ann", "person"]] '),
     "json lines": _filled('{"Ann": "person"}\n'),
+    "json lines that differ": _numbered('{{"Ann {}": "person"}}\n'),
+    "lists behind labels": _filled('person: ["Ann"]\n'),
+    "nested pairs": _filled('[{"a":'),
+    "quotes before commas": lambda size: '["' + 'a" ,b' * (size // 5),
     "one long list": lambda size: "[" + '{"Ann": "person"}, ' * (size // 19) + "]",
     "records of distinct values": lambda size: (
         "[" + ", ".join(f'{{"entity": "x{n}", "type": "y{n}"}}' for n in range(size // 36)) + "]"
@@ -44,6 +52,8 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "bullets": _filled("- Ann\n"),
     "bullets with labels": _filled("- Ann (person)\n"),
     "bullets with comments": _filled("- Ann: who met Bo - in Paris\n"),
+    "bullets that differ": _numbered("- Ann {}\n"),
+    "lines that differ": _numbered("Ann {}: person\n"),
     "headings": _filled("### person\n"),
     "headings of answers": _filled("Answer:\n"),
     "one line of colons": _filled("a: "),

@@ -157,3 +157,28 @@ def test_an_open_answer_has_its_entities_on_one_side() -> None:
             ("Ann Lee", "person"),
             ("The company", "organization"),
         ]
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ['["Ann"]\n', '{"Ann": "person"}\n', '[["Ann", "person"]] ', "- Ann (person)\n", "Ann: person\n"],
+)
+def test_what_an_answer_repeats_is_read_again_with_its_own_offsets(unit: str) -> None:
+    guide = Guide(("person", "place"), "Ann met Bo.")
+    once = list_entities(unit, guide).items
+
+    found = list_entities(unit * 3, guide).items
+
+    assert found == tuple(item.moved(number * len(unit)) for number in range(3) for item in once)
+
+
+def test_repeated_lines_belong_to_the_heading_above_them() -> None:
+    answer = "### person\n- Ann\n- Ann\n### place\n- Ann\n"
+
+    found = list_entities(answer, Guide(("person", "place"), "Ann met Ann in Ann."))
+
+    assert [(item.entity.start, item.label and item.label.value) for item in found.items] == [
+        (13, "person"),
+        (19, "person"),
+        (35, "place"),
+    ]

@@ -13,6 +13,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from ner_ray.families.base import LabelPolicy
 from ner_ray.families.toolkit.guide import Guide, Item, bio_prefix
@@ -56,20 +58,39 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """A list in an answer, with the prose before it and the label at the end of that prose."""
+class _Content:
+    """What a list says; lists that repeat each other share it."""
 
-    root: Root
     items: tuple[Item, ...]
-    lead: str
-    heading: str
     empty: bool
     aside: bool
     repairs: frozenset[str]
 
+
+class _Part(NamedTuple):
+    """A list in an answer, with the prose before it and the label at the end of that prose."""
+
+    root: Root
+    content: _Content
+    lead: str
+    heading: str
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        return self.content.items
+
+    @property
+    def empty(self) -> bool:
+        return self.content.empty
+
     @property
     def pairs(self) -> Counter[tuple[str, str]]:
         return Counter((item.entity.value, item.label.value if item.label else "") for item in self.items)
+
+    def placed(self) -> Iterator[Item]:
+        """The items with their own offsets."""
+        shift = self.root.shift
+        return (item.moved(shift) for item in self.items) if shift else iter(self.items)
 
 
 def read_answer(
@@ -100,8 +121,7 @@ def list_entities(answer: str, guide: Guide, *, cut: bool = False) -> Listed:
     [('Ann', 'person'), ('Bo', 'dog')]
     """
     found = [] if _CELLS in answer else list(roots(answer))
-    parts = [_part(answer, found, index, guide) for index in range(len(found))]
-    parts = [part for part in parts if not part.aside]
+    parts = _parts(answer, found, guide)
     kept = _without_drafts(parts, cut=cut)
     if cut and parts and not kept:
         return Listed((), frozenset({"draft"}), cut=True)
@@ -144,6 +164,8 @@ def _label(
         repairs.add("untyped")
         return "", True
     written = item.label.value if item.label else guide.subject
+    if written in known and not guide.subject:
+        return known[written], False
     if guide.subject:
         named = guide.label(written)
         return (guide.subject, False) if named in (None, guide.subject) else (named or "", True)
@@ -178,10 +200,10 @@ def _joined(found: Sequence[Item], guide: Guide, repairs: set[str], *, cut: bool
     joined: list[Item] = []
     for item, prefix in zip(found, prefixes, strict=True):
         label = item.label
-        bare = replace(item, label=replace(label, value=label.value[2:])) if label and prefix else item
+        bare = item._replace(label=label._replace(value=label.value[2:])) if label and prefix else item
         last = joined[-1] if joined else None
         if prefix in _CONTINUES and last and last.label and bare.label and last.label.value == bare.label.value:
-            joined[-1] = replace(last, entity=_together(last.entity, bare.entity, guide))
+            joined[-1] = last._replace(entity=_together(last.entity, bare.entity, guide))
         else:
             joined.append(bare)
     return joined[:-1] if cut else joined
@@ -193,13 +215,26 @@ def _together(first: Text, second: Text, guide: Guide) -> Text:
     return Text(value, first.start, second.end)
 
 
-def _part(answer: str, found: Sequence[Root], index: int, guide: Guide) -> _Part:
-    root = found[index]
-    begin = found[index - 1].end if index else 0
-    lead = answer[max(begin, root.start - _LEAD) : root.start]
-    heading = _heading(lead, guide)
-    label = Text(heading, root.start, root.start) if heading else None
-    listed = on_one_side(items(root.group, guide, label), guide)
+def _parts(answer: str, found: Sequence[Root], guide: Guide) -> list[_Part]:
+    """The lists of an answer, apart from those that say nothing about it."""
+    contents: dict[tuple[int, str], _Content] = {}
+    parts: list[_Part] = []
+    begin = 0
+    for root in found:
+        lead = answer[max(begin, root.start - _LEAD) : root.start]
+        heading = _heading(lead, guide)
+        key = id(root.group), heading
+        if key not in contents:
+            contents[key] = _content(root, heading, guide)
+        if not contents[key].aside or len(found) == 1:
+            parts.append(_Part(root, contents[key], lead, heading))
+        begin = root.end
+    return parts
+
+
+def _content(root: Root, heading: str, guide: Guide) -> _Content:
+    begin = root.start - root.shift
+    listed = on_one_side(items(root.group, guide, Text(heading, begin, begin) if heading else None), guide)
     kept = [item for item in listed if not _is_void(item, guide)]
     real = [item for item in kept if not _is_echo(item, guide)]
     only_labels = bool(real) and all(
@@ -208,8 +243,7 @@ def _part(answer: str, found: Sequence[Root], index: int, guide: Guide) -> _Part
     in_prose = root.group.bracket == "(" and len(texts(root.group)) < 2
     aside = in_prose or only_labels or (bool(kept) and not real)
     empty = not kept and (is_empty(root.group) or (bool(listed) and not root.cut))
-    repairs = frozenset(item.why for item in listed if item.why)
-    return _Part(root, tuple(real), lead, heading, empty, aside and len(found) > 1, repairs)
+    return _Content(tuple(real), empty, aside, frozenset(item.why for item in listed if item.why))
 
 
 def _is_void(item: Item, guide: Guide) -> bool:
@@ -291,6 +325,7 @@ def _title(part: _Part) -> str:
     return plain(_prose(part.lead).rpartition("\n")[2])
 
 
+@lru_cache(4096)
 def _prose(lead: str) -> str:
     return _FENCES.sub("", lead).strip(" \t\r\n,;:：*_`#-")
 
@@ -309,8 +344,8 @@ def _from_brackets(answer: str, parts: Sequence[_Part], kept: Sequence[_Part], g
         repairs.add("syntax")
     if _outside(answer, kept):
         repairs.add("surroundings")
-    found = tuple(item for part in kept for item in part.items)
-    repairs = repairs.union(*(part.repairs for part in kept))
+    found = tuple(item for part in kept for item in part.placed())
+    repairs = repairs.union(*(part.content.repairs for part in kept))
     if guide.subject and any(part.root.group.bracket != "[" or groups(part.root.group) for part in kept):
         repairs.add("shape")
     cut = bool(kept) and kept[-1].root.cut and kept[-1].root.likely

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import resources
+from typing import NamedTuple
 
 import yaml
 
@@ -61,6 +63,7 @@ class Guide:
     _plural: dict[str, str] = field(init=False)
     _first_words: frozenset[str] = field(init=False)
     _labels: dict[str, str | None] = field(init=False, default_factory=dict)
+    _headings: dict[str, str | None] = field(init=False, default_factory=dict)
     _present: dict[str, bool] = field(init=False, default_factory=dict)
     _void: dict[str, bool] = field(init=False, default_factory=dict)
 
@@ -80,7 +83,9 @@ class Guide:
 
     def heading(self, written: str) -> str | None:
         """The label that a key or a heading means; plurals count, too."""
-        return self.label(written) or self._plural.get(fold(written.strip(_MARKUP)))
+        if written not in self._headings:
+            self._headings[written] = self.label(written) or self._plural.get(fold(written.strip(_MARKUP)))
+        return self._headings[written]
 
     def may_name_a_label(self, line: str) -> bool:
         """A quick test for whether a line can contain a label of the set at all."""
@@ -97,7 +102,8 @@ class Guide:
         """As `labels.same_name`: the exact name, then regardless of case, then regardless of underscores."""
         if written in self.names:
             return written
-        return self._cased.get(" ".join(written.split()).casefold()) or self._folded.get(fold(written))
+        folded = self._folded.get(fold(written))
+        return folded and (self._cased.get(" ".join(written.split()).casefold()) or folded)
 
     def has(self, surface: str) -> bool:
         """Whether the passage contains a string."""
@@ -117,15 +123,19 @@ class Guide:
         return self._void[value]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """An entity and its label, as written; `label` is None if none was given."""
 
     entity: Text
     label: Text | None = None
     why: str = ""
 
+    def moved(self, shift: int) -> Item:
+        """The same item further behind."""
+        return Item(self.entity.moved(shift), self.label and self.label.moved(shift), self.why)
 
+
+@lru_cache(4096)
 def field_name(key: str) -> str:
     """The name of a key or a heading, in the form used in `ENTITY_FIELDS` and `TYPE_FIELDS`."""
     return _FIELD.sub("", key).casefold()

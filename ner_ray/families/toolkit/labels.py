@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ner_ray.families.base import LabelPolicy
 from ner_ray.types import Label, LabelSet
-
-_SPACES = re.compile(r"[\s_]+")
 
 PATH = "->"
 """Joins the levels of a label's path, as B2NER's hierarchical labels do."""
@@ -96,7 +93,7 @@ def nearest(name: str, offered: Sequence[str]) -> str:
 
 def fold(name: str) -> str:
     """A name without the differences that models introduce: in case, underscores for spaces, white space."""
-    return _SPACES.sub(" ", name).strip().casefold()
+    return " ".join(name.replace("_", " ").split()).casefold()
 
 
 def _plain(name: str) -> str:

@@ -34,9 +34,16 @@ def says_nothing(text: str) -> bool:
     bare = plain(text)
     if not bare:
         return text.strip() in _whole()
-    return bare in _whole() or any(_denies(sentence) for sentence in _SENTENCE_ENDS.split(text.casefold()))
+    if bare in _whole():
+        return True
+    folded = text.casefold()
+    # A cheap test first, since most strings that are checked are names.
+    if _first_words().isdisjoint(_WORD.findall(folded)) and not _UNSPACED.search(folded):
+        return False
+    return any(_denies(sentence) for sentence in _SENTENCE_ENDS.split(folded))
 
 
+@functools.lru_cache(4096)
 def plain(text: str) -> str:
     """Text in lower case, with single spaces, and without Markdown, quotes, brackets and punctuation at its ends."""
     return _SPACES.sub(" ", text).strip(_EDGES).casefold()
@@ -48,6 +55,7 @@ def headings(kind: str) -> frozenset[str]:
     return frozenset(plain(word) for word in _words(kind))
 
 
+@functools.lru_cache(4096)
 def announces(kind: str, text: str) -> bool:
     """Whether some prose contains a word of a kind (`final`, `draft`)."""
     return _pattern(kind).search(text.casefold()) is not None
@@ -60,9 +68,6 @@ def _whole() -> frozenset[str]:
 
 
 def _denies(sentence: str) -> bool:
-    # A cheap test first, since most strings that are checked are names.
-    if _first_words().isdisjoint(_WORD.findall(sentence)) and not _UNSPACED.search(sentence):
-        return False
     return any(
         negation.search(sentence) is not None and entity.search(sentence) is not None for negation, entity in _denials()
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ner_ray.families.toolkit.guide import ENTITY_FIELDS, TYPE_FIELDS, Guide, Item, field_name
@@ -20,6 +20,7 @@ _LEAD = re.compile(
 )
 _FENCE = re.compile(r"\s*(?:```\w*|~~~\w*)\s*")
 _PARENS = re.compile(r"(?P<head>[^\n]*?\S)\s*[(（\[](?P<inner>[^()（）\[\]]{1,200})[)）\]](?P<tail>[^()（）]*)")
+_BRACKET = re.compile(r"[(（\[]")
 _SEVERAL = re.compile(
     r"(?P<head>[^(),;，；（]+)\s*[(（\[](?P<inner>[^()（）\[\]]{1,80})[)）\]]\s*(?:[,;，；、.]|and\b|$)"
 )
@@ -34,6 +35,7 @@ _TAGGED = re.compile(
     r"<(?P<name>\w[\w -]{0,40}?)(?:\s+\w+\s?=\s?[\"'](?P<kind>[^\"'<>]{1,60})[\"'])?[^<>]{0,80}>"
     r"(?P<text>[^<>]{1,300})</(?P=name)>"
 )
+_FIELDS = ENTITY_FIELDS | TYPE_FIELDS
 _RULE = re.compile(r"[\s|:+-]+")
 _SENTENCE = re.compile(r"[.!?。！？]\s")
 _MARKUP = "*_`"
@@ -54,23 +56,21 @@ class Lines:
     Attributes:
         items: the entities, in order.
         denied: whether a line or a value says that there is nothing.
-        unread: stretches that look like items but are not: they have too few or too many sides.
     """
 
     items: tuple[Item, ...]
     denied: bool = False
-    unread: int = 0
 
 
 @dataclass(slots=True)
 class _State:
-    """The heading that the current lines belong to."""
+    """What earlier lines mean for the current one: their heading, fields without a counterpart, and what they named."""
 
     heading: Text | None = None
     entity: Text | None = None
     label: Text | None = None
     denied: bool = False
-    unread: int = 0
+    named: dict[tuple[str, Text | None], tuple[int, list[Item]]] = field(default_factory=dict)
 
 
 def read_lines(answer: str, guide: Guide, *, cut: bool = False) -> Lines:
@@ -87,14 +87,13 @@ def read_lines(answer: str, guide: Guide, *, cut: bool = False) -> Lines:
     if cut and lines and lines[-1].end() == len(answer):
         lines.pop()
     for match in lines:
-        if not _FENCE.fullmatch(match[0]):
-            found += _tagged(match, guide) or _line(match[0], match.start(), guide, state)
-    return Lines(tuple(found), state.denied, state.unread)
+        found += _read(match, guide, state)
+    return Lines(tuple(found), state.denied)
 
 
 def pair_in(value: str, guide: Guide) -> tuple[str, str] | None:
     """The entity and label in a string such as `Ann (person)` or `person: Ann`; None if it has no label of the set."""
-    for item in _known_sides(value, 0, guide):
+    for item in _known_sides(value, 0, guide) if guide.may_name_a_label(value) else ():
         if item.label is not None:
             return item.entity.value, item.label.value
     return None
@@ -138,6 +137,24 @@ def _and(part: Text, guide: Guide) -> list[Text]:
     if head and guide.has(head["head"]):
         return [Text(head["head"], part.start, part.start + head.end("head"))]
     return [part]
+
+
+def _read(match: re.Match[str], guide: Guide, state: _State) -> list[Item]:
+    """The items of a line. Models that are caught in a loop repeat lines; under the same heading, one is read once."""
+    key = match[0], state.heading
+    complete = state.entity is None and state.label is None
+    if complete and key in state.named:
+        start, named = state.named[key]
+        return [_moved(item, match.start() - start, state.heading) for item in named]
+    found = [] if _FENCE.fullmatch(match[0]) else _tagged(match, guide) or _line(match[0], match.start(), guide, state)
+    if complete and (state.heading, state.entity, state.label) == (key[1], None, None):
+        state.named[key] = match.start(), found
+    return found
+
+
+def _moved(item: Item, shift: int, heading: Text | None) -> Item:
+    moved = item.moved(shift)
+    return moved._replace(label=heading) if item.label is heading else moved
 
 
 def _line(line: str, start: int, guide: Guide, state: _State) -> list[Item]:
@@ -195,8 +212,11 @@ def _fields(body: str, start: int, guide: Guide, state: _State) -> list[Item] | 
     found: list[Item] = []
     named = False
     for piece in _FIELD.finditer(body):
-        name, value = field_name(piece["name"]), _clean(piece["value"], start + piece.start("value"))
-        if value is None or guide.heading(piece["name"]) or guide.has(piece["name"]):
+        name = field_name(piece["name"])
+        if name not in _FIELDS or guide.heading(piece["name"]) or guide.has(piece["name"]):
+            continue
+        value = _clean(piece["value"], start + piece.start("value"))
+        if value is None:
             continue
         if name in TYPE_FIELDS and (guide.label(value.value) or not guide.names):
             state.label, named = value, True
@@ -256,7 +276,7 @@ def _known_sides(body: str, start: int, guide: Guide) -> Iterator[Item]:
         for label, begin, end in segments:
             yield from _valued(Text(label, start + begin, start + begin), body[begin:end], start + begin, guide)
         return
-    several = list(_SEVERAL.finditer(body)) if "(" in body or "（" in body else []
+    several = list(_SEVERAL.finditer(body)) if _BRACKET.search(body) else []
     behind = [match for match in several if guide.label(match["inner"])]
     before = [match for match in several if guide.heading(_bare(match["head"]))]
     if len(behind) > 1:
@@ -266,7 +286,7 @@ def _known_sides(body: str, start: int, guide: Guide) -> Iterator[Item]:
         for match in before:
             yield from _valued(_label(match["head"], start, guide), match["inner"], start + match.start("inner"), guide)
         return
-    parens = _PARENS.match(body)
+    parens = _PARENS.match(body) if _BRACKET.search(body) else None
     if parens and guide.label(parens["inner"]) and not guide.has(body.rstrip(_TRIM)):
         item = _parenthesised(parens, start, guide)
         if item and not guide.label(item.entity.value.rstrip(":")):
@@ -282,7 +302,8 @@ def _known_sides(body: str, start: int, guide: Guide) -> Iterator[Item]:
 def _segments(body: str, guide: Guide) -> list[tuple[str, int, int]]:
     """Each label of a line with several, and start and end of what follows it: `PER: Ann; LOC: Paris`."""
     found: list[tuple[str, int, int]] = []
-    for match in _some(_ASSIGNED.finditer(body)):
+    signs = _some(_ASSIGNED.finditer(body))
+    for match in signs if len(signs) > 1 else ():
         before = body[max(0, match.start() - _LONGEST_HEADING) : match.start()]
         words = list(re.finditer(r"\S+", before))[-_MOST_LABEL_WORDS:]
         for word in words:
@@ -342,7 +363,8 @@ def _unknown_sides(body: str, start: int, guide: Guide, state: _State) -> Iterat
     """The entities in a line with a label outside the set, or in any line if there is no set."""
     if guide.subject or len(body) > 400 or (state.heading is not None and guide.names):
         return
-    several = [match for match in _SEVERAL.finditer(body) if guide.has(match["head"].strip(_MARKUP + " "))]
+    brackets = _SEVERAL.finditer(body) if _BRACKET.search(body) else ()
+    several = [match for match in brackets if guide.has(match["head"].strip(_MARKUP + " "))]
     parens = (
         [several[0]] if len(several) == 1 and several[0].end() == len(body) else several if len(several) > 1 else []
     )

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`", "「": "」", "„": "“", "«": "»"}
 _CLOSERS = {"[": "]", "{": "}", "(": ")"}
+_SIGNS = frozenset("[]{}(),:")
 _WIDE = str.maketrans("，、：；【】（）｛｝", ",,:,[](){}")
+_WIDE_ENDS = "，、；】）｝"
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _BARE = re.compile(r"[^\[\]{}(),:，、：；【】（）｛｝\"“”\n]+")
@@ -24,19 +28,25 @@ _START = re.compile(
 )
 _EMPTY_WORDS = frozenset({"none", "null", "true", "false", "...", "nil", "nan"})
 _LITERAL = re.compile(r"-?\d+(?:\.\d+)?|null|true|false")
+# What nearly all lists consist of: signs, and strings of which nothing has to be repaired.
+_PLAIN = re.compile(r'\s*(?:(?P<sign>[\[\]{}(),:])|"(?P<text>[^"\\]*)"(?=\s{0,60}(?:[,\]})]|(?P<key>:))))')
 _COMMENT = re.compile(r"//[^\n]*")
+_BEGIN = 32  # characters by which a list is compared with earlier ones
 # No answer to our prompts is nested more deeply than this; anything deeper is skipped.
 _MAX_DEPTH = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A string in a list; `answer[start:end]` is its place, including its quotes. Blank for `null`."""
 
     value: str
     start: int
     end: int
     quoted: bool = True
+
+    def moved(self, shift: int) -> Text:
+        """The same string further behind."""
+        return Text(self.value, self.start + shift, self.end + shift, self.quoted)
 
 
 @dataclass(slots=True)
@@ -48,8 +58,7 @@ class Group:
     cut: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(NamedTuple):
     """An outermost list in an answer, at `answer[start:end]`.
 
     Attributes:
@@ -59,6 +68,7 @@ class Root:
         odd: whether something in it had to be repaired.
         cut: whether its end is missing.
         likely: whether it begins like a list; False for any other bracket, read only if there is no list.
+        shift: how far it stands behind the offsets in its group: a list that repeats another shares its group.
     """
 
     group: Group
@@ -67,6 +77,7 @@ class Root:
     odd: bool = False
     cut: bool = False
     likely: bool = True
+    shift: int = 0
 
 
 def roots(answer: str) -> list[Root]:
@@ -76,13 +87,15 @@ def roots(answer: str) -> list[Root]:
     [2, 3]
     """
     found: list[Root] = []
+    known: dict[str, Root] = {}
     at = 0
     while (start := _start(answer, at)) is not None:
-        root = _Scanner(answer, start).scan()
+        begin = answer[start : start + _BEGIN]
+        root = known[begin] = _repeated(answer, start, known.get(begin)) or _Scanner(answer, start).scan()
         found.append(root)
         at = root.end
     if not found and (start := _any_bracket(answer)) is not None:
-        found.append(replace(_Scanner(answer, start).scan(), likely=False))
+        found.append(_Scanner(answer, start).scan()._replace(likely=False))
     return found
 
 
@@ -121,6 +134,14 @@ def unquote(text: str) -> str:
     return text[1:-1].strip() if quote and len(text) > 2 and text.endswith((quote, text[0])) else text
 
 
+def _repeated(answer: str, start: int, earlier: Root | None) -> Root | None:
+    """A list that is the same as an earlier one, as in the answer of a model that is caught in a loop."""
+    if earlier is None or not answer.startswith(answer[earlier.start : earlier.end], start):
+        return None
+    further = start - earlier.start
+    return earlier._replace(start=start, end=earlier.end + further, shift=earlier.shift + further)
+
+
 def _start(answer: str, at: int) -> int | None:
     match = _START.search(answer, at)
     return match.start() if match else None
@@ -145,36 +166,50 @@ class _Scanner:
     def scan(self) -> Root:
         """The group that begins at the start, and its extent."""
         last = "["
-        while self.stack and self.at < len(self.answer):
-            char = self.answer[self.at]
-            plain = char.translate(_WIDE)
-            if char.isspace():
-                self.at += 1
-                continue
-            self.odd |= plain != char
-            if plain in ",:":
-                self.at += 1
-                if plain == ":":
-                    self.stack[-1].items.append(":")
-                last = plain
-            elif plain in "]})":
-                self._close(plain, dangling=last == ",")
-                last = "item"
-            elif plain in _CLOSERS:
-                self.odd |= last == "item"
-                self._open(plain)
-                last = plain
+        while self.stack and last:
+            match = _PLAIN.match(self.answer, self.at)
+            if match is None or (match["key"] and self.stack[-1].bracket != "{"):
+                last = self._other(last)
+            elif match["sign"]:
+                self.at = match.end()
+                last = match["sign"] if match["sign"] == "," else self._sign(match["sign"], last)
             else:
                 self.odd |= last == "item"
-                if not self._text(self.stack[-1]):
-                    break
+                start, self.at = match.start("text") - 1, match.end("text") + 1
+                self.stack[-1].items.append(Text(match["text"].strip(), start, self.at))
                 last = "item"
         for group in self.stack:
             group.cut = True
         return Root(self.root, self.start, self.at, self.odd, cut=bool(self.stack))
 
+    def _other(self, last: str) -> str:
+        """Reads what is not as plain as `_PLAIN`, and returns what it was; empty if the answer ends within it."""
+        while self.at < len(self.answer) and self.answer[self.at].isspace():
+            self.at += 1
+        if self.at >= len(self.answer):
+            return ""
+        char = self.answer[self.at]
+        plain = char.translate(_WIDE)
+        self.odd |= plain != char
+        if plain in _SIGNS:
+            self.at += 1
+            return self._sign(plain, last)
+        self.odd |= last == "item"
+        return "item" if self._text(self.stack[-1]) else ""
+
+    def _sign(self, sign: str, last: str) -> str:
+        if sign in ",:":
+            if sign == ":":
+                self.stack[-1].items.append(":")
+            return sign
+        if sign in _CLOSERS:
+            self.odd |= last == "item"
+            self._open(sign)
+            return sign
+        self._close(sign, dangling=last == ",")
+        return "item"
+
     def _open(self, bracket: str) -> None:
-        self.at += 1
         if len(self.stack) >= _MAX_DEPTH:
             self.skipped += 1
             return
@@ -183,7 +218,6 @@ class _Scanner:
         self.stack.append(group)
 
     def _close(self, bracket: str, *, dangling: bool) -> None:
-        self.at += 1
         self.odd |= dangling or _CLOSERS[self.stack[-1].bracket] != bracket
         if self.skipped:
             self.skipped -= 1
@@ -219,31 +253,24 @@ class _Scanner:
     def _quoted(self, bracket: str) -> str | None:
         """The string that begins here; None if its end is missing."""
         opening = self.answer[self.at]
-        quote = QUOTES[opening]
-        closers = quote + '”"' if opening == "„" else quote
-        self.odd |= quote != '"'
-        begin = at = self.at + 1
-        while at < len(self.answer):
-            char = self.answer[at]
-            if char == "\\":
-                at += 2
-            elif char in closers and self._ends_string(at, bracket):
-                self.at = at + 1
-                return _unescape(self.answer[begin:at])
-            else:
-                self.odd |= char in closers
-                at += 1
-        self.at = len(self.answer)
-        return None
+        closers = QUOTES[opening] + ('”"' if opening == "„" else "")
+        begin = self.at + 1
+        match = _string(closers, bracket == "{").match(self.answer, begin)
+        if match is None:
+            self.at = len(self.answer)
+            return None
+        self.at = match.end()
+        raw = self.answer[begin : self.at - 1]
+        self.odd |= opening != '"' or any(closer in _ESCAPE.sub("", raw) for closer in closers)
+        return _unescape(raw)
 
-    def _ends_string(self, at: int, bracket: str) -> bool:
-        """Whether a quote closes its string: it is followed by a delimiter, the end, or white space and a quote."""
-        rest = self.answer[at + 1 : at + 64]
-        following = rest.lstrip()
-        if not following:
-            return True
-        delimiters = ",]})" + (":" if bracket == "{" else "")
-        return following[0].translate(_WIDE) in delimiters or (following[0] in QUOTES and rest[0].isspace())
+
+@lru_cache
+def _string(closers: str, ends_at_colon: bool) -> re.Pattern[str]:
+    """The rest of a string: a quote closes it if a delimiter, the end, or white space and a quote follows."""
+    colon = ":：" if ends_at_colon else ""
+    ends = rf"(?:\s{{0,62}}(?:[,\]}}){_WIDE_ENDS}{colon}]|\Z)|\s{{63}}|\s{{1,62}}[{''.join(QUOTES)}])"
+    return re.compile(rf"(?:[^\\{closers}]++|\\.|[{closers}](?!{ends}))*+[{closers}]", re.DOTALL)
 
 
 def _unescape(raw: str) -> str:

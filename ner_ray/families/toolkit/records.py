@@ -16,6 +16,7 @@ from ner_ray.families.toolkit.guide import ASIDE, CONTAINERS, ENTITY_FIELDS, TYP
 from ner_ray.families.toolkit.lines import pair_in
 from ner_ray.families.toolkit.lists import Group, Text, entries, groups, texts
 
+_FIELDS = ENTITY_FIELDS | TYPE_FIELDS
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,:]\d+)*%?")
 
 
@@ -40,9 +41,11 @@ def on_one_side(found: Sequence[Item], guide: Guide) -> list[Item]:
     The passage decides, by what it confirms more often: a single entity that it does not contain (misspelt, say) is
     on the side of the others, even if it contains the label.
     """
+    if guide.names:
+        return list(found)
     swapped = sum(item.why == "sides" for item in found)
     straight = sum(not item.why and item.label is not None and guide.has(item.entity.value) for item in found)
-    if guide.names or swapped == straight:
+    if swapped == straight:
         return list(found)
     odd = ("sides",) if swapped < straight else ("", "unclear")
     return [_turned(item) if item.why in odd and item.label is not None else item for item in found]
@@ -145,8 +148,6 @@ def _sides(words: Sequence[Text], named: Sequence[Text], guide: Guide, *, cut: b
 
 def _dictionary(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
     pairs = [(key, value) for key, value in entries(group) if key.value]
-    held = {id(value) for _, value in pairs}
-    loose = [item for item in groups(group) if id(item) not in held]
     if group.cut:
         # A truncated record: it cannot be known yet whether a key such as `name` is a field or a label.
         pairs = [(key, value) for key, value in pairs if isinstance(value, Group) or not _is_either(key, guide)]
@@ -158,8 +159,10 @@ def _dictionary(group: Group, guide: Guide, label: Text | None) -> Iterator[Item
             yield from _entry(key, value, guide, label, alone=len(pairs) == 1)
     if not pairs and not group.cut:
         yield from (Item(item, label) for item in texts(group) if item.value)
-    for inner in loose:
-        yield from items(inner, guide, label)
+    held = {id(value) for _, value in pairs}
+    for inner in groups(group):
+        if id(inner) not in held:
+            yield from items(inner, guide, label)
 
 
 def _record(
@@ -167,17 +170,15 @@ def _record(
 ) -> list[Item] | None:
     """The entities of a dictionary whose keys say what its values are; None for any other dictionary."""
     named = [(_field(key), key, value) for key, value in pairs]
+    fields = [value for name, _, value in named if name in _FIELDS]
     if (
         label is None
-        and any(guide.heading(key.value) for _, key, _ in named)
-        and not any(
-            guide.label(text.value)
-            for name, _, value in named
-            if name in TYPE_FIELDS | ENTITY_FIELDS
-            for text in _flat(value)
-        )
+        and any(guide.heading(key.value) for key, _ in pairs)
+        and not any(guide.label(text.value) for value in fields for text in _flat(value))
     ):
         return None
+    if not fields:
+        return _by_values(named, guide)
     entity = [
         value
         for name, key, value in named
@@ -243,6 +244,8 @@ def _typed(
 
 def _by_values(named: Sequence[tuple[str, Text, Text | Group]], guide: Guide) -> list[Item] | None:
     """The entity of a record with unknown fields: one value is a label, another is in the passage; keys are neither."""
+    if len(named) < 2:
+        return None
     strings = [(key, value) for _, key, value in named if isinstance(value, Text) and value.value]
     kind = [value for key, value in strings if guide.label(value.value) and not guide.has(key.value)]
     here = [
@@ -299,7 +302,7 @@ def _flat(value: Text | Group) -> list[Text]:
     """The strings in a value: the value itself, those of a list, or the name or text field of a record."""
     if isinstance(value, Text):
         return [value] if value.value else []
-    named = [inner for key, inner in entries(value) if _field(key) in ENTITY_FIELDS | TYPE_FIELDS]
+    named = [inner for key, inner in entries(value) if _field(key) in _FIELDS]
     if named:
         return _flat(named[0])
     found: list[Text] = []
@@ -370,10 +373,10 @@ def _string_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, a
     name = _field(key)
     swapped = guide.label(key.value) and guide.has(value.value) and not guide.has(key.value)
     if not value.value:
-        if not guide.heading(key.value) and name not in ASIDE | TYPE_FIELDS | ENTITY_FIELDS | CONTAINERS:
+        if not guide.heading(key.value) and name not in ASIDE | _FIELDS | CONTAINERS:
             yield Item(key if guide.has(key.value) else value, label, "untyped")
     elif guide.label(value.value) and not swapped:
-        if guide.has(key.value) or name not in TYPE_FIELDS | ENTITY_FIELDS:
+        if guide.has(key.value) or name not in _FIELDS:
             yield Item(key, value)
     elif guide.heading(key.value):
         yield Item(value, _named(key, guide), "sides")
@@ -389,7 +392,7 @@ def _foreign_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, 
             yield Item(key, value)
         elif guide.subject:
             yield Item(key, label)
-    elif name in ASIDE or (name in ENTITY_FIELDS | TYPE_FIELDS | CONTAINERS and not guide.has(key.value)):
+    elif name in ASIDE or (name in _FIELDS | CONTAINERS and not guide.has(key.value)):
         if name in ENTITY_FIELDS | CONTAINERS and (label is not None or guide.subject):
             yield Item(value, label)
     elif _is_swapped(key, value, guide):
@@ -404,7 +407,7 @@ def _is_swapped(key: Text, value: Text, guide: Guide) -> bool:
 
 
 def _is_either(key: Text, guide: Guide) -> bool:
-    return _field(key) in ENTITY_FIELDS | TYPE_FIELDS and guide.heading(key.value) is not None
+    return _field(key) in _FIELDS and guide.heading(key.value) is not None
 
 
 def _named(key: Text, guide: Guide) -> Text:

@@ -163,7 +163,9 @@ def _marks(answer: str, text: str) -> list[tuple[int, int, bool]]:
 
 def _channels(answer: str, text: str) -> tuple[list[Span], bool]:
     """Everything outside the last channel `final`; if there is none, everything."""
-    heads = [match for match in _CHANNEL.finditer(answer) if match[0] not in text]
+    lowered = answer.lower()
+    named = "channel" in lowered or "assistant" in lowered
+    heads = [match for match in _CHANNEL.finditer(answer) if match[0] not in text] if named else []
     first = _BARE_CHANNEL.match(answer)
     begins_so = first is not None and not text.lstrip().startswith(first[0].strip())
     marked = any(head["name"] for head in heads)
