@@ -21,10 +21,13 @@ class InputConfig(Section):
     text: str = Field(default="text", description="The column that holds the text.")
     id: str | None = Field(
         default=None,
-        description="The column that holds the document id. Default: ids of the form FILE:ROW, made of file "
-        "name (without `.parquet`) and row number.",
+        description="The column that holds the document id, of any type that is not nested, spelled as "
+        "text. Default: ids of the form FILE:ROW, made of file name (without `.parquet`) and row number.",
     )
-    keep: list[str] = Field(default_factory=list, description="Input columns to copy to the output.")
+    keep: list[str] = Field(
+        default_factory=list,
+        description="Input columns to copy to the output. Their types are settled over all files.",
+    )
     max_characters: int = Field(
         default=20_000_000,
         gt=0,
