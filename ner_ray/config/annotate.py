@@ -15,18 +15,21 @@ class InputConfig(Section):
     """The documents to annotate."""
 
     path: str | list[str] = operational(
-        description="Parquet files, folders, globs or earlier runs, or a list of these, on any store that pyarrow or "
-        "fsspec opens (s3://, gs://, ...)."
+        description="Parquet files, folders, globs or earlier runs, or a list of these, on a disk, a web server, or "
+        "any store that pyarrow or fsspec opens (s3://, gs://, ...). `*` stays within one folder, `**` is any number "
+        "of folders."
     )
     text: str = Field(default="text", description="The column that holds the text.")
     id: str | None = Field(
         default=None,
-        description="The column that holds the document id, of any type that is not nested, spelled as "
-        "text. Default: ids of the form FILE:ROW, made of file name (without `.parquet`) and row number.",
+        description="The column that holds the document id, of any type that is not nested, spelled as text. Default: "
+        "ids of the form FILE:ROW, made of the file's path below the input's folder (without `.parquet`) and the row "
+        "number, such as `date=2024-01-01/part-0:0`.",
     )
     keep: list[str] = Field(
         default_factory=list,
-        description="Input columns to copy to the output. Their types are settled over all files.",
+        description="Input columns to copy to the output. Their types are settled over all files. Columns that folders "
+        "such as `date=2024-01-01/` hold can be kept as text.",
     )
     max_characters: int = Field(
         default=20_000_000,
