@@ -4,13 +4,15 @@
 its own clock: if the number does not change for three periods, the holder is dead. On the holder's own machine, a
 process that no longer exists is immediate proof.
 
-If two drivers take over at the same moment, both write; after a pause both read, and the one that was overwritten gives
-up. A holder so slow that it is taken for dead finds another driver's name at its next heartbeat, or at the latest
+Where the store can write an object only if it is as expected (`ner_ray.storage.conditional`), of two drivers that take
+over at the same moment one is refused. Elsewhere both write; after a pause both read, and the one that was overwritten
+gives up. A holder so slow that it is taken for dead finds another driver's name at its next heartbeat, or at the latest
 before it commits, and stops.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -25,7 +27,8 @@ import psutil
 from pyarrow import fs
 
 from ner_ray.errors import LeaseError
-from ner_ray.storage import get_json, is_local, join, put_json
+from ner_ray.storage import get_json, is_local, join, put_atomically
+from ner_ray.storage.conditional import ConditionalObject, ConditionFailedError, conditional_object
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ class Lease:
         self._me = {"holder": uuid.uuid4().hex, **_this_process()}
         self._lost = threading.Event()
         self._stop = threading.Event()
+        self._object: ConditionalObject | None = None
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
     def __enter__(self) -> Lease:
@@ -61,14 +65,38 @@ class Lease:
         Raises:
             LeaseError: another driver holds it.
         """
+        self._object = self._seen_object()
         lease = self._read()
         if lease and not _is_gone(lease):
             self._watch(lease)
-        self._beat()
-        time.sleep(_LOCAL_PAUSE_SECONDS if is_local(self._store) else _REMOTE_PAUSE_SECONDS)
+        self._take()
         self._check()
         self._thread.start()
         return self
+
+    def _seen_object(self) -> ConditionalObject | None:
+        """The lease as an object that is written only if nobody else writes it from now on, where there is such."""
+        seen = conditional_object(self._store, self._path)
+        try:
+            if seen:
+                seen.see()
+        except OSError as error:
+            _LOG.info("lease.unconditional path=%s error=%s", self._path, error)
+            return None
+        return seen
+
+    def _take(self) -> None:
+        if self._object:
+            try:
+                self._beat()
+                if self._object.is_honoured(self._content()):
+                    return
+                _LOG.info("lease.unconditional path=%s; the store ignores conditions of writes", self._path)
+            except OSError as error:
+                _LOG.info("lease.unconditional path=%s error=%s", self._path, error)
+            self._object = None
+        self._beat()
+        time.sleep(_LOCAL_PAUSE_SECONDS if is_local(self._store) else _REMOTE_PAUSE_SECONDS)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -124,7 +152,17 @@ class Lease:
 
     def _beat(self) -> None:
         self._beats += 1
-        put_json(self._store, self._path, {**self._me, "beat": self._beats, "period": self._period})
+        if not self._object:
+            put_atomically(self._store, self._path, self._content())
+            return
+        try:
+            self._object.put(self._content())
+        except ConditionFailedError:
+            self._object.see()
+            self._check()  # an attempt whose reply was lost may have succeeded: then the lease is still this driver's
+
+    def _content(self) -> bytes:
+        return json.dumps({**self._me, "beat": self._beats, "period": self._period}, indent=1).encode()
 
     def _read(self) -> dict[str, Any] | None:
         lease: dict[str, Any] | None = get_json(self._store, self._path)

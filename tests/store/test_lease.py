@@ -15,7 +15,8 @@ import pytest
 from pyarrow import fs
 
 from ner_ray.errors import EXIT_LEASED, LeaseError
-from ner_ray.storage import put_json
+from ner_ray.storage import open_store, put_json
+from ner_ray.storage.conditional import ConditionalObject
 from ner_ray.store.lease import Lease, holder_of
 
 STORE = fs.LocalFileSystem()
@@ -165,10 +166,78 @@ def test_of_many_drivers_that_start_at_once_at_most_one_gets_the_lease(tmp_path:
 
 
 def test_the_lease_works_on_an_object_store(bucket: str) -> None:
-    from ner_ray.storage import open_store
-
     store, path = open_store(f"s3://{bucket}/run")
     with Lease(store, path, period=PATIENT) as mine:
+        mine.check()
+        with pytest.raises(LeaseError), Lease(store, path, period=PATIENT):
+            pass
+
+    assert holder_of(store, path) is None
+
+
+def test_of_drivers_that_find_no_lease_at_the_same_moment_a_store_with_conditions_refuses_all_but_one(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, path = open_store(f"s3://{bucket}/run")
+    all_have_looked = threading.Barrier(4)
+    read = Lease._read
+    outcomes: list[str] = []
+
+    def read_together(self: Lease) -> object:
+        found = read(self)
+        if threading.current_thread() not in waited:
+            waited.add(threading.current_thread())
+            all_have_looked.wait()
+        return found
+
+    waited: set[threading.Thread] = set()
+    monkeypatch.setattr(Lease, "_read", read_together)
+
+    def drive() -> None:
+        try:
+            with Lease(store, path, period=60):
+                outcomes.append("held")
+                time.sleep(PATIENT)
+        except LeaseError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=drive) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcomes) == ["held", "refused", "refused", "refused"]
+
+
+def test_a_holder_whose_object_was_overwritten_loses_the_lease_at_its_next_beat(bucket: str) -> None:
+    store, path = open_store(f"s3://{bucket}/run")
+    with Lease(store, path, period=60) as mine:
+        put_json(store, f"{path}/lease.json", {"holder": "x", "beat": 1, "host": "elsewhere", "pid": 1})
+        with pytest.raises(LeaseError):
+            mine._beat()
+
+    assert json.loads(store.open_input_stream(f"{path}/lease.json").read())["holder"] == "x"
+
+
+@pytest.mark.parametrize("answer", ["ignored", "refused", "reply lost"])
+def test_stores_that_ignore_or_refuse_conditions_or_lose_replies_have_leases_too(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    put = ConditionalObject._put
+
+    def put_as_such_a_store(self: ConditionalObject, content: bytes, condition: dict[str, str]) -> str:
+        if answer == "refused":
+            raise OSError("NotImplemented: a header you provided implies functionality that is not implemented")
+        if answer == "ignored":
+            return self._client.put_object(**self._where, Body=content)["ETag"]
+        put(self, content, condition)
+        return put(self, content, condition)  # tried again because the reply to the first was lost
+
+    monkeypatch.setattr(ConditionalObject, "_put", put_as_such_a_store)
+    store, path = open_store(f"s3://{bucket}/run")
+    with Lease(store, path, period=PATIENT) as mine:
+        mine._beat()
         mine.check()
         with pytest.raises(LeaseError), Lease(store, path, period=PATIENT):
             pass
