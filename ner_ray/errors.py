@@ -29,7 +29,7 @@ EXIT_LEASED = 4
 
 
 class ErrorCode(StrEnum):
-    """Every code that ner_ray itself writes into a row's `errors`; a model family from outside may add its own.
+    """Every code that ner_ray itself writes into a row's `errors`; a third-party model family may add its own.
 
     `ner-ray status` counts documents by code and `ner-ray retry RUN --code CODE` annotates them again.
 
@@ -68,7 +68,7 @@ class ErrorCode(StrEnum):
     )
     CORRUPT_SHARD = (
         "corrupt_shard",
-        "The row lies in a part of its Parquet file that cannot be decoded.",
+        "The row is in a part of its Parquet file that cannot be decoded.",
         "Replace the file and set `input.on_change=reprocess`.",
     )
     NO_LABELS = (
@@ -227,7 +227,7 @@ class EngineError(NerRayError, RuntimeError):
 
     >>> try:
     ...     raise EngineError("the server refuses the API key (status 401)")
-    ... except EngineError as error:  # an `Annotator` does not recover from it: build another one
+    ... except EngineError as error:  # an `Annotator` does not recover from it: create another one
     ...     print(error.message)
     the server refuses the API key (status 401)
     """

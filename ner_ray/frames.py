@@ -40,7 +40,7 @@ def annotate(
     *,
     labels: Any = None,
 ) -> Any:  # the same kind as `data`
-    """Annotates texts in the form in which they are at hand.
+    """Annotates texts and returns them in the form in which they were given.
 
     Everything but a Ray Dataset is annotated in this process, by an `Annotator` that is closed at the end. A Ray
     Dataset becomes a lazy Ray Dataset, with the job's own stages appended.
@@ -48,9 +48,9 @@ def annotate(
     Args:
         data: a list of strings, a pandas DataFrame, a pyarrow Table, a Hugging Face Dataset or DatasetDict, or a Ray
             Dataset. Tables have their texts in the column that the configuration names: `input.text`.
-        config: as of `Annotator`.
+        config: as for `Annotator`.
         overrides: `key.path=value`, as on the command line.
-        labels: as of `Annotator`. With `column:NAME`, each row of a table brings its own.
+        labels: as for `Annotator`. With `column:NAME`, each row of a table has its own.
 
     Returns:
         For a list, an `AnnotatedDocument` for each string. For a table, a new table of the same kind with the columns

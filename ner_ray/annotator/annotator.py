@@ -115,7 +115,7 @@ class Annotator:
         if text is not None and not isinstance(text, str):
             raise TypeError(f"a text must be a string, not {type(text).__name__}; Annotator.stream takes many texts")
         if not self._close.alive:
-            raise ConfigError("the annotator is closed", hint="build another one")
+            raise ConfigError("the annotator is closed", hint="create another one")
         return self._worker.submit(self._annotate(text, _label_set(labels), demonstrations))
 
     def stream(

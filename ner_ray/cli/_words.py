@@ -47,11 +47,11 @@ def _name(command: Command) -> str:
 
 
 def _refuse_split(words: Sequence[str]) -> None:
-    """A value in brackets that the shell has cut at its blanks arrives as several words."""
+    """A value in brackets that the shell has split at its spaces arrives as several words."""
     for number, word in enumerate(words[:-1]):
         if _SETTING.match(word) and any(word.count(left) > word.count(right) for left, right in ("[]", "{}")):
             whole = " ".join(words[number:])
-            raise ConfigError(f"{word!r} ends inside a bracket", hint=f"quote a value with blanks: '{whole}'")
+            raise ConfigError(f"{word!r} ends inside a bracket", hint=f"quote a value with spaces: '{whole}'")
 
 
 def _is_setting(config: type[Section], word: str, arguments: Sequence[str]) -> bool:

@@ -44,7 +44,7 @@ class Result:
 
 
 def run(config: AnnotateConfig) -> Result:
-    """Annotates what is new in the input; errors as of `ner_ray.pipeline.annotate.annotate`."""
+    """Annotates what is new in the input; raises what `ner_ray.pipeline.annotate.annotate` raises."""
     from ner_ray.pipeline.annotate import annotate
 
     return Result(annotate(config))

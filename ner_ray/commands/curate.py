@@ -35,7 +35,7 @@ class Result:
 
 
 def run(config: CurateConfig) -> Result:
-    """Writes the data set and its report; errors as of `ner_ray.synth.curation_files.curate_files`."""
+    """Writes the data set and its report; raises what `ner_ray.synth.curation_files.curate_files` raises."""
     from ner_ray.synth.curation_files import curate_files
 
     return Result(curate_files(config))

@@ -58,7 +58,7 @@ class Result:
 
 
 def run(config: Config) -> Result:
-    """Annotates the sample corpus and writes a page; errors as of `ner_ray.pipeline.annotate.annotate`."""
+    """Annotates the sample corpus and writes a page; raises what `ner_ray.pipeline.annotate.annotate` raises."""
     from ner_ray.commands import export
     from ner_ray.config.load import load
     from ner_ray.pipeline.annotate import annotate

@@ -53,11 +53,11 @@ print(f"{len(ray.nodes())} nodes, {found.get('CPU', 0):g} CPUs, {found.get('GPU'
 
 
 class Config(Section):
-    """Nothing can be set."""
+    """No settings."""
 
 
 class State(StrEnum):
-    """How good a finding is."""
+    """How serious a finding is."""
 
     OK = "ok"
     WARNING = "warning"

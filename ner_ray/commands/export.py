@@ -60,7 +60,7 @@ def run(config: Config) -> Result:
 
     Raises:
         ConfigError: there is no such format.
-        RunError: there is no run, or it has nothing committed.
+        RunError: there is no run, or nothing is committed.
         InputError: the run has not kept its texts, and its input has changed.
     """
     return Result(asdict(export_run(config.run, config.format, config.out)), config.out)
@@ -78,7 +78,7 @@ def export_run(run: str, format_name: str, out: str) -> Exported:
 
     Raises:
         ConfigError: there is no such format.
-        RunError: there is no run, or it has nothing committed.
+        RunError: there is no run, or nothing is committed.
         InputError: the run has not kept its texts, and its input has changed.
     """
     from ner_ray.commands._figures import figures

@@ -1,4 +1,4 @@
-"""Index a pool of annotated examples, to be retrieved into prompts.
+"""Index a pool of annotated examples, for retrieval into prompts.
 
 The pool is Parquet or JSON Lines with the columns `text` and `entities` (text, label, and start and end where known).
 Entities that are not found in their text are listed in the index's reject file, each with the reason.
@@ -36,7 +36,7 @@ class Result:
 
 
 def run(config: IndexConfig) -> Result:
-    """Builds the index; errors as of `ner_ray.retrieval.build_index`."""
+    """Builds the index; raises what `ner_ray.retrieval.build_index` raises."""
     from ner_ray.pipeline.index import index
 
     return Result(index(config))

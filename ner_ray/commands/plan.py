@@ -42,7 +42,7 @@ class Result:
 
 
 def run(config: Config) -> Result:
-    """Looks at the input and at a sample of it; errors as of `ner_ray.pipeline.forecast.forecast`."""
+    """Looks at the input and at a sample of it; raises what `ner_ray.pipeline.forecast.forecast` raises."""
     from ner_ray.pipeline.forecast import forecast
 
     return Result(forecast(base_of(config, AnnotateConfig), config.sample, measure=config.measure))

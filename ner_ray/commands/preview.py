@@ -45,7 +45,7 @@ class Result:
 
 
 def run(config: Config) -> Result:
-    """Annotates some documents; errors as of `ner_ray.pipeline.preview.preview`."""
+    """Annotates some documents; raises what `ner_ray.pipeline.preview.preview` raises."""
     from ner_ray.pipeline.preview import preview
 
     return Result(preview(base_of(config, AnnotateConfig), config.documents, config.seed, config.characters))

@@ -36,7 +36,7 @@ class Config(Section):
 
 
 def run(config: Config) -> Result:
-    """Annotates the documents again; errors as of `ner_ray.pipeline.annotate.retry`.
+    """Annotates the documents again; raises what `ner_ray.pipeline.annotate.retry` raises.
 
     Raises:
         ConfigError: a code is unknown.
@@ -48,7 +48,7 @@ def run(config: Config) -> Result:
 
 
 def check_codes(uri: str, codes: Sequence[str]) -> None:
-    """Refuses a code that is neither one of ner_ray's own nor in the run (a family from outside may have its own).
+    """Refuses a code that is neither one of ner_ray's own nor in the run (a third-party family may have its own).
 
     Raises:
         ConfigError: says which codes there are.

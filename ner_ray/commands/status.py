@@ -97,7 +97,7 @@ def _lines(status: Status) -> Iterator[tuple[str, str]]:
 
 
 def _explained(code: str) -> str:
-    """What a code means and what to do; nothing for a code of a family from outside."""
+    """What a code means and what to do; nothing for a code of a third-party family."""
     known = next((member for member in ErrorCode if member == code), None)
     return f". {known.meaning} {known.remedy}" if known else ""
 

@@ -41,7 +41,7 @@ class Result:
 
 
 def run(config: SynthConfig) -> Result:
-    """Makes the training data; errors as of `ner_ray.pipeline.synth.synthesize`."""
+    """Makes the training data; raises what `ner_ray.pipeline.synth.synthesize` raises."""
     from ner_ray.pipeline.synth import synthesize
 
     return Result(synthesize(config))

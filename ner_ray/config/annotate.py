@@ -151,7 +151,7 @@ class OutputConfig(Section):
 
 
 class ResourceConfig(Section):
-    """What the job takes of the cluster. Nothing here changes the results."""
+    """The resources that the job uses. Nothing here changes the results."""
 
     replicas: int = operational(1, ge=1, description="Minimum (and initial) number of engines per pool.")
     max_replicas: int | None = operational(

@@ -95,7 +95,7 @@ def find(name: str, beside: Path) -> Path:
 
 
 def _nearest(name: str) -> list[str]:
-    """The shipped configurations with the most similar names, with or without their folder; else some of them."""
+    """The shipped configurations with the most similar names, with or without their folder; otherwise some of them."""
     shipped = sorted(str(path.relative_to(packaged()).with_suffix("")) for path in packaged().rglob("*.yaml"))
     near = difflib.get_close_matches(name, shipped, n=3)
     if not near:

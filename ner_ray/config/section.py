@@ -20,7 +20,7 @@ class Section(BaseModel):
 
 
 def operational(default: Any = ..., **field: Any) -> Any:  # as pydantic.Field
-    """A field that does not change results and is therefore left out of the fingerprint; arguments as of `Field`."""
+    """A field that does not change results, and so is left out of the fingerprint; takes the arguments of `Field`."""
     return Field(default, json_schema_extra={"operational": True}, **field)
 
 

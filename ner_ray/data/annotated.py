@@ -2,15 +2,15 @@
 
 A row is a mapping with
 
-    text       the text; without it, the tokens joined by blanks
+    text       the text; without it, the tokens joined by spaces
     entities   a list; each entity is {start, end, text, label}, [start, end, label], or RA-IT's {surface: label}.
                Either the offsets or the surface may be missing. Also `entity`, `spans` (Prodigy), `label` (doccano)
     tokens     words of the text, in order; `ner_tags` are their tags in BIO or one of its relatives, and `starts`
-               where each begins, where the text is not the tokens joined by blanks
+               where each begins, where the text is not the tokens joined by spaces
     id         optional; also `doc_id`, `example_id`
     labels     optional: the label set that annotators could choose from, a list or a tree of names
 
-Offsets count code points; the end is exclusive. Nothing is repaired: an entity whose text differs from what stands at
+Offsets count code points; the end is exclusive. Nothing is repaired: an entity whose text differs from the text at
 its offsets is left out and named in `invalid`.
 """
 
@@ -271,7 +271,7 @@ def _unit(surface: str, text: str, start: object, end: object) -> str:
     for encoding, width, unit in (("utf-16-le", 2, "UTF-16 code units"), ("utf-8", 1, "bytes of UTF-8")):
         units = text.encode(encoding, "surrogatepass")[start * width : end * width]
         if units == surface.encode(encoding, "surrogatepass"):
-            return f" ({unit} are counted; code points are wanted)"
+            return f" ({unit} are counted; expected code points)"
     flat = text.replace("\r\n", "\n")
     if flat[start:end] == surface.replace("\r\n", "\n"):
         return " (a line end is counted as one character; in the text it is two, CR LF)"
@@ -283,7 +283,7 @@ def _is_offset(value: object) -> bool:
 
 
 def _labels(value: object) -> LabelSet | None:
-    """A label set; None for what is none, such as a column of numbers of that name."""
+    """A label set; None for anything else, such as a column of numbers of that name."""
     if not value or isinstance(value, str) or (isinstance(value, list) and not isinstance(value[0], str | Mapping)):
         return None
     if isinstance(value, list) and all(isinstance(name, str) for name in value):

@@ -19,8 +19,8 @@ _LOG = logging.getLogger(__name__)
 def sources(uri: str) -> Iterator[tuple[Source, FormatModule]]:
     """The files of a URI, in the order of their names, or the folder that is one data set; each with its format.
 
-    In a folder, files whose name or folder begins with `.` or `_` are passed over, and so, with a warning, is what is
-    in no format that is known here.
+    In a folder, files whose name or folder begins with `.` or `_` are skipped, and so, with a warning, are files
+    in no known format.
 
     Raises:
         InputError: there is nothing at the URI, nothing in a known format, or it lies inside a run directory.
@@ -37,7 +37,7 @@ def sources(uri: str) -> Iterator[tuple[Source, FormatModule]]:
     found = [(source, form) for source in _files(uri, names) if (form := _format_of(source))]
     if not found:
         raise InputError(
-            f"no annotated texts in {uri}: it is in no format that is known here",
+            f"no annotated texts in {uri}: it is in no known format",
             hint=f"known formats: {', '.join(plugins.names(CONTRACT.kind))}",
         )
     refuse_inside(store, (f"{path}/{source.name}" for source, _ in found))

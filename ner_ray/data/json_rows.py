@@ -18,8 +18,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 def json_rows(source: Source) -> Iterator[object]:
     """The values of a JSON file; a line that is not JSON is `Unreadable`.
 
-    A file is an array if it begins with `[` and a record or another array. Else it holds one value per line, unless its
-    first line is a single `{`, as in pretty-printed JSON.
+    A file is an array if it begins with `[` and a record or another array. Otherwise it holds one value per line,
+    unless its first line is a single `{`, as in pretty-printed JSON.
 
     Raises:
         InputError: an array is broken, so that nothing behind that place can be read.

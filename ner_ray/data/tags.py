@@ -77,7 +77,7 @@ def begins(text: str, tokens: Sequence[str], starts: object = None, *, joined: b
         text: the text.
         tokens: its tokens, in order.
         starts: where they begin, where the data says so.
-        joined: whether the text is the tokens joined by blanks.
+        joined: whether the text is the tokens joined by spaces.
 
     Raises:
         TagError: a token is not in the text, or not where it is said to be.

@@ -405,7 +405,7 @@ def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, 
 
 
 def _dtype_on_cpu(options: Options) -> str:
-    """The fastest type on this CPU: bfloat16, if the checkpoint has it and the CPU computes in it; else float32.
+    """The fastest type on this CPU: bfloat16, if the checkpoint has it and the CPU computes in it; otherwise float32.
 
     With such instructions, the starter model takes 0.7 times as long in bfloat16 as in float32; without, 6 to 9 times.
     """

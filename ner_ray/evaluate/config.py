@@ -39,7 +39,7 @@ class ScoringConfig(Section):
     scorers: tuple[str, ...] = Field(default=(), description="Published scorers to run in addition to our own.")
     labels: list[Any] | dict[str, Any] = Field(
         default_factory=list,
-        description="The label set of rows that bring none, a list or a tree. Default: the labels of the row's gold; "
+        description="The label set of rows that have none, a list or a tree. Default: the labels of the row's gold; "
         "but raw answers are not read without a label set, since no other label could be wrong in them.",
     )
     label_map: dict[str, str | None] = Field(

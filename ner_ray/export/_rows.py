@@ -20,7 +20,7 @@ _DOCUMENT = [("doc_id", pa.string()), ("text", pa.string())]
 def batches(
     documents: Iterable[tuple[Document, Annotation]], context: ExportContext
 ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """The rows of the run as they are; of documents that come from no run, id, text and annotation."""
+    """The rows of the run as they are; for documents that are not from a run: id, text and annotation."""
     if context.rows is not None:
         return context.rows.schema, context.rows.to_batches(batch_size=_BATCH_ROWS)
     columns = pa.schema([*_DOCUMENT, *schema.OUTPUT])

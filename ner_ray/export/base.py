@@ -41,11 +41,11 @@ class ExportContext:
 
     Attributes:
         title: a heading, for people.
-        labels: the labels that the run's entities may bear, in the order of its label set; empty where the run has no
+        labels: the labels that the run's entities may have, in the order of its label set; empty where the run has no
             label set of its own, so that only its entities tell.
         summary: figures of the run, for people, in the order to show them.
-        rows: the run's committed rows with all their columns, for formats that keep them; None for documents that come
-            from no run.
+        rows: the run's committed rows with all their columns, for formats that keep them; None for documents that are
+            not from a run.
     """
 
     title: str = "Annotated documents"
@@ -54,20 +54,20 @@ class ExportContext:
     rows: Dataset | None = None
 
     def label_set(self, found: Iterable[str]) -> list[str]:
-        """The run's own labels, then those that were found beside them, sorted.
+        """The run's own labels, then any others that were found, sorted.
 
-        So files of runs with one label set number their labels alike, whatever was found.
+        So runs with the same label set number their labels alike, whatever was found.
         """
         return [*self.labels, *sorted(set(found) - set(self.labels))]
 
 
 NO_CONTEXT = ExportContext()
-"""For documents that come from no run."""
+"""For documents that are not from a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written. Adds.
+    """What was written; instances can be added.
 
     Attributes:
         documents: all documents of the run, failed ones included.
@@ -92,7 +92,7 @@ class Exported:
 
 
 def exported(annotation: Annotation, told: int | None = None) -> Exported:
-    """The counts of one document, of whose entities the format holds `told`; all if None."""
+    """The counts of one document, of whose entities the format can hold `told`; all if None."""
     total = len(annotation.entities)
     kept = total if told is None else told
     return Exported(1, kept, total - kept, int(annotation.status is DocumentStatus.FAILED))
@@ -144,7 +144,7 @@ def load(name: str) -> ExporterModule:
 
 
 def label_names(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """The labels that entities may bear under the settings of a run; empty where each row brings its own.
+    """The labels that entities may have under the settings of a run; empty where each row has its own.
 
     >>> label_names({"labels": {"being": ["person", "dog"], "place": None}})
     ('person', 'dog', 'place')

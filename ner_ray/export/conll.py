@@ -1,8 +1,8 @@
 """CoNLL: one token per line in four columns, as in CoNLL-2003: token, start, end, BIO tag, separated by tabs.
 
 The offsets say where in the document the token is. Readers that take the first and the last column, or the first and
-the fourth, find what they look for (`spacy convert -c ner`, flair's `{0: "text", 3: "ner"}`, conlleval); those that
-want nothing but token and tag read the format `bio`. A blank line ends a sentence, `-DOCSTART- -X- O O` separates
+the fourth, find what they need (`spacy convert -c ner`, flair's `{0: "text", 3: "ner"}`, conlleval); for those that
+read nothing but token and tag, there is the format `bio`. A blank line ends a sentence, `-DOCSTART- -X- O O` separates
 documents, and their ids are in `PATH.ids`. White space in labels becomes `_`. Failed documents are left out.
 """
 

@@ -24,7 +24,7 @@ from ner_ray.markup import colours, draw
 from ner_ray.types import Annotation, Document, DocumentStatus
 
 MOST_DOCUMENTS = 1_000
-MOST_CHARACTERS = 200_000  # of one document; a browser lays out more than that only with pain
+MOST_CHARACTERS = 200_000  # of one document; browsers are slow to lay out more than that
 _LONG = 3_000  # characters, from which a document is folded at first
 _MOST_UNALIGNED = 30  # different ones of one document
 _OPENING = 60  # characters of a document that stand for it in the list
@@ -50,7 +50,7 @@ def write(
     Args:
         documents: each with its annotation; not read further than the page goes.
         path: a local file; its folder is made.
-        context: its title is the page's heading, its summary stands below.
+        context: its title is the page's heading, with its summary below.
         limit: the page says that there are more, where there are.
     """
     rest = iter(documents)

@@ -2,7 +2,7 @@
 
 The columns are those of token classification: `tokens`, and `ner_tags` in BIO. Their class labels have the order of the
 run's label set, so that files of runs with one label set agree. `starts` tells where in `text` a token begins;
-`entities` has all of them, also those that BIO cannot express. Of a document that failed nothing is known: it has no
+`entities` has all of them, also those that BIO cannot express. Nothing is known about a document that failed: it has no
 tokens. https://huggingface.co/docs/datasets/about_dataset_features
 """
 

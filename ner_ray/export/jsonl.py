@@ -25,7 +25,7 @@ from ner_ray.types import Annotation, Document
 def write(
     documents: Iterable[tuple[Document, Annotation]], path: str | Path, context: ExportContext = NO_CONTEXT
 ) -> Exported:
-    """Writes the rows of the run; of documents that come from no run, id, text and annotation."""
+    """Writes the rows of the run; for documents that are not from a run: id, text and annotation."""
     written = Exported()
     _, rows = batches(documents, context)
     with open_output(path) as stream:
@@ -48,7 +48,7 @@ def _line(row: dict[str, Any]) -> bytes:
 
 
 def _plain(value: object) -> object:
-    """What JSON has for a value that it does not know."""
+    """The JSON form of a value whose type JSON lacks."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, dt.timedelta):

@@ -1,6 +1,6 @@
 """Label Studio: a JSON file of tasks to import, entities as predictions that people can correct.
 
-Beside it lies, as `.xml`, the labelling configuration that the project in Label Studio needs. Offsets are code
+The labelling configuration that the project in Label Studio needs is written next to it, as `.xml`. Offsets are code
 points there too, since its version 1.4 (HumanSignal/label-studio#1559). Formats:
 https://labelstud.io/guide/predictions and https://labelstud.io/tags/labels.
 """
@@ -43,7 +43,7 @@ def write(
 
 
 def _beside(path: str) -> str:
-    """The same path with `.xml` for its ending."""
+    """The same path with the extension `.xml`."""
     folder, slash, name = path.rpartition("/")
     return f"{folder}{slash}{PurePath(name).with_suffix('.xml')}"
 

@@ -18,7 +18,7 @@ from ner_ray.types import Annotation, Document
 def write(
     documents: Iterable[tuple[Document, Annotation]], path: str | Path, context: ExportContext = NO_CONTEXT
 ) -> Exported:
-    """Writes the rows of the run; of documents that come from no run, id, text and annotation."""
+    """Writes the rows of the run; for documents that are not from a run: id, text and annotation."""
     written = Exported()
     columns, rows = batches(documents, context)
     with open_output(path) as stream, pq.ParquetWriter(stream, columns, compression="zstd") as file:

@@ -3,9 +3,9 @@
 `doc.text` is the document's text, and `doc.user_data` has its `doc_id` and `status`. `doc.ents`, which must not
 overlap, has the entities that begin first, and of those the longest; `doc.spans["sc"]`, where spaCy's span categorizer
 looks, has them all, with their scores in its `attrs` (NaN where unknown). Tokens end where an entity does, so that each
-can be told. Of a document that failed nothing is known: its tokens are marked as missing, which a trainer passes over.
+can be expressed. Nothing is known about a document that failed: its tokens are marked as missing, for trainers to skip.
 
-A `DocBin` is read whole, and is in memory while it is made. https://spacy.io/api/docbin
+A `DocBin` is read as a whole, and held in memory while it is written. https://spacy.io/api/docbin
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _span(doc: Any, entity: Entity, begins: Mapping[int, int], ends: Mapping[int
 
 
 def _words(text: str, entities: Iterable[Entity]) -> Iterator[tuple[int, int, bool]]:
-    """Tokens as spaCy has them, together the whole text: places, and whether a blank follows that belongs to none."""
+    """Tokens as spaCy needs them, covering the whole text: offsets, and whether a space follows that is in no token."""
     last = None
     end = 0
     for start, stop in [*pieces(text, entities), (len(text), len(text))]:

@@ -44,7 +44,7 @@ def counter(checkpoint: Checkpoint) -> TokenCounter:
     process that counts.
 
     Raises:
-        ModelError: as of `load`; or `tokenizer.json` is malformed.
+        ModelError: see `load`; or `tokenizer.json` is malformed.
     """
     file = checkpoint.file("tokenizer.json")
     if file is None:
@@ -65,7 +65,7 @@ def prompt_counter(checkpoint: Checkpoint) -> PromptCounter:
     """A function that counts the tokens of a rendered prompt, with special tokens and chat template.
 
     Raises:
-        ModelError: as of `load`.
+        ModelError: see `load`.
     """
     tokenizer = load(checkpoint)
     return lambda prompt: len(render(tokenizer, prompt))

@@ -4,7 +4,7 @@ A retriever finds the examples nearest to a text. It is a module of `ner_ray.ret
 distribution registers as an entry point in the group `ner_ray.retrieval.retrievers`. `RetrieverModule` lists what the
 module defines, `EncoderModule` what it defines in addition where it embeds texts with a model.
 
-A complete retriever, to which texts are near that consist of the same characters:
+A complete retriever, for which texts are near each other if they consist of the same characters:
 
     PARTS = ()
 
@@ -129,7 +129,7 @@ class RetrieverModule(Protocol):
             parts: the retrievers named in `PARTS`, loaded.
 
         Raises:
-            InputError: what would read the texts now is not what read the pool.
+            InputError: the tokenizer or encoder that is installed here is not the one that read the pool.
         """
         ...
 
@@ -147,7 +147,7 @@ class EncoderModule(Protocol):
         ...
 
     def build_with(self, encoder: Encoder, texts: Sequence[str], options: Any, folder: Path) -> Identity:
-        """`build`, with an encoder that stands for `load_encoder(options)`."""
+        """`build`, with an encoder in place of `load_encoder(options)`."""
         ...
 
 

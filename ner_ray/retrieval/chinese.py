@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from types import ModuleType
 
-from ner_ray.errors import ConfigError
+from ner_ray.extras import require
 
 _BLOCKS = re.compile(r"([一-鿕a-zA-Z0-9+#&._%\-]+)")
 _SPACE = re.compile(r"(\r\n|\s)")
@@ -110,12 +110,10 @@ def _dictionary() -> bytes:
 
 @cache
 def _jieba() -> ModuleType:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # jieba asks for pkg_resources, which says it is deprecated
-            import jieba
-            import jieba.finalseg
-    except ImportError as error:
-        raise ConfigError("jieba is not installed", hint="pip install 'ner-ray[bm25]'") from error
+    require("jieba", extra="bm25", purpose="Chinese word segmentation")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # jieba asks for pkg_resources, which says it is deprecated
+        import jieba
+        import jieba.finalseg
     module: ModuleType = jieba
     return module

@@ -1,12 +1,12 @@
 """The index: a pool laid out once, on any store, and opened by many processes.
 
-    manifest.json           what it was made with; written last, so an unfinished index is none
+    manifest.json           what it was built with; written last, so an unfinished index is never read
     examples.arrow          the examples, in order
-    rejects.jsonl           the rows of the pool that are no examples, and why
+    rejects.jsonl           the rows of the pool that cannot be examples, and why
     guard/                  arrays of the leakage guard
     retrievers/<name>/      arrays of each retriever
 
-Arrays are memory-mapped where they lie, or, of a remote store, where one process of a node has put a copy.
+Arrays are memory-mapped in place; those of a remote store from a copy that one process of each node makes.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Index:
 
     Attributes:
         folder: where its files are, on this node.
-        manifest: what it was made with.
+        manifest: what it was built with.
         digest: of the manifest, which holds all files' checksums: equal digests, equal indexes.
         table: the examples, memory-mapped.
     """
@@ -96,7 +96,7 @@ class Index:
 
 
 def build_index(config: IndexConfig, builders: Mapping[str, Builder] | None = None) -> IndexReport:
-    """Reads the pool, lays out the guard and the retrievers, and puts the index where the configuration says.
+    """Reads the pool, lays out the guard and the retrievers, and writes the index where the configuration says.
 
     Args:
         config: the pool, the place, and the retrievers with their options.
@@ -112,7 +112,7 @@ def build_index(config: IndexConfig, builders: Mapping[str, Builder] | None = No
     }
     place = Location(config.output)
     if place.exists(MANIFEST) and not config.overwrite:
-        raise ConfigError(f"there is an index at {config.output}", hint="give another output, or overwrite=true")
+        raise ConfigError(f"there is an index at {config.output}", hint="choose another output, or set overwrite=true")
     pool = read_pool(config.pool, config.label_map)
     own: dict[str, Builder] = {name: module.build for name, (module, _) in chosen.items()}
     with tempfile.TemporaryDirectory() as scratch:
@@ -139,7 +139,7 @@ def open_index(uri: str, *, cache: str | None = None) -> Index:
         cache: where copies of remote indexes are kept, for all processes of a node.
 
     Raises:
-        InputError: there is none, it is damaged, or another version of the project made it.
+        InputError: there is none, it is damaged, or it was built by an incompatible version.
     """
     place = Location(uri)
     content, manifest = _read_manifest(place, uri)
@@ -173,7 +173,7 @@ def load_retriever(
 
     Raises:
         ConfigError: no such retriever, its options are wrong, or the index was built without it.
-        InputError: what would read the texts now is not what read the pool.
+        InputError: the tokenizer or encoder that is installed here is not the one that read the pool.
     """
     if name in loaded:
         return loaded[name]
@@ -245,16 +245,16 @@ def _publish(folder: Path, manifest: Mapping[str, Any], place: Location) -> None
 
 def _read_manifest(place: Location, uri: str) -> tuple[bytes, dict[str, Any]]:
     if not place.exists(MANIFEST):
-        raise InputError(f"there is no index at {uri}", hint="make it with `ner-ray index`")
+        raise InputError(f"there is no index at {uri}", hint="build it with `ner-ray index`")
     content = place.read(MANIFEST)
     manifest: object = None
     with suppress(ValueError):
         manifest = json.loads(content)
     if not isinstance(manifest, dict) or not {"format", "files", "retrievers"} <= manifest.keys():
-        raise InputError(f"{MANIFEST} at {uri} is no index's manifest")
+        raise InputError(f"{MANIFEST} at {uri} is not the manifest of an index")
     if manifest["format"] != FORMAT or manifest["guard"]["version"] != leakage.VERSION:
         raise InputError(
-            f"the index at {uri} was made by ner_ray {manifest.get('ner_ray')}, in a format not read here",
+            f"the index at {uri} was built by ner_ray {manifest.get('ner_ray')}, whose format is not read here",
             hint="build it again",
         )
     return content, manifest

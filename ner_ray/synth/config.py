@@ -252,7 +252,7 @@ class DynamicOptions(Section):
 
 
 class OwnDemosConfig(DemonstrationsConfig):
-    """Which other passages a row shows as examples; the index is made from the annotated passages themselves."""
+    """Which other passages a row shows as examples; the index is built from the annotated passages themselves."""
 
     index: str = operational("", description="Set by the job; leave it out.")
     guard: Literal[True] = Field(default=True, description="A passage is never its own example.")

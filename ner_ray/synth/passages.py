@@ -49,7 +49,7 @@ def move_sentence_ends(text: str, spans: Sequence[Span], *, whole: bool = True) 
     Args:
         text: the document.
         spans: its passages; punctuation is moved only where a passage directly follows the one before.
-        whole: move a run of punctuation together with the closing quotes and brackets after it; else, as published,
+        whole: move a run of punctuation together with the closing quotes and brackets after it; if False, as published,
             one Chinese mark, which can leave an empty passage that is kept.
     """
     moved = list(spans)

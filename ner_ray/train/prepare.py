@@ -26,7 +26,7 @@ class Prepared:
         output: the training file.
         rows: annotated texts read.
         rejected: rows that are not usable annotated texts; `OUTPUT.rejects.jsonl` has them with the reasons.
-        too_long: texts left out for their length.
+        too_long: texts left out because of their length.
         dropped: entities that the label map leaves out, or whose label is not in the label set.
         examples: training rows written, by role.
         left_out: gold entities that the answers do not mention, by reason; an entity counts once per step and copy.

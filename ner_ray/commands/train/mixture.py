@@ -16,7 +16,7 @@ Config = MixtureConfig
 
 
 def run(config: MixtureConfig) -> Result:
-    """Writes the training file; errors as of `ner_ray.train.starter.prepare_mixture`."""
+    """Writes the training file; raises what `ner_ray.train.starter.prepare_mixture` raises."""
     from ner_ray.train.starter import prepare_mixture
 
     return Result(prepare_mixture(config))

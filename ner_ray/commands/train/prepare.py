@@ -31,7 +31,7 @@ class Result:
 
 
 def run(config: PrepareConfig) -> Result:
-    """Writes the training file; errors as of `ner_ray.train.prepare`."""
+    """Writes the training file; raises what `ner_ray.train.prepare` raises."""
     from ner_ray.train import prepare
 
     return Result(prepare(config))

@@ -1,8 +1,8 @@
 """CoNLL: one token per line with its tag in the last column, a blank line after each sentence.
 
-Columns are separated by tabs or blanks; the first is the token. Two columns in between that are numbers say where the
-token begins and ends in the document, as our own export writes them: then a text is a document, and what lies between
-tokens is blanks. Else a text is a sentence, its tokens joined by blanks.
+Columns are separated by tabs or spaces; the first is the token. Two columns in between that are numbers say where the
+token begins and ends in the document, as our own export writes them: then a text is a document, with spaces
+between its tokens. Otherwise a text is a sentence, its tokens joined by spaces.
 
 `-DOCSTART-` begins a document. Comments begin with `#`: `# id = a`, `# sent_id = a` and `# id a` name a sentence,
 `# doc_id = a` and `# newdoc id = a` a document, whose sentences are then a:0, a:1 and so on. If tokens have places, a
@@ -32,7 +32,7 @@ _CHUNK = 1 << 20
 
 
 def recognizes(source: Source) -> Match:
-    """By its lines: each one a token and a tag, a comment, or blank; by its ending where these do not tell."""
+    """By its lines: each one a token and a tag, a comment, or blank; by its extension where these do not tell."""
     if source.is_folder:
         return Match.NO
     head = source.head()

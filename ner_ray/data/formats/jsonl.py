@@ -18,7 +18,7 @@ _ENDINGS = tuple(
 
 
 def recognizes(source: Source) -> Match:
-    """By its ending, or by a bracket at its beginning."""
+    """By its extension, or by a bracket at its beginning."""
     if source.is_folder:
         return Match.NO
     opening = source.head().removeprefix(b"\xef\xbb\xbf").lstrip()[:1]

@@ -14,14 +14,14 @@ _MAGIC = b"PAR1"
 
 
 def recognizes(source: Source) -> Match:
-    """By its ending or its first bytes."""
+    """By its extension or its first bytes."""
     named = source.name.endswith((".parquet", ".pq")) or source.uri.endswith((".parquet", ".pq"))
     found = not source.is_folder and (named or source.head().startswith(_MAGIC))
     return Match.GENERAL if found else Match.NO
 
 
 def rows(source: Source, columns: Collection[str] | None) -> Iterator[object]:
-    """The rows; of nested columns the whole, of the others nothing is read."""
+    """The rows; nested columns are read as a whole, and columns that are not asked for not at all."""
     with source.open_random() as file:
         table = pq.ParquetFile(file)
         names = [name for name in table.schema_arrow.names if columns is None or name in columns]

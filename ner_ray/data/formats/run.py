@@ -1,6 +1,6 @@
-"""A run directory: its committed rows, believed through its manifests. Their texts come from the input if need be.
+"""A run directory: its committed rows, as its manifests name them. Their texts come from the input if necessary.
 
-Where no text is asked for, as of predictions, the input is not touched.
+Where no text is asked for, as for predictions, the input is not read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """spaCy: a `DocBin` on disk (`.spacy`), as `spacy train` reads it and our own export writes it.
 
-Entities are the spans under `doc.spans["sc"]`, where spaCy's span categorizer looks, if a document has any; else
-`doc.ents`. A document whose tokens are marked as not annotated is rejected. A DocBin is read whole.
+Entities are the spans under `doc.spans["sc"]`, where spaCy's span categorizer looks, if a document has any; otherwise
+`doc.ents`. A document whose tokens are marked as not annotated is rejected. A DocBin is read as a whole.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SPANS = "sc"
 
 
 def recognizes(source: Source) -> Match:
-    """By its ending."""
+    """By its extension."""
     return Match.SPECIFIC if not source.is_folder and source.label.endswith(".spacy") else Match.NO
 
 

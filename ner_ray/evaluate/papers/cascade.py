@@ -6,7 +6,7 @@ at its first occurrence; samples are merged by union, in which the longer of two
 The scorer (scikit-learn's micro average over binarised (entity, category) pairs) forgives case, repetitions and
 position. A sentence without predictions is not scored at all, so it costs no recall; a predicted pair that no gold
 sentence has is dropped, so it costs no precision. If the gold has only one distinct pair, the printed score is the
-accuracy over sentences, because scikit-learn then takes the column for a binary target. The released pipeline also
+accuracy over sentences, because scikit-learn then treats the column as a binary target. The released pipeline also
 renumbers the sentences it keeps, and so compares them with the wrong gold; here, each sentence is compared with its
 own gold.
 """

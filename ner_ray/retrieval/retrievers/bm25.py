@@ -178,7 +178,7 @@ def load(folder: Path, identity: Identity, _options: SearchOptions, _parts: Mapp
     if different := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
         said = ", ".join(f"{key} {wanted.get(key)!r}, here {found.get(key)!r}" for key in different)
         raise InputError(
-            f"the index was made with another tokenizer: {said}", hint="build it again, or install that one"
+            f"the index was built with another tokenizer: {said}", hint="build it again, or install that one"
         )
     terms, size = open_array(folder, "terms", np.uint64), int(identity["examples"])
     offsets, examples = open_array(folder, "offsets", np.int64), open_array(folder, "examples", np.int32)

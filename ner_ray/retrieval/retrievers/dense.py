@@ -17,6 +17,7 @@ from pydantic import Field
 
 from ner_ray.config import Section
 from ner_ray.errors import ConfigError, InputError, ModelError
+from ner_ray.extras import require
 from ner_ray.retrieval._arrays import open_array, save
 from ner_ray.retrieval.base import Encoder, Floats, Identity, Integers, Neighbours, Retriever, Vectors
 
@@ -35,21 +36,23 @@ class BuildOptions(Section):
 
     model: str = Field(description="Name or folder of a sentence-transformers or Hugging Face encoder.")
     pooling: Literal["model", "mean", "cls", "max", "lasttoken"] = Field(
-        default="model", description="model: as its files say, mean where they don't."
+        default="model", description="model: as its files say; mean where they do not say."
     )
-    max_tokens: int | None = Field(default=None, ge=8, description="Texts are cut there; else the model's limit.")
+    max_tokens: int | None = Field(
+        default=None, ge=8, description="Longer texts are cut off; default: the model's limit."
+    )
     text_prefix: str = Field(default="", description="Put before texts, as E5 wants `query: `.")
     example_prefix: str = Field(default="", description="Put before examples, as E5 wants `passage: `.")
     batch_size: int = Field(default=64, ge=1, description="Texts at once.")
-    device: str | None = Field(default=None, description="cpu, cuda, ...; else a GPU where there is one.")
+    device: str | None = Field(default=None, description="cpu, cuda, ...; default: a GPU if there is one.")
 
 
 class SearchOptions(Section):
-    """Where the encoder is, and where it runs."""
+    """Where the encoder is, and on what it runs."""
 
-    model: str | None = Field(default=None, description="Another place of the same model.")
+    model: str | None = Field(default=None, description="Where the same model is now, if it has moved.")
     batch_size: int = Field(default=64, ge=1, description="Texts at once.")
-    device: str | None = Field(default=None, description="cpu, cuda, ...; else a GPU where there is one.")
+    device: str | None = Field(default=None, description="cpu, cuda, ...; default: a GPU if there is one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +195,14 @@ def _compare(found: Vectors, wanted: Vectors, options: BuildOptions) -> None:
     if found.shape != wanted.shape:
         raise InputError(
             f"the index has vectors of {wanted.shape[1]} dimensions, {options.model} gives {found.shape[1]}",
-            hint="give the model that the index was made with, or build it again",
+            hint="name the model that the index was built with, or build it again",
         )
     agreement = float((found * wanted).sum(axis=1).min())
     if agreement < _LEAST_AGREEMENT:
         raise InputError(
             f"{options.model} is not the model of the index: their vectors of the same sentence agree to "
             f"{agreement:.4f} only",
-            hint="give the model that the index was made with, or build it again",
+            hint="name the model that the index was built with, or build it again",
         )
 
 
@@ -210,16 +213,14 @@ def _versions() -> dict[str, str]:
 
 
 def _sentence_transformers() -> Any:  # the module
-    try:
-        import sentence_transformers
-    except ImportError as error:
-        raise ConfigError("sentence-transformers is not installed", hint="pip install 'ner-ray[dense]'") from error
+    require("sentence_transformers", extra="dense", purpose="the retriever dense")
+    import sentence_transformers
+
     return sentence_transformers
 
 
 def _faiss() -> Any:  # the module
-    try:
-        import faiss
-    except ImportError as error:
-        raise ConfigError("faiss is not installed", hint="pip install 'ner-ray[dense]'") from error
+    require("faiss", extra="dense", purpose="the retriever dense")
+    import faiss
+
     return faiss
