@@ -7,8 +7,14 @@
     ├── MissingExtraError  an optional package is not installed (also an ImportError)
     ├── ResourceError      the cluster cannot hold what the configuration asks for (also a RuntimeError)
     ├── EngineError        an engine died or refuses to work (also a RuntimeError)
+    │   ├── UnansweredError    it gave no answer to a request, and only other requests can tell whose fault that is
+    │   │   └── EngineBugError   its own code raised an exception
+    │   └── UnavailableError   it answers nobody, and waiting does not help: no quota, no such model, a refused key
     ├── RequestError       an engine refuses one request and goes on with the others (also a ValueError)
-    │   └── PromptTooLongError  the prompt does not fit the model's context
+    │   ├── PromptTooLongError  the prompt does not fit the model's context
+    │   └── NoTextError         the answer holds no text
+    │       ├── FilteredError     because a filter or the model itself withholds it
+    │       └── CutOffError       because its token limit came first
     └── RunError           a run directory is in a state that does not allow the operation (also a RuntimeError)
         ├── LeaseError     another driver is writing to it
         └── StoppedError   the run could not continue; everything written so far is kept
@@ -96,6 +102,11 @@ class ErrorCode(StrEnum):
         "An answer was cut off at its token limit.",
         "Use a new run directory with a larger `engine.sampling.max_tokens` or a smaller `chunk.tokens`.",
     )
+    FILTERED = (
+        "filtered",
+        "A filter of the server, or the model itself, withheld an answer; the message says which.",
+        "Nothing, or another model; retry, if the engine samples.",
+    )
     UNANSWERED = (
         "unanswered",
         "The classifier got no answer for an entity, which is in `dropped`.",
@@ -108,7 +119,7 @@ class ErrorCode(StrEnum):
     )
     POISON = (
         "poison",
-        "Every engine that worked on the document died.",
+        "Engines died, or a server failed, at this document alone and answered others before and after.",
         "Fix the engine, then retry.",
     )
     INTERNAL = (
@@ -235,6 +246,18 @@ class EngineError(NerRayError, RuntimeError):
     code = "engine"
 
 
+class UnansweredError(EngineError):
+    """An engine gave no answer to a request; whether it would have answered others is not known."""
+
+
+class EngineBugError(UnansweredError):
+    """An engine's own code raised an exception while it worked on a request; the exception is the cause."""
+
+
+class UnavailableError(EngineError):
+    """An engine answers nobody, and waiting does not help: no quota, no such model, a refused key."""
+
+
 class RequestError(NerRayError, ValueError):
     """An engine refuses one request and goes on with the others."""
 
@@ -245,6 +268,24 @@ class PromptTooLongError(RequestError):
     """The prompt does not fit the model's context."""
 
     code = ErrorCode.PROMPT_TOO_LONG
+
+
+class NoTextError(RequestError):
+    """The engine has answered, but without a text."""
+
+    code = ErrorCode.UNPARSABLE
+
+
+class FilteredError(NoTextError):
+    """A filter of the server, or the model itself, withholds the answer."""
+
+    code = ErrorCode.FILTERED
+
+
+class CutOffError(NoTextError):
+    """The token limit came before the answer's first word, perhaps while the model was reasoning."""
+
+    code = ErrorCode.TRUNCATED
 
 
 class RunError(NerRayError, RuntimeError):

@@ -19,6 +19,7 @@ from ner_ray.annotator import pools
 from ner_ray.annotator.asking import Answer, Asker
 from ner_ray.annotator.budget import fit, measure, token_counter
 from ner_ray.annotator.document import Conversation, merge, step_input
+from ner_ray.annotator.pulse import together
 from ner_ray.annotator.result import AnnotatedDocument
 from ner_ray.annotator.spec import Role, Spec, resolve
 from ner_ray.config import AnnotateConfig, labels
@@ -98,6 +99,7 @@ class Annotator:
             demonstrations: few-shot examples for this text's prompts, instead of retrieved ones.
 
         Raises:
+            UnansweredError, UnavailableError: the engine answers nobody; the same call may be made again later.
             EngineError: the engine has died; a new `Annotator` is needed.
         """
         return self.submit(text, labels=labels, demonstrations=demonstrations).result()
@@ -187,11 +189,9 @@ class Annotator:
         assert text is not None
         prepare = partial(self._prepare, text, label_set, demonstrations)
         labels_asked, chunks, shown = await self._worker.in_thread(prepare)
-        conversations = await asyncio.gather(
-            *(
-                self._worker.converse(text, chunk, labels_asked, examples)
-                for chunk, examples in zip(chunks, shown, strict=True)
-            )
+        conversations = await together(
+            self._worker.converse(text, chunk, labels_asked, examples)
+            for chunk, examples in zip(chunks, shown, strict=True)
         )
         annotation = merge(text, chunks, [conversation.findings for conversation in conversations])
         return AnnotatedDocument.of(text, annotation, chunks, conversations)
@@ -238,7 +238,7 @@ class _Worker:
         given = step_input(text, chunk, label_set, demonstrations)
         so_far = Conversation(Findings(), {})
         for asker in self._askers:
-            latest = await asker.converse(given, so_far.findings)
+            latest = await asker.insist(given, so_far.findings)
             so_far = Conversation(latest.findings, {**so_far.transcripts, **latest.transcripts})
         return so_far
 

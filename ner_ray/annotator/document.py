@@ -177,7 +177,11 @@ def is_broken(findings: Findings) -> bool:
 
 def broken(known: Findings, role: str, error: Exception) -> Findings:
     """The findings of a chunk in which a step was broken off by a bug: failed, whatever was found before."""
-    record = ErrorRecord(ErrorCode.INTERNAL, role, type(error).__name__)
+    return failed(known, ErrorRecord(ErrorCode.INTERNAL, role, type(error).__name__))
+
+
+def failed(known: Findings, record: ErrorRecord) -> Findings:
+    """The findings of a chunk that an error has put an end to, whatever was found before."""
     return replace(known, entities=(), status=DocumentStatus.FAILED, errors=(*known.errors, record))
 
 
@@ -193,17 +197,17 @@ def merge(
         text: the document.
         chunks: in order.
         findings: parallel to `chunks`, with offsets into their texts.
-        errors: those of the document as a whole.
+        errors: those of the document as a whole, which leave nothing of it.
     """
-    if any(error.code == ErrorCode.POISON for error in errors):
+    if errors:
         return Annotation(entities=(), status=DocumentStatus.FAILED, errors=tuple(errors))
     pairs = list(zip(chunks, findings, strict=True))
     entities = [moved for chunk, found in pairs for moved in _in_document(text, chunk, found.entities)]
     return Annotation(
         entities=tuple(sorted(entities, key=lambda entity: (entity.start, entity.end, entity.label))),
         unaligned=tuple(mention for found in findings for mention in found.unaligned),
-        status=_document_status(findings, errors),
-        errors=(*errors, *(error for found in findings for error in found.errors)),
+        status=_document_status(findings),
+        errors=tuple(error for found in findings for error in found.errors),
         usage=sum((found.usage for found in findings), Usage()),
         dropped=tuple(mention for found in findings for mention in found.dropped),
         verdicts=tuple(verdict for found in findings for verdict in found.verdicts),
@@ -249,12 +253,12 @@ def _is_lost(reading: Reading) -> bool:
     return reading.verdict is Verdict.UNPARSABLE
 
 
-def _document_status(findings: Sequence[Findings], errors: Sequence[ErrorRecord]) -> DocumentStatus:
+def _document_status(findings: Sequence[Findings]) -> DocumentStatus:
     """A document fails when nothing of it is annotated, and is partial when something of it is missing."""
-    statuses = [found.status for found in findings]
-    if all(status is DocumentStatus.FAILED for status in statuses) and (statuses or errors):
+    statuses = {found.status for found in findings}
+    if statuses == {DocumentStatus.FAILED}:
         return DocumentStatus.FAILED
-    return DocumentStatus.PARTIAL if errors or set(statuses) - {DocumentStatus.OK} else DocumentStatus.OK
+    return DocumentStatus.PARTIAL if statuses - {DocumentStatus.OK} else DocumentStatus.OK
 
 
 def _worst(statuses: Sequence[DocumentStatus]) -> DocumentStatus:

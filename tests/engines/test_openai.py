@@ -285,22 +285,6 @@ def test_a_server_that_answers_nobody_is_dead(moody: _MoodyServer) -> None:
     assert len(moody.came) == 2
 
 
-def test_a_request_that_fails_where_others_are_answered_is_at_fault_itself(moody: _MoodyServer) -> None:
-    moody.plans = {"poison": [500] * 9}
-
-    async def both(engine: OpenAIEngine) -> list[object]:
-        prompts = (Prompt("poison"), Prompt("ka"))
-        return await asyncio.gather(
-            *(engine.generate(prompt, SamplingConfig()) for prompt in prompts), return_exceptions=True
-        )
-
-    with running(moody.url, model="m", retries=1) as engine:
-        poison, answered = asyncio.run(both(engine))
-
-    assert isinstance(poison, RequestError)
-    assert answered[0].text == "to ka"
-
-
 def test_what_is_wrong_with_a_request_is_not_repeated(moody: _MoodyServer) -> None:
     moody.plan, moody.complaint = [400, 400], "no such sampling"
     with running(moody.url, model="m") as engine, pytest.raises(RequestError, match="no such sampling"):
