@@ -142,7 +142,7 @@ def read_step(step: Step, given: StepInput, transcript: Transcript, rules: Readi
     """
     readings = step.read(given, transcript)
     joined = join([align(given.text, reading, rules.align, given.core) for reading in readings], rules.vote)
-    refused = [exchange.error for exchange in transcript if exchange.error]
+    refused = [exchange.error or _no_sample(step.role) for exchange in transcript if not exchange.completions]
     errors = (*refused, *(error for reading in readings for error in _errors(reading, step.role)))
     return Findings(
         entities=_owned(joined.entities, given.core),
@@ -232,10 +232,18 @@ def _in_document(text: str, chunk: Chunk, entities: Sequence[Entity]) -> list[En
 
 
 def _errors(reading: Reading, role: str) -> tuple[ErrorRecord, ...]:
-    """A reading's errors, and one for a cut-off answer, so that whatever makes a document partial can be counted."""
-    if reading.verdict is not Verdict.TRUNCATED or any(error.code == ErrorCode.TRUNCATED for error in reading.errors):
+    """A reading's errors; at least one where it makes a document partial or failed, so that this can be counted."""
+    if reading.verdict is Verdict.TRUNCATED:
+        record = ErrorRecord(ErrorCode.TRUNCATED, role, "the answer was cut off at its token limit")
+    elif reading.verdict is Verdict.UNPARSABLE:
+        record = ErrorRecord(ErrorCode.UNPARSABLE, role, "no entities could be read from the answer")
+    else:
         return reading.errors
-    return (*reading.errors, ErrorRecord(ErrorCode.TRUNCATED, role, "the answer was cut off at its token limit"))
+    return reading.errors if record.code in {error.code for error in reading.errors} else (*reading.errors, record)
+
+
+def _no_sample(role: str) -> ErrorRecord:
+    return ErrorRecord(ErrorCode.REQUEST, role, "the engine has returned no sample")
 
 
 def _status(readings: Sequence[Reading]) -> DocumentStatus:

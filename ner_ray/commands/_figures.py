@@ -17,4 +17,5 @@ def figures(tally: Tally) -> dict[str, str]:
         "partial": tally.statuses["partial"],
         "unaligned": tally.unaligned,
     }
-    return {name: f"{number:,}" for name, number in counts.items()}
+    shares = {name: f" ({tally.share(name):.1%})" for name in ("failed", "partial") if tally.statuses[name]}
+    return {name: f"{number:,}{shares.get(name, '')}" for name, number in counts.items()}

@@ -228,6 +228,13 @@ class AnnotateConfig(Section):
     max_error_rate: float = operational(
         0.05, ge=0, le=1, description="Exit status 3 when a larger share of the documents has failed."
     )
+    max_partial_rate: float = operational(
+        0.05,
+        ge=0,
+        le=1,
+        description="Exit status 3 when a larger share of the documents is annotated only in part: an answer was cut "
+        "off, filtered, refused or unreadable, and others were not.",
+    )
 
     @field_validator("family", mode="before")
     @classmethod

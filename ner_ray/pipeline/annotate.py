@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import platform
 import time
@@ -29,6 +30,7 @@ from ner_ray.store.lease import Lease
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.run_schema import encoded
 from ner_ray.store.shards import Shard
+from ner_ray.store.tally import Tally
 from ner_ray.store.wave_files import Layout
 from ner_ray.store.waves import Ids, Wave, left_out
 
@@ -157,11 +159,14 @@ def _run_waves(job: Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
 def _run_wave(job: Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # handles of Ray actors
     try:
         run_wave(job.spec, job.run, wave, job.schema, scoreboard, suspects)
+        return
     except ray.exceptions.RayError as error:
-        raise StoppedError(
-            f"wave {wave.number} stopped: {_reason(error, suspects)}",
-            hint="everything written so far is kept: fix the cause, then run the same command again",
-        ) from error
+        reason = _reason(error, suspects)
+    gc.collect()  # Ray ends engines once nothing refers to them; the frames of the error did, in cycles
+    raise StoppedError(
+        f"wave {wave.number} stopped: {reason}",
+        hint="everything written so far is kept: fix the cause, then run the same command again",
+    )
 
 
 def _reason(error: Exception, suspects: Any) -> str:  # Ray's handle of the actor
@@ -211,8 +216,8 @@ def _summary(job: Job, totals: dict[str, float], waves: list[Wave]) -> Summary:
     }
     if "start" in seconds:
         seconds["start"] = round(seconds["start"] / counts.get("engines", 1), 3)
-    documents = counts.get("documents", 0)
-    too_many = documents and counts.get("failed", 0) / documents > job.spec.config.max_error_rate
+    tallies = (job.run.tally(), job.run.tally({wave.number for wave in waves}))
+    too_many = any(_too_many(tally, job.spec.config) for tally in tallies)
     quarantined = {shard.uri: shard.problem for shard in job.shards if shard.problem}
     for uri, problem in quarantined.items():
         _LOG.warning("shard.quarantined uri=%s reason=%s", uri, problem)
@@ -228,6 +233,12 @@ def _summary(job: Job, totals: dict[str, float], waves: list[Wave]) -> Summary:
         missing=missing,
         exit_status=EXIT_TOO_MANY_ERRORS if too_many or quarantined or missing else EXIT_DONE,
     )
+
+
+def _too_many(tally: Tally, config: AnnotateConfig) -> bool:
+    """Whether more documents are failed or partial than the configuration allows."""
+    allowed = {"failed": config.max_error_rate, "partial": config.max_partial_rate}
+    return any(tally.share(status) > rate for status, rate in allowed.items())
 
 
 def _record(job: Job) -> dict[str, Any]:

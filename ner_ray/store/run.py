@@ -370,9 +370,10 @@ class RunDirectory:
     def _relative(self, path: str) -> str:
         return path.removeprefix(self.path).strip("/")
 
-    def tally(self) -> Tally:
-        """The counts of all committed documents."""
-        return sum((Tally.from_dict(file["tally"]) for file in self.described_files()), Tally())
+    def tally(self, waves: Collection[int] | None = None) -> Tally:
+        """The counts of all committed documents, or of those in the files that some waves have written."""
+        chosen = [manifest for manifest in self.manifests() if waves is None or manifest["wave"] in waves]
+        return sum((Tally.from_dict(file["tally"]) for file in committed_files(chosen)), Tally())
 
     def _described(self, files: Sequence[OutputFile]) -> list[dict[str, Any]]:
         with ThreadPoolExecutor(_READERS) as threads:

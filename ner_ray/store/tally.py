@@ -38,6 +38,10 @@ class Tally:
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, count.name) + getattr(other, count.name) for count in fields(Tally)))
 
+    def share(self, status: str) -> float:
+        """The share of documents with a status; 0 without documents."""
+        return self.statuses[status] / max(1, self.documents)
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data, the most frequent first."""
         counts = ((count.name, getattr(self, count.name)) for count in fields(Tally))

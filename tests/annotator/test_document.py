@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from ner_ray.annotator.document import ReadingRules, Round, converse, merge, read_step, step_input
 from ner_ray.annotator.rounds import converse_alone
 from ner_ray.annotator.spec import family_steps
+from ner_ray.errors import ErrorCode
 from ner_ray.text.chunks import split
 from ner_ray.types import (
+    Chunk,
     Completion,
     DocumentStatus,
     Entity,
@@ -151,3 +153,37 @@ def test_answers_that_were_cut_before_they_began_are_lost_and_one_that_was_cut_l
     assert (lost.status, [error.code for error in lost.errors]) == (DocumentStatus.FAILED, ["truncated"])
     assert (partly.status, [entity.text for entity in partly.entities]) == (DocumentStatus.PARTIAL, ["Ada"])
     assert both.status is DocumentStatus.PARTIAL
+
+
+WRITTEN = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        ["[]", '[{"Ada": "person"}]', '[{"Ada": "person"}, {"B', "Ada(B-person) saw(O) Bo(O).", "<think>", "None"]
+    ),
+)
+COMPLETIONS = st.builds(Completion, WRITTEN, st.sampled_from(["stop", "length"]))
+REFUSALS = st.sampled_from([None, *(ErrorRecord(code, "tagger") for code in (ErrorCode.FILTERED, ErrorCode.REQUEST))])
+ANSWERED = st.builds(Exchange, st.just(Prompt("", subject="person")), st.lists(COMPLETIONS, min_size=1).map(tuple))
+EXCHANGES = ANSWERED | st.builds(Exchange, st.just(Prompt("", subject="person")), st.just(()), REFUSALS)
+
+
+@given(
+    st.sampled_from(["gner", "instruct", "universal_ner", "b2ner", "ra_it"]),
+    st.lists(st.lists(EXCHANGES, max_size=3), min_size=1, max_size=3),
+)
+def test_a_document_that_is_not_ok_says_why_in_a_known_code(family: str, transcripts: list[list[Exchange]]) -> None:
+    """Whatever an engine answers or refuses."""
+    (step,) = family_steps({"name": family})
+    text = "Ada saw Bo. " * len(transcripts)
+    chunks = [Chunk(begin, begin + 12, begin, begin + 12) for begin in range(0, len(text), 12)]
+    findings = [
+        read_step(step, step_input(text, chunk, LABELS), transcript, RULES)
+        for chunk, transcript in zip(chunks, transcripts, strict=True)
+    ]
+
+    document = merge(text, chunks, findings)
+
+    assert document.status is DocumentStatus.OK or document.errors
+    assert {error.code for error in document.errors} <= set(ErrorCode)
+    nothing_came = any(not exchange.completions for transcript in transcripts for exchange in transcript)
+    assert document.status is not DocumentStatus.OK or not nothing_came

@@ -33,6 +33,7 @@ def questions_of(config: SynthConfig) -> AnnotateConfig:
             },
             "resources": teacher.resources,
             "max_error_rate": teacher.max_error_rate,
+            "max_partial_rate": 1.0,  # what is there of an answer is used
         }
     )
 
