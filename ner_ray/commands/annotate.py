@@ -11,8 +11,8 @@ For example:
 
     ray job submit --working-dir . -- python jobs/annotate.py my.yaml
 
-Exit status: 0 done, 1 stopped on the way (run it again), 2 wrong configuration or input, 3 more failed documents than
-`max_error_rate` allows, 4 another driver is at work in the run directory.
+Exit status: 0 done, 1 stopped on the way (run it again), 2 wrong configuration or input, 3 more failed or partial
+documents than `max_error_rate` and `max_partial_rate` allow, 4 another driver is at work in the run directory.
 """
 
 from __future__ import annotations

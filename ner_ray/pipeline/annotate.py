@@ -159,9 +159,10 @@ def _run_waves(job: Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
 def _run_wave(job: Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # handles of Ray actors
     try:
         run_wave(job.spec, job.run, wave, job.schema, scoreboard, suspects)
-        return
     except ray.exceptions.RayError as error:
         reason = _reason(error, suspects)
+    else:
+        return
     gc.collect()  # Ray ends engines once nothing refers to them; the frames of the error did, in cycles
     raise StoppedError(
         f"wave {wave.number} stopped: {reason}",
