@@ -36,7 +36,8 @@ class SpanStatus(StrEnum):
     Attributes:
         EXACT: the same characters.
         NORMALIZED: the same except for case, width, white space, quotes, dashes and the like.
-        INSIDE_WORD: a listed mention that occurs nowhere as a whole word, but verbatim inside a longer one.
+        INSIDE_WORD: the same, but beginning or ending inside a longer word: what an answer lists is placed so only if
+            it occurs nowhere as a whole word; what it marks in a copy of the text, wherever the marks are.
         FUZZY: something similar.
 
     >>> entities = Entity(0, 3, "Ann", "person"), Entity(8, 11, "REX", "person", status=SpanStatus.NORMALIZED)

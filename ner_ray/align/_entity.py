@@ -25,9 +25,8 @@ def entity_at(
     multiplied by the similarity of what was named and what was found. A mention without a score has that similarity as
     its score (1 unless fuzzy).
 
-    For listed mentions, white space counts as a character, and a span that begins or ends inside a word is
-    `inside_word`, since only its characters support it. In a copy of the text, the white space is the prompt's, and the
-    answer itself says where in a word a mention begins.
+    A span that begins or ends inside a word is `inside_word`, however the answer named it. For listed mentions, white
+    space counts as a character; in a copy of the text, it is the prompt's.
     """
     found = source[start:end]
     status, quality = SpanStatus.EXACT, 1.0
@@ -39,7 +38,7 @@ def entity_at(
             status, quality = SpanStatus.FUZZY, Indel.normalized_similarity(*folded)
         else:
             return None
-    if listed and status is not SpanStatus.FUZZY and not (is_boundary(source, start) and is_boundary(source, end)):
+    if status is not SpanStatus.FUZZY and not (is_boundary(source, start) and is_boundary(source, end)):
         status = SpanStatus.INSIDE_WORD
     score = quality if mention.score is None else mention.score * quality
     return Entity(start, end, found, mention.label, score, status)

@@ -15,8 +15,9 @@ import pytest
 from ner_ray.align import align_copy, align_mentions
 from ner_ray.config import AlignConfig
 from ner_ray.text import tokens
-from ner_ray.types import Mention, SpanStatus
+from ner_ray.types import Mention
 from tests.align import gner_oracle
+from tests.align.test_words import assert_verbatim
 
 CONFIG = AlignConfig()
 CORPORA = {
@@ -135,7 +136,7 @@ def test_a_perfect_copy_gives_back_every_gold_span(reference_data: Path, corpus:
         placement = align_copy(row.text, copy, mentions, CONFIG)
 
         assert [(entity.start, entity.end, entity.label) for entity in placement.entities] == row.spans
-        assert all(entity.status is SpanStatus.EXACT for entity in placement.entities)
+        assert_verbatim(row.text, placement)
 
 
 @pytest.mark.parametrize("corpus", CORPORA.values(), ids=CORPORA)

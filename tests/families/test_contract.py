@@ -23,6 +23,7 @@ from ner_ray.types import (
     LabelSet,
     LeftOutReason,
     Reading,
+    SpanStatus,
     StepInput,
     Targets,
     Verdict,
@@ -203,6 +204,20 @@ def test_plain_gold_is_never_left_out_and_comes_back_where_it_stands(
         assert targets.left_out == ()
         assert alignment.unaligned == ()
         assert _places(step, alignment.entities) == _places(step, gold)
+
+
+@every_family
+@pytest.mark.parametrize(("text", "piece"), [("aspirin 100mg daily", "100"), ("ذهبت وباريس معي", "باريس")])
+def test_a_piece_of_a_word_has_the_same_status_in_every_family(family: str, text: str, piece: str) -> None:
+    """Whether an answer lists the piece or marks it in a copy of the text."""
+    start = text.index(piece)
+    gold = [Entity(start, start + len(piece), piece, "person")]
+    for step in family_steps(family):
+        passage = _gold_passage(step, text, LABELS, gold)
+        (reading,) = step.read(passage, step.targets(passage, gold).exchanges)
+        (entity,) = align(text, reading, AlignConfig()).entities
+
+        assert (entity.start, entity.text, entity.status) == (start, piece, SpanStatus.INSIDE_WORD)
 
 
 @every_family
