@@ -148,10 +148,10 @@ def _columns(names: Sequence[str], values_of: Callable[[str], Column], annotator
 
 
 def check_columns(config: AnnotateConfig, names: Sequence[str]) -> None:
-    """Makes sure that a table has its text column, and none that the annotation would replace.
+    """Makes sure that a table has its text column once, and none that the annotation would replace.
 
     Raises:
-        InputError: there is no text column.
+        InputError: there is no text column, or there are several.
         ConfigError: there is a column of that name already.
     """
     if config.input.text not in names:
@@ -159,6 +159,8 @@ def check_columns(config: AnnotateConfig, names: Sequence[str]) -> None:
             f"the data has no column {config.input.text!r}; it has: {', '.join(map(str, names))}",
             hint="overrides=['input.text=COLUMN'] names the column with the text",
         )
+    if (count := list(names).count(config.input.text)) > 1:
+        raise InputError(f"the data has {count} columns named {config.input.text!r}", hint="rename or drop all but one")
     if taken := [name for name in schema.OUTPUT.names if name in names]:
         raise ConfigError(f"the data already has {', '.join(taken)}", hint="rename or drop these columns first")
 

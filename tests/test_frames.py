@@ -92,6 +92,8 @@ def test_no_column_of_the_data_is_replaced_and_a_missing_one_is_named(server: An
         annotate(pa.table({"text": ["Ann"], "entities": [1]}), server)
     with pytest.raises(InputError, match=r"the data has no column 'text'; it has: body, number"):
         annotate(pd.DataFrame({"body": ["Ann"], "number": [1]}), server)
+    with pytest.raises(InputError, match="the data has 2 columns named 'text'"):
+        annotate(pa.table([["Ann"], ["Bo"]], names=["text", "text"]), server)
     with pytest.raises(InputError, match="text 1 is not a string but int"):
         annotate(["Ann", 5], server)
 

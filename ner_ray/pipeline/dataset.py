@@ -75,6 +75,10 @@ class _Documents:
         needed = [name for name in (self._columns.text, self._columns.labels) if name]
         if missing := [name for name in needed if name not in names]:
             raise InputError(f"the dataset has no column {missing[0]!r}; it has: {', '.join(names)}")
+        if repeated := [name for name in needed if names.count(name) > 1]:
+            raise InputError(
+                f"the dataset has several columns named {repeated[0]!r}", hint="rename all but one of them"
+            )
         reserved = {*BETWEEN_STAGES, ROW_ID, *schema.OUTPUT.names}
         if taken := sorted(reserved & set(names)):
             raise InputError(f"the dataset already has {', '.join(taken)}", hint="rename or drop these columns first")

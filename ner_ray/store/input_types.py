@@ -41,14 +41,20 @@ def check_columns(place: str, columns: Columns, found: pa.Schema) -> None:
 def _check_name(place: str, name: str, found: pa.Schema) -> None:
     count = found.names.count(name)
     if not count:
-        near = get_close_matches(name, found.names, n=1)
-        raise InputError(
-            f"{place} has no column {name!r}; it has: {', '.join(found.names)}",
-            hint=(f"do you mean {near[0]!r}? " if near else "") + "set input.text, input.id and input.keep to "
-            "existing columns, or to those that folders such as date=2024-01-01/ hold",
-        )
+        raise InputError(f"{place} has no column {name!r}; it has: {', '.join(found.names)}", hint=_hint(name, found))
     if count > 1:
         raise InputError(f"{place} has {count} columns named {name!r}", hint="rename or drop all but one of them")
+
+
+def _hint(name: str, found: pa.Schema) -> str:
+    outer = name.partition(".")[0]
+    if outer in found.names and pa.types.is_nested(found.field(outer).type):
+        return f"fields of nested columns are not read: make a column of {name}"
+    near = get_close_matches(name, found.names, n=1)
+    return (f"do you mean {near[0]!r}? " if near else "") + (
+        "set input.text, input.id and input.keep to existing columns, or to those that folders such as "
+        "date=2024-01-01/ hold"
+    )
 
 
 def _is_text_or_bytes(kind: pa.DataType) -> bool:

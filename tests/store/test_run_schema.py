@@ -387,6 +387,14 @@ def test_two_columns_of_one_name_are_refused_if_they_are_read(tmp_path: Path) ->
         night(config_of(tmp_path))
 
 
+def test_a_field_of_a_nested_column_is_not_taken_for_a_column(tmp_path: Path) -> None:
+    write_shard(tmp_path / "in" / "a.parquet", {"payload": pa.array([{"text": "x"}])}, 1)
+
+    with pytest.raises(InputError, match=r"no column 'payload\.text'; it has: .*payload") as refused:
+        night(config_of(tmp_path, {"text": "payload.text"}))
+    assert "make a column of payload.text" in refused.value.hint
+
+
 def test_kept_text_that_is_not_utf8_can_be_read_by_everyone(tmp_path: Path) -> None:
     array = pa.array([b"good", b"\xff bad"]).view(pa.string())
     nested = pa.ListArray.from_arrays(pa.array([0, 1, 2]), array)
