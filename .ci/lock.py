@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "constraints.txt"
-EXTRAS = ("cpu", "bm25", "dense", "export", "synth", "train")  # what the demo and the tests use
+EXTRAS = ("cpu", "bm25", "dense", "export", "s3", "synth", "train")  # what the demo and the tests use
 LEFT_OUT = {"torchvision", "torchaudio", "torchcodec"}
 HEADER = "# Linux, x86-64, Python 3.11. Written by `make lock`; installed by .ci/install.sh as it is.\n"
 

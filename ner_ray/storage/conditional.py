@@ -4,7 +4,7 @@ S3 has it since 2024 (`If-None-Match`, `If-Match`), and so have several stores t
 such a request, and some accept it and ignore the condition, which would be a lock that everybody gets; so a store is
 believed only after it has refused a write that it must refuse.
 
-pyarrow's client cannot send these headers, therefore botocore's does, which comes with the extra `s3`.
+pyarrow's client cannot send these headers; botocore's, which comes with the extra `s3`, can.
 """
 
 from __future__ import annotations
