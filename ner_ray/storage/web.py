@@ -12,7 +12,9 @@ from urllib.parse import urljoin
 import pyarrow as pa
 from pyarrow import fs
 
-_PROBE = 4
+_PROBE = 4  # bytes
+_SERVER_ERROR = 500
+_TOO_MANY_REQUESTS = 429
 
 
 def open_web(url: str) -> tuple[fs.FileSystem, str]:
@@ -51,8 +53,8 @@ class _Web(fs.FSSpecHandler):  # type: ignore[misc]  # pyarrow has no types
 
     def open_input_file(self, path: str) -> pa.NativeFile:
         """At any place; a server that does not send parts of a file sends the whole, which is kept in memory."""
-        size = self.fs.info(path)["size"] or 0
-        part = self.fs.cat_file(path, start=max(0, size - _PROBE), end=size)
+        size = self.fs.info(path)["size"]
+        part = self.fs.cat_file(path, start=max(0, size - _PROBE), end=size) if size else self.fs.cat_file(path)
         if len(part) > _PROBE or not size:
             return pa.PythonFile(io.BytesIO(part), mode="r")
         return pa.PythonFile(self.fs.open(path, mode="rb"), mode="r")
@@ -73,10 +75,18 @@ class _Web(fs.FSSpecHandler):  # type: ignore[misc]  # pyarrow has no types
                 if isinstance(error.__cause__, OSError):
                     raise error.__cause__ from None
                 return fs.FileInfo(url, fs.FileType.NotFound)
-            raise OSError(errno.EACCES, f"the server answers {code}", url) from None
-        changed = found.get("Last-Modified")
-        seconds = parsedate_to_datetime(changed).astimezone(UTC).timestamp() if changed else None
-        return fs.FileInfo(url, fs.FileType.File, size=found["size"], mtime=seconds)
+            passing = code >= _SERVER_ERROR or code == _TOO_MANY_REQUESTS
+            raise OSError(errno.EIO if passing else errno.EACCES, f"the server answers {code}", url) from None
+        size = len(self.fs.cat_file(url)) if found["size"] is None else found["size"]
+        return fs.FileInfo(url, fs.FileType.File, size=size, mtime=_seconds(found.get("Last-Modified")))
+
+
+def _seconds(date: str | None) -> float | None:
+    """A date as servers write it, in seconds since 1970; None if it is none."""
+    try:
+        return parsedate_to_datetime(date).astimezone(UTC).timestamp() if date else None
+    except ValueError:
+        return None
 
 
 def _folder(url: str) -> fs.FileInfo:

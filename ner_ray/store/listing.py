@@ -187,6 +187,8 @@ def _below(root: _Root, known: Collection[str], left_out: Sequence[str]) -> list
     found = walk(root.store, root.path, root.glob or EVERYTHING)
     for run in found.runs:
         _LOG.info("input.left_out path=%s run=%s", root.written, run)
+    for table in sorted(found.tables):
+        _LOG.warning("input.is_table path=%s; files that the table has dropped are read as well", table)
     files = [_met(root, met) for met in found.files]
     files = [file for file in files if not any(_is_below(file.uri, folder) for folder in left_out)]
     chosen = _with_parquet(root, files, known)

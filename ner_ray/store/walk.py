@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from ner_ray.store.manifests import FIRST_PLAN, is_run
 from ner_ray.store.patterns import EVERYTHING, State, accepts, enter
 
 _OWN = f"/{FIRST_PLAN}"
+_TABLE = re.compile(r"(?P<folder>.*)/(_delta_log|\.hoodie|metadata/[^/]+\.metadata\.json)(/.*)?$", re.DOTALL)
 _DATA = (stat.S_IFREG, stat.S_IFLNK)  # not pipes and devices
 
 
@@ -42,10 +44,17 @@ class Walk:
     Attributes:
         files: in no order.
         runs: the run directories that were met, and left out.
+        tables: folders of Delta, Hudi or Iceberg tables, whose logs say which files count.
     """
 
     files: list[Met]
     runs: list[str]
+    tables: set[str]
+
+    def look_at(self, path: str) -> None:
+        """Notes the table that a path is a part of."""
+        if found := _TABLE.fullmatch(path):
+            self.tables.add(found["folder"])
 
 
 def walk(store: fs.FileSystem, folder: str, state: State = EVERYTHING) -> Walk:
@@ -56,7 +65,7 @@ def walk(store: fs.FileSystem, folder: str, state: State = EVERYTHING) -> Walk:
         folder: a path there; on a disk without links.
         state: the glob's, see `ner_ray.store.patterns`.
     """
-    found = Walk([], [])
+    found = Walk([], [], set())
     if is_local(store):
         _walk_disk(store, folder, "", state, found, set())
     else:
@@ -71,6 +80,7 @@ def _walk_disk(
     seen.add((folder, state))
     for entry in sorted(_entries(folder), key=lambda entry: (entry.is_symlink(), entry.name)):
         status = _status(entry)
+        found.look_at(entry.path)
         path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
         if stat.S_ISDIR(status.st_mode):
             below = enter(state, entry.name)
@@ -111,6 +121,7 @@ def _walk_store(store: fs.FileSystem, folder: str, name: str, state: State, foun
     found.runs.extend(sorted(runs))
     for info in infos:
         inner = info.path[prefix:]
+        found.look_at(info.path)
         *folders, last = inner.split("/")
         inside = state
         for part in folders:

@@ -176,6 +176,18 @@ def test_a_run_inside_the_input_is_left_out_with_a_line(
         list_shards(f"{tmp_path}/out/c.parquet", left_out=[f"{tmp_path}/x/../out"])
 
 
+@pytest.mark.parametrize("log", ["_delta_log/00000.json", ".hoodie/hoodie.properties", "metadata/v1.metadata.json"])
+def test_a_folder_that_is_a_table_is_read_with_a_warning(
+    log: str, tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, content, "t/data/a.parquet", "plain/metadata/b.parquet")
+    put(tmp_path, b"{}", f"t/{log}")
+
+    assert listed(tmp_path, "") == ["plain/metadata/b.parquet", "t/data/a.parquet"]
+    assert caplog.text.count("input.is_table") == 1
+    assert f"path={tmp_path}/t;" in caplog.text
+
+
 def test_an_empty_folder_is_an_ordinary_night_but_not_the_first(tmp_path: Path, content: bytes) -> None:
     put(tmp_path, content, "full/a.parquet")
     (tmp_path / "empty").mkdir()

@@ -38,7 +38,9 @@ def draw_passages(config: SynthConfig) -> dict[str, int]:
         InputError: no document can be read, or no passage is suitable.
     """
     store, path = open_store(config.output)
-    shards = [shard for shard in list_shards(config.input.path) if not shard.problem and shard.rows]
+    shards = [
+        shard for shard in list_shards(config.input.path, left_out=[config.output]) if not shard.problem and shard.rows
+    ]
     if not shards:
         raise InputError(f"no document can be read at {config.input.path}")
     settings = _settings(config, shards)
