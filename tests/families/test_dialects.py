@@ -41,7 +41,7 @@ def _step(family: str) -> Step:
     return tagger("instruct" if family == "teacher" else family, **options[family])
 
 
-def _read(family: str, case: Case, answer: str, finish_reason: str = "stop") -> Reading:
+def read_dialect(family: str, case: Case, answer: str, finish_reason: str = "stop") -> Reading:
     """A family's reading; a family that asks for one label at a time hears nothing but `[]` about the others."""
     labels = () if family == "teacher" else tuple(Label(name) for name in case.labels)
     passage, step = StepInput(case.text, labels), _step(family)
@@ -71,7 +71,7 @@ def _cases(family: str, min_size: int = 0) -> st.SearchStrategy[Case]:
 def test_gold_comes_back_from_every_dialect_and_nothing_else_does(family: str, data: st.DataObject) -> None:
     answer = data.draw(_cases(family).flatmap(lambda case: dialects.answers(family, case)), label="answer")
 
-    reading = _read(family, answer.case, answer.text)
+    reading = read_dialect(family, answer.case, answer.text)
 
     assert Counter(named(reading)) == Counter(answer.case.gold)
     assert reading.dropped == ()
@@ -86,9 +86,9 @@ def test_cut_anywhere_an_answer_gives_a_prefix_of_its_gold(family: str, data: st
     answer, cut = data.draw(
         _cases(family, 1).flatmap(lambda case: dialects.cut_answers(family, case)), label="answer, cut"
     )
-    whole = named(_read(family, answer.case, answer.text))
+    whole = named(read_dialect(family, answer.case, answer.text))
 
-    reading = _read(family, answer.case, cut, "length")
+    reading = read_dialect(family, answer.case, cut, "length")
 
     assert named(reading) == whole[: len(reading.mentions)]
     assert reading.verdict is Verdict.TRUNCATED
@@ -97,7 +97,7 @@ def test_cut_anywhere_an_answer_gives_a_prefix_of_its_gold(family: str, data: st
 @every_family
 @pytest.mark.parametrize("nothing", dialects.NOTHING)
 def test_nothing_here_is_an_answer_in_any_shape_and_language(family: str, nothing: str) -> None:
-    reading = _read(family, Case("Once it rained.", dialects.LABEL_SETS[0], ()), nothing)
+    reading = read_dialect(family, Case("Once it rained.", dialects.LABEL_SETS[0], ()), nothing)
 
     assert (reading.mentions, reading.dropped, reading.errors) == ((), (), ())
     assert reading.verdict in READABLE
@@ -108,7 +108,9 @@ def test_nothing_here_is_an_answer_in_any_shape_and_language(family: str, nothin
 def test_nothing_but_thoughts_is_truncated_and_says_so(family: str, opening: str, finish_reason: str) -> None:
     case = Case("Once Ann met Bo.", dialects.LABEL_SETS[0], ())
 
-    reading = _read(family, case, f'{opening}Perhaps ["Ann"], [{{"Bo": "place"}}] or place: Bo, but', finish_reason)
+    reading = read_dialect(
+        family, case, f'{opening}Perhaps ["Ann"], [{{"Bo": "place"}}] or place: Bo, but', finish_reason
+    )
 
     assert (reading.mentions, reading.verdict) == ((), Verdict.TRUNCATED)
     assert "all tokens were spent on thinking" in reading.errors[0].message
