@@ -70,8 +70,8 @@ def test_what_it_cannot_do_is_refused_before_anything_runs(server: AnsweringServ
 
 
 def test_a_column_that_would_be_replaced_stops_the_execution(server: AnsweringServer) -> None:
-    with pytest.raises(ray.exceptions.RayTaskError, match="the dataset already has chunks"):
-        annotated(server, [{"text": "Ann", "chunks": 5}]).take_all()
+    with pytest.raises(ray.exceptions.RayTaskError, match="the dataset already has entities"):
+        annotated(server, [{"text": "Ann", "entities": 5}]).take_all()
 
 
 def test_an_annotator_works_in_a_ray_actor(server: AnsweringServer) -> None:
