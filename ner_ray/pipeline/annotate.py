@@ -26,6 +26,7 @@ from ner_ray.pipeline.preflight import Job, prepare
 from ner_ray.pipeline.progress import Progress, start_scoreboard
 from ner_ray.pipeline.suspects import start_suspects
 from ner_ray.schema import ROW_ID
+from ner_ray.storage import absolute
 from ner_ray.store.lease import Lease
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.run_schema import encoded
@@ -114,7 +115,9 @@ def retry(uri: str, codes: Sequence[str]) -> Summary:
     record = run.record()
     if not record:
         raise RunError(f"there is no run in {uri}")
-    job = prepare(AnnotateConfig.model_validate(record["config"]))
+    config = AnnotateConfig.model_validate(record["config"])
+    here = config.output.model_copy(update={"path": uri})  # the run may have been moved
+    job = prepare(config.model_copy(update={"output": here}))
     with Lease(run.store, run.path) as lease:
         waves = _plan(job) if run.open_waves() else [run.plan_retry(_failed(run, codes), job.shards)]
         return _run(job, lease, waves)
@@ -243,10 +246,13 @@ def _too_many(tally: Tally, config: AnnotateConfig) -> bool:
 
 
 def _record(job: Job) -> dict[str, Any]:
+    config = job.spec.config.model_dump(mode="json")
+    paths = config["input"]["path"]
+    config["input"]["path"] = absolute(paths) if isinstance(paths, str) else [absolute(path) for path in paths]
     return {
         "fingerprint": fingerprint(job.settings),
         "settings": job.settings,
-        "config": job.spec.config.model_dump(mode="json"),
+        "config": config,
         "models": pools.identities(job.spec),
         "versions": {"ner_ray": __version__, "python": platform.python_version()} | _versions(),
         "schema": encoded(job.output_schema()),

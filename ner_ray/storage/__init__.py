@@ -2,10 +2,11 @@
 
 from ner_ray.storage.files import Location, clear, get_json, put_atomically, put_json, put_table, put_text
 from ner_ray.storage.stores import is_local, open_store, require_writable
-from ner_ray.storage.uris import below, folder_and_name, join, normalized, path_of
+from ner_ray.storage.uris import absolute, below, folder_and_name, join, normalized, path_of
 
 __all__ = [
     "Location",
+    "absolute",
     "below",
     "clear",
     "folder_and_name",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 from ner_ray.errors import InputError
@@ -59,6 +60,13 @@ def normalized(uri: str) -> str:
     if _is_decoded(scheme, path):
         path = quote(unquote(path), safe=f"/{_PLAIN}")
     return f"{scheme}://{path.rstrip('/')}{options}"
+
+
+def absolute(path: str) -> str:
+    """A path or glob that means the same in every working directory; URIs stay as they are."""
+    if "://" in path or path.startswith("file:"):
+        return path
+    return str(os.path.join(Path.cwd(), os.path.expanduser(path)))  # noqa: PTH111, PTH118  # keeps a final slash
 
 
 def join(uri: str, *names: str) -> str:

@@ -165,7 +165,8 @@ def _check_missing(root: _Root, known: Collection[str]) -> None:
 
     In an object store, a folder without files is one that does not exist.
     """
-    had_files = known if not is_local(root.store) else [uri for uri in known if _is_below(uri, root.uri)]
+    has_folders = is_local(root.store) or root.uri.startswith(_WEB)
+    had_files = [uri for uri in known if _is_below(uri, root.uri)] if has_folders else known
     if not had_files:
         near = _near(root) if is_local(root.store) else ""
         raise InputError(
@@ -189,8 +190,10 @@ def _below(root: _Root, known: Collection[str], left_out: Sequence[str]) -> list
         _LOG.info("input.left_out path=%s run=%s", root.written, run)
     for table in sorted(found.tables):
         _LOG.warning("input.is_table path=%s; files that the table has dropped are read as well", table)
-    files = [_met(root, met) for met in found.files]
-    files = [file for file in files if not any(_is_below(file.uri, folder) for folder in left_out)]
+    met = [_met(root, met) for met in found.files]
+    files = [file for file in met if not any(_is_below(file.uri, folder) for folder in left_out)]
+    if len(files) < len(met):
+        _LOG.info("input.left_out path=%s files=%d; they are output", root.written, len(met) - len(files))
     chosen = _with_parquet(root, files, known)
     if not chosen:
         _LOG.warning("input.empty path=%s", root.written)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ner_ray.config import AnnotateConfig
-from ner_ray.pipeline.annotate import annotate
+from ner_ray.errors import RunError
+from ner_ray.pipeline.annotate import annotate, retry
 from ner_ray.store.health import verify
 from ner_ray.store.run import open_run
 from tests.replayed import write_shard
@@ -39,7 +40,7 @@ def test_one_file_is_annotated_once_whatever_path_leads_to_it(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     run = str(tmp_path / "in" / "run")
 
-    first = annotate(config_of("in", run, ["date"]))
+    first = annotate(config_of("in", "in/run", ["date"]))
     rows = open_run(run).to_table(columns=["doc_id", "date"]).sort_by("doc_id").to_pylist()
 
     assert (first.counts["documents"], first.exit_status) == (4, 0)
@@ -52,7 +53,14 @@ def test_one_file_is_annotated_once_whatever_path_leads_to_it(tmp_path: Path, mo
     (tmp_path / "in/date=2024-01-03").mkdir()
     tonight = annotate(config_of("date=2024-01-03", run, ["date"]))
     assert (tonight.waves, tonight.exit_status) == (0, 0)
-    assert verify(run) == (4, [])
+    with pytest.raises(RunError, match="no committed document"):
+        retry(run, [])
+    (tmp_path / "in" / "run").rename(tmp_path / "moved")
+    with pytest.raises(RunError, match="no committed document"):
+        retry(str(tmp_path / "moved"), [])
+    assert not (tmp_path / "in" / "in").exists()
+    assert not (tmp_path / "in" / "run").exists()
+    assert verify(str(tmp_path / "moved")) == (4, [])
 
 
 @pytest.fixture

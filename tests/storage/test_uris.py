@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ner_ray.errors import InputError
-from ner_ray.storage import below, folder_and_name, normalized, open_store, path_of
+from ner_ray.storage import absolute, below, folder_and_name, normalized, open_store, path_of
 from tests.strategies import file_names
 
 STORES = [
@@ -61,6 +61,13 @@ def test_links_and_dots_of_a_path_are_resolved(tmp_path: Path, monkeypatch: pyte
 
     assert {normalized(path) for path in spelt} == {f"{tmp_path}/real/deep"}
     assert normalized("../loop/x") == f"{tmp_path}/loop/x"
+
+
+def test_a_recorded_path_means_the_same_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert absolute("in/**/") == f"{tmp_path}/in/**/"
+    assert [absolute(path) for path in ("/a", "s3://b/c", "file:/d")] == ["/a", "s3://b/c", "file:/d"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from ner_ray.errors import InputError
 from ner_ray.schema import TEXT
 from ner_ray.store.documents import Columns, read_rows
-from ner_ray.store.shards import list_shards
+from ner_ray.store.shards import Shard, list_shards
 from ner_ray.store.waves import NumberedShard
 from tests.strategies import file_names
 
@@ -211,7 +211,10 @@ def test_the_index_page_of_a_folder_lists_its_files(web: tuple[str, Path]) -> No
 def test_a_url_with_nothing_behind_it_is_an_error(web: tuple[str, Path]) -> None:
     url, _ = web
 
+    known = [Shard(f"{url}/was-there.parquet", 1, 0, 1)]
+
+    assert list_shards(known[0].uri, known) == []
     with pytest.raises(InputError, match="no such file or folder"):
-        list_shards(f"{url}/nothing.parquet?key=1")
+        list_shards(f"{url}/nothing.parquet?key=1", known)
     with pytest.raises(OSError, match=r"refused|Connect"):
         list_shards("http://127.0.0.1:9/a.parquet")
