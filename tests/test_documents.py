@@ -150,7 +150,7 @@ def test_the_library_does_what_the_readme_shows(
         names["annotator"].close()
         assert "text='Ada Lovelace'" in capsys.readouterr().out
     else:
-        assert names["table"][0].entities[0].text == "Marie Curie"
+        assert names["annotated"][0].entities[0].text == "Marie Curie"
 
 
 @pytest.mark.parametrize("name", PAGES)
