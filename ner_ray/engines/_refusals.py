@@ -9,6 +9,7 @@ from typing import Any
 
 from ner_ray.errors import (
     EngineError,
+    FilteredError,
     PromptTooLongError,
     RequestError,
     UnansweredError,
@@ -20,13 +21,16 @@ _FOR_ALL = (*KEY_REFUSED, 402, 404, 405, 407, 410)  # of the key, the account, t
 _PASSING = (408, 409, 423, 424, 425, 429)
 _NO_QUOTA = re.compile(
     r"insufficient[ _](quota|balance|credit|funds)|exceeded your current quota|billing[ _](hard|not)|credit balance"
-    r"|out of credits|requires more credits|model[ _](not[ _]found|not[ _]exist|decommissioned)|deploymentnotfound",
+    r"|out of credits|requires more credits|usage limits?\b|budget has been exceeded"
+    r"|model[ _](not[ _]found|not[ _]exist|decommissioned)|deploymentnotfound",
     re.IGNORECASE,
 )
 _COMES_BACK = re.compile(r"(retry|again) in|retry[-_ ]?(after|delay)|per (minute|second|hour|day)", re.IGNORECASE)
+_LOADING = re.compile(r"model (is |has |was )?(being )?(unloaded|crashed|loading)|failed to load model", re.IGNORECASE)
+_FILTERED = re.compile(r"content[ _](filter|management policy|policy)|ResponsibleAI|input was flagged", re.IGNORECASE)
 _TOO_LONG = re.compile(
     r"context[ _](length|window|size)|too long|too many tokens|maximum context|request too large"
-    r"|max_new_tokens` must be",
+    r"|max_new_tokens` must be|max_tokens must be at least 1, got -",
     re.IGNORECASE,
 )
 _SECRET = re.compile(
@@ -60,14 +64,21 @@ class Refusal:
         """What it means."""
         said = self.said if len(self.said) <= _LONGEST else self.said[:_LONGEST] + "…"
         about = f"status {self.status}: {said}" if self.status else said
+        if self._is_clients and _FILTERED.search(self.said):
+            return FilteredError(f"a filter withholds the answer ({about})")
         if self._concerns_all():
             what = "the API key" if self.status in KEY_REFUSED else "every request"
             return UnavailableError(f"the server refuses {what} ({about})")
         if self.status != 429 and _TOO_LONG.search(self.said):
             return PromptTooLongError(f"the server refuses the prompt ({about})")
-        if self.status and 400 <= self.status < 500 and self.status not in _PASSING:
+        if self._is_clients and self.status not in _PASSING and not _LOADING.search(self.said):
             return RequestError(f"the server refuses the request ({about})")
         return UnansweredError(f"the server does not answer ({about})")
+
+    @property
+    def _is_clients(self) -> bool:
+        """Whether the server says that the client is at fault."""
+        return self.status is not None and 400 <= self.status < 500
 
     def _concerns_all(self) -> bool:
         if self.status in _FOR_ALL:

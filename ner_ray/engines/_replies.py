@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ner_ray.errors import CutOffError, FilteredError, NoTextError
 from ner_ray.types import Completion
 
-_CUT = ("length", "max_tokens", "content_filter")  # reasons for which a text ends early
-_FILTERS = ("content_filter", "safety", "refusal")
+_CUT = ("length", "max_tokens", "max_output_tokens")
+_FILTERS = ("content_filter", "safety", "refusal", "recitation", "blocklist", "prohibited_content")
+_BROKEN_OFF = ("abort", "aborted", "error")  # by the server, whatever the text so far
 
 
 class NoReplyError(Exception):
@@ -92,11 +93,22 @@ def read(content: str) -> tuple[Completion, ...]:
     except ValidationError:
         raise NoReplyError from None
     choices = sorted(reply.choices, key=lambda choice: choice.index or 0)
-    if reply.error or all(choice.error or not (choice.message or choice.text is not None) for choice in choices):
+    if reply.error or any(map(_is_none, choices)):
         raise NoReplyError
     if all(_text(choice) is None for choice in choices):
         raise _without_text(choices[0])
     return _with_usage(tuple(map(_completion, choices)), reply.usage)
+
+
+def _is_none(choice: _Choice) -> bool:
+    """Whether a sample is none: it was broken off, or has neither a message nor a reason for that."""
+    reason = _ended(choice)
+    return bool(choice.error) or reason in _BROKEN_OFF or not (choice.message or choice.text is not None or reason)
+
+
+def _ended(choice: _Choice) -> str:
+    """Why a sample ended, in lower case; empty if that is not known."""
+    return (choice.finish_reason or "").lower()
 
 
 def _text(choice: _Choice) -> str | None:
@@ -104,13 +116,13 @@ def _text(choice: _Choice) -> str | None:
     said = choice.message.content if choice.message else choice.text
     if isinstance(said, list):
         said = "".join(part.text for part in said if isinstance(part.text, str)) or None
-    nothing = not said and (_is_filtered(choice) or choice.finish_reason == "length" or _has_other(choice))
+    nothing = not said and (_is_filtered(choice) or _ended(choice) in _CUT or _has_other(choice))
     return None if nothing else said
 
 
 def _is_filtered(choice: _Choice) -> bool:
     refused = choice.message is not None and choice.message.refusal
-    return bool(refused) or (choice.finish_reason or "").lower() in _FILTERS
+    return bool(refused) or _ended(choice) in _FILTERS
 
 
 def _has_other(choice: _Choice) -> bool:
@@ -127,7 +139,7 @@ def _without_text(choice: _Choice) -> NoTextError:
         reason = f"the model refuses: {message.refusal}" if message.refusal else "a filter withholds the answer"
         return FilteredError(f"{reason} ({ended})")
     reasoned = message.reasoning or message.reasoning_content
-    if choice.finish_reason == "length":
+    if _ended(choice) in _CUT:
         meanwhile = ", while the model was reasoning" if reasoned else ""
         return CutOffError(f"the token limit came before the answer{meanwhile} ({ended})")
     if message.tool_calls:
@@ -141,7 +153,7 @@ def _completion(choice: _Choice) -> Completion:
     pieces, values = _logprobs(choice.logprobs)
     return Completion(
         text=text,
-        finish_reason="length" if (choice.finish_reason or "").lower() in _CUT else "stop",
+        finish_reason="length" if _ended(choice) in (*_CUT, *_FILTERS) else "stop",
         token_ends=tuple(min(end, len(text)) for end in accumulate(map(len, pieces))),
         logprobs=tuple(values),
     )
