@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ner_ray import schema
 from ner_ray.annotator.rows import merge_row, read_row
-from ner_ray.annotator.spec import Spec, resolve
+from ner_ray.annotator.spec import Pool, Spec, resolve
 from ner_ray.config import AnnotateConfig
+from ner_ray.engines import openai as openai_engine
+from ner_ray.engines.base import load
 from ner_ray.errors import EngineError, RequestError, StoppedError, UnansweredError, UnavailableError
 from ner_ray.pipeline import generate
 from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.suspects import Suspects
 from ner_ray.types import Chunk, Completion, Prompt
+from tests.answering import AnsweringServer, Raw, answering
 
 SPEC = resolve(
     AnnotateConfig.model_validate(
@@ -57,7 +60,12 @@ class World:
     outages: dict[int, str] = field(default_factory=dict)
     pauses: dict[int, int] = field(default_factory=dict)
     asked: int = 0
+    server: AnsweringServer | None = None  # a real one, in place of the simulated engine
     is_dead: bool = False  # the process of the current actor, which does nothing more
+
+    def engine(self, pool: Pool) -> Any:
+        """A new engine."""
+        return load("openai").create(pool.engine) if self.server else Engine(self)
 
 
 class Engine:
@@ -148,7 +156,8 @@ class Stage(GenerateStage):
 @pytest.fixture(autouse=True)
 def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generate, "Record", Here)
-    monkeypatch.setattr(generate.pools, "start", lambda spec, pool: Engine(simulated_world[0]))
+    monkeypatch.setattr(openai_engine, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(generate.pools, "start", lambda spec, pool: simulated_world[0].engine(pool))
 
 
 simulated_world: list[World] = []
@@ -202,6 +211,7 @@ async def live(stage: Stage, blocks: list[list[int]], done: dict[int, Any]) -> N
     ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     for task in tasks:
         task.cancel()
+    stage._engine.close()
     await asyncio.gather(*ended)
 
 
@@ -304,3 +314,60 @@ def test_engines_that_die_at_every_document_but_not_at_control_questions_stop_th
 
     assert done == {}
     assert stopped == "20 documents in succession are not answered; the last one: the engine has died"
+
+
+PASSING = {
+    "429": Raw({"error": {"message": "Rate limit reached"}}, 429),
+    "500": Raw({"error": {"message": "EngineCore died"}}, 500),
+    "503": Raw("Service Unavailable", 503, "text/plain"),
+    "cut": Raw("", 0),
+    "page": Raw("<html>Welcome</html>", kind="text/html"),
+    "no choices": Raw({"choices": []}),
+    "error": Raw({"error": {"message": "Provider returned error", "code": 502}}),
+}
+LASTING = {
+    "quota": Raw({"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}, 429),
+    "balance": Raw({"error": {"message": "Insufficient Balance"}}, 402),
+    "unloaded": Raw({"error": {"message": "model not found"}}, 404),
+    "key": Raw({"error": {"message": "Invalid API key"}}, 401),
+    "refused": Raw({"error": {"message": "no such parameter"}}, 400),
+}
+REPLIES = PASSING | LASTING
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[AnsweringServer]:
+    with answering(lambda asked: ANSWER.text) as running:
+        yield running
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.integers(1, 12), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 12), st.integers(1, 12), st.sampled_from(sorted(REPLIES))), max_size=2),
+    st.integers(0, 1),
+)
+def test_whatever_a_server_goes_through_each_night_is_honest_and_the_last_one_completes_the_corpus(
+    server: AnsweringServer, sizes: list[int], phases: list[tuple[int, int, str]], retries: int
+) -> None:
+    """A phase: some requests are answered, then some are not; after the last phase the server is well again."""
+    plan = [reply for well, ill, name in phases for reply in [None] * well + [REPLIES[name]] * ill]
+    blocks = [list(range(sum(sizes[:place]), sum(sizes[: place + 1]))) for place in range(len(sizes))]
+    server.answer = lambda asked: (plan.pop(0) if plan else None) or ANSWER.text
+    world = World(server=server)
+    config = SPEC.config.model_dump() | {"engine": server.engine(retries=retries, max_num_seqs=4)}
+    spec = resolve(AnnotateConfig.model_validate(config))
+    everything = dict[int, Any]()
+    for _ in range(STARTS):
+        done, stopped = drive(world, [block for block in blocks if not set(block) <= everything.keys()], spec)
+        assert not everything.keys() & done.keys()
+        everything |= done
+        if not stopped:
+            break
+        assert any(said in stopped for said in ("status", "Welcome", "no answer", "does not answer"))
+
+    assert everything.keys() == set(range(sum(sizes)))
+    assert all(annotation.entities for annotation in everything.values() if not annotation.errors)
+    assert set(codes(everything).values()) <= {"request"}
+    if all(name in PASSING for _, _, name in phases[:1]) and len(phases) <= 1:
+        assert codes(everything) == {}
