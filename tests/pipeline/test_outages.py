@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,12 @@ ANSWER = '[{"Ada": "person"}]'
 QUOTA = Raw({"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}, 429)
 DEAD = Raw({"error": {"message": "EngineCore encountered an issue"}}, 500)
 PAGE = Raw("<html><body>Welcome to nginx!</body></html>", kind="text/html")
+
+
+@pytest.fixture(autouse=True)
+def no_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray logs a failed execution with its traceback; a record that is kept keeps the engines alive."""
+    monkeypatch.setattr(logging.getLogger("ray"), "propagate", False)
 
 
 @pytest.fixture
