@@ -165,21 +165,14 @@ def _run_wave(job: Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # 
         run_wave(job.spec, job.run, wave, job.schema, scoreboard, suspects)
     except ray.exceptions.RayError as error:
         reason = _reason(error, suspects)
-        _release(error)
+        traceback.clear_frames(error.__traceback__)
     else:
         return
+    gc.collect()  # Ray ends the engines of a failed execution once nothing refers to them; its frames did, in cycles
     raise StoppedError(
         f"wave {wave.number} stopped: {reason}",
         hint="everything written so far is kept: fix the cause, then run the same command again",
     )
-
-
-def _release(error: BaseException | None) -> None:
-    """Lets go of the engines of a failed execution: Ray ends them once nothing refers to them, but tracebacks do."""
-    while error:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
-    gc.collect()
 
 
 def _reason(error: Exception, suspects: Any) -> str:  # Ray's handle of the actor
