@@ -193,9 +193,16 @@ main()
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("engine", ["known", pytest.param("real", marks=[pytest.mark.faults, pytest.mark.engine])])
-def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
-    tmp_path: Path, request: pytest.FixtureRequest, engine: str
+@pytest.mark.parametrize(
+    ("number", "engine"),
+    [
+        (signal.SIGINT, "known"),
+        (signal.SIGTERM, "known"),
+        pytest.param(signal.SIGINT, "real", marks=[pytest.mark.faults, pytest.mark.engine]),
+    ],
+)
+def test_a_signal_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
+    tmp_path: Path, request: pytest.FixtureRequest, number: signal.Signals, engine: str
 ) -> None:
     rows = 300
     (tmp_path / "in").mkdir()
@@ -219,11 +226,13 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_ends_with_every_row_once(
     deadline = time.monotonic() + 200
     while not (data.is_dir() and list(data.glob("*.parquet"))) and time.monotonic() < deadline:
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=100)
     written = sum(pq.read_metadata(file).num_rows for file in data.glob("*.parquet"))
 
-    assert process.returncode == 130, said
+    assert process.returncode == 128 + number, said
+    assert "SIGTERM received" not in said, "Ray's own handler, which dumps its stack and aborts"
+    assert not (tmp_path / "run" / "lease.json").exists()
     assert "To continue: ner-ray annotate" in said
     assert 0 < written < rows
 

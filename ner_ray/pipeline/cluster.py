@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ import ray
 from ray._private import services
 
 from ner_ray.config import ResourceConfig
-from ner_ray.errors import ResourceError
+from ner_ray.errors import ResourceError, StoppedError
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ def connect(*, log_to_driver: bool = False) -> None:
 
     Raises:
         ResourceError: there is no cluster at `RAY_ADDRESS`.
+        StoppedError: a local cluster does not start.
     """
     if ray.is_initialized():
         return
@@ -50,6 +53,13 @@ def connect(*, log_to_driver: bool = False) -> None:
             "object_store_memory": _LOCAL_OBJECT_STORE,
             "_node_ip_address": "127.0.0.1",
         }
+    _start(options, address)
+    _take_back_sigterm()
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    _LOG.info("ray.connected nodes=%d", len(ray.nodes()))
+
+
+def _start(options: dict[str, Any], address: str | None) -> None:
     try:
         with _no_stderr():
             ray.init(**options)
@@ -58,8 +68,22 @@ def connect(*, log_to_driver: bool = False) -> None:
             f"there is no cluster to join at RAY_ADDRESS={address}",
             hint="start the cluster, or unset RAY_ADDRESS for a local one",
         ) from error
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    _LOG.info("ray.connected nodes=%d", len(ray.nodes()))
+    except Exception as error:
+        if type(error) is not Exception:  # which Ray raises if one of its processes does not start in time
+            raise
+        raise StoppedError(
+            f"Ray does not start: {error}", hint="run the same command again when the machine is less busy"
+        ) from error
+
+
+def _take_back_sigterm() -> None:
+    """Lets SIGTERM reach its Python handler alone.
+
+    Ray's core puts a handler of its own in front, which prints the stack, and aborts the process if it still exists
+    three seconds later. That is too short to stop the engines and to release the lease.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def _check_address(address: str) -> None:

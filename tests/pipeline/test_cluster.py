@@ -1,4 +1,4 @@
-"""Where no cluster is, `RAY_ADDRESS` is refused at once; Ray itself would wait, or show a traceback."""
+"""Where there is no cluster, `RAY_ADDRESS` is refused at once; Ray itself would wait, or show a traceback."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import ray
 from ray._private import services
 
-from ner_ray.errors import ResourceError
+from ner_ray.errors import EXIT_STOPPED, ResourceError, StoppedError
 from ner_ray.pipeline.cluster import connect
 
 
@@ -23,3 +23,19 @@ def test_an_address_without_a_cluster_is_refused(
 
     with pytest.raises(ResourceError, match="RAY_ADDRESS"):
         connect()
+
+
+def test_a_local_cluster_that_does_not_start_in_time_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that is busy with other work."""
+
+    def init(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")  # noqa: TRY002  # as Ray does
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+
+    with pytest.raises(StoppedError, match="timed out during startup") as stopped:
+        connect()
+
+    assert stopped.value.exit_status == EXIT_STOPPED
