@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
+import sys
+import time
+
 import pytest
 import ray
 from ray._private import services
@@ -39,3 +45,25 @@ def test_a_local_cluster_that_does_not_start_in_time_is_no_traceback(monkeypatch
         connect()
 
     assert stopped.value.exit_status == EXIT_STOPPED
+
+
+def test_sigterm_reaches_its_python_handler_whatever_rays_core_has_put_in_front(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The core's handler, which Python knows nothing of, aborts the driver after three seconds."""
+    set_in_c = ctypes.CDLL(None).signal
+    set_in_c.argtypes, set_in_c.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+    ignore = 1  # SIG_IGN
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "nodes", list)
+    monkeypatch.setattr(ray, "init", lambda **_: set_in_c(signal.SIGTERM, ignore))
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+
+    try:
+        connect()
+        with pytest.raises(SystemExit):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
