@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import signal
 import sys
-import time
 
 import pytest
 import ray
@@ -47,7 +45,7 @@ def test_a_local_cluster_that_does_not_start_in_time_is_no_traceback(monkeypatch
     assert stopped.value.exit_status == EXIT_STOPPED
 
 
-def test_sigterm_reaches_its_python_handler_whatever_rays_core_has_put_in_front(
+def test_sigterm_reaches_its_python_handler_whatever_rays_core_puts_in_front(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The core's handler, which Python knows nothing of, aborts the driver after three seconds."""
@@ -63,7 +61,6 @@ def test_sigterm_reaches_its_python_handler_whatever_rays_core_has_put_in_front(
     try:
         connect()
         with pytest.raises(SystemExit):
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(1)
+            signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
