@@ -194,6 +194,10 @@ class InputError(NerRayError, ValueError):
     code = "input"
 
 
+class ChangedInputError(InputError):
+    """A file is gone, or is another one, since it was planned: what has been read of it may not go with the rest."""
+
+
 class ModelError(NerRayError, RuntimeError):
     """A model, tokenizer or adapter cannot be loaded.
 

@@ -20,7 +20,7 @@ import ray
 from ner_ray import __version__
 from ner_ray.annotator import pools
 from ner_ray.config import AnnotateConfig, fingerprint
-from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, RunError, StoppedError
+from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, ChangedInputError, RunError, StoppedError
 from ner_ray.pipeline.cluster import check_resources, connect
 from ner_ray.pipeline.graph import run_wave
 from ner_ray.pipeline.preflight import Job, prepare
@@ -146,17 +146,28 @@ def _run_waves(job: Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
     done = sum(job.run.resume(wave) for wave in waves)
     total = sum(wave.rows for wave in waves)
     before: dict[str, float] = {}
+    changed: list[ChangedInputError] = []
     with Progress(scoreboard, total, done):
         for wave in waves:
             began = time.monotonic()
             lease.check()
-            _run_wave(job, wave, scoreboard, suspects)
+            try:
+                _run_wave(job, wave, scoreboard, suspects)
+            except ChangedInputError as error:  # the other waves need not wait
+                _LOG.warning("wave.left_open wave=%d reason=%s", wave.number, error)
+                changed.append(error)
+                continue
             totals = _settled(scoreboard)
             counts = {name: value - before.get(name, 0) for name, value in totals.items()}
             counts["seconds"] = round(time.monotonic() - began, 3)
             job.run.commit(wave, counts, layout, lease.check)
             _LOG.info("wave.committed wave=%d rows=%d", wave.number, wave.rows)
             before = totals
+    if changed:
+        raise StoppedError(
+            f"{changed[0]} ({len(changed)} open waves)",
+            hint="everything else is committed: run the same command again, and it goes on without such files",
+        )
     return before
 
 
@@ -164,6 +175,8 @@ def _run_wave(job: Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # 
     try:
         run_wave(job.spec, job.run, wave, job.schema, scoreboard, suspects)
     except ray.exceptions.RayError as error:
+        if isinstance(cause := getattr(error, "cause", None), ChangedInputError):
+            raise cause from None
         reason = _reason(error, suspects)
         traceback.clear_frames(error.__traceback__)
     else:

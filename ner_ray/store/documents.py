@@ -82,7 +82,7 @@ def read_rows(
         schema: types of the kept columns, to which every shard is cast.
 
     Raises:
-        InputError: the file is gone or has changed since it was planned.
+        ChangedInputError: the file is gone or has changed since it was planned.
     """
     require_unchanged(numbered.shard)
     store, path = open_store(numbered.shard.uri)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ner_ray.errors import InputError
+from ner_ray.errors import ChangedInputError
 from ner_ray.storage import normalized, open_store
 from ner_ray.store.listing import InputFile, find_file, list_files
 from ner_ray.store.naming import first_name, partitions, unique_names
@@ -164,7 +164,7 @@ def require_unchanged(shard: Shard) -> None:
     """Makes sure that a planned file is still the one that was planned, right before it is read.
 
     Raises:
-        InputError: it is gone, or its content is another.
+        ChangedInputError: it is gone, or its content is another.
     """
     store, path = open_store(shard.uri)
     info = store.get_file_info(path)
@@ -172,7 +172,7 @@ def require_unchanged(shard: Shard) -> None:
         return
     now = inspect(shard.uri)
     if now is None or not now.same_content(shard):
-        raise InputError(f"{shard.uri} {'is gone' if now is None else 'has changed'} since it was planned")
+        raise ChangedInputError(f"{shard.uri} {'is gone' if now is None else 'has changed'} since it was planned")
 
 
 def _inspect(file: InputFile, name: str) -> Shard:

@@ -13,8 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ner_ray.commands import forget
 from ner_ray.config import AnnotateConfig
-from ner_ray.errors import EXIT_TOO_MANY_ERRORS, InputError, StoppedError
+from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, InputError, StoppedError
+from ner_ray.pipeline import annotate as driver
 from ner_ray.pipeline import graph
 from ner_ray.pipeline.annotate import annotate, retry
 from ner_ray.pipeline.generate import GenerateStage
@@ -218,3 +220,28 @@ def test_a_changed_shard_follows_the_policy(tmp_path: Path) -> None:
 
     assert len(rows_of(tmp_path / "run")) == 24
     assert verify(str(tmp_path / "run")) == (24, [])
+
+
+def test_a_file_that_goes_while_the_run_is_at_work_costs_the_others_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_corpus(tmp_path / "in", shards=3, rows=20)
+    config = replay(tmp_path, output={"path": str(tmp_path / "run"), "rows_per_wave": 40})
+    gone = tmp_path / "in" / "001.parquet"
+
+    def run_wave(*arguments: object) -> None:
+        gone.unlink(missing_ok=True)
+        graph.run_wave(*arguments)
+
+    monkeypatch.setattr(driver, "run_wave", run_wave)
+    with pytest.raises(StoppedError, match=r"001\.parquet is gone since it was planned"):
+        annotate(config)
+    assert {row["doc_id"][:3] for row in rows_of(tmp_path / "run")} == {"002"}
+
+    summary = annotate(config)
+
+    assert {row["doc_id"][:3] for row in rows_of(tmp_path / "run")} == {"000", "002"}
+    assert (summary.exit_status, summary.missing) == (EXIT_TOO_MANY_ERRORS, {str(gone): 20})
+    assert status(str(tmp_path / "run")).missing == {str(gone): 20}
+    assert forget.run(forget.Config(run=str(tmp_path / "run"))).forgotten == {str(gone): 20}
+    assert annotate(config).exit_status == EXIT_DONE

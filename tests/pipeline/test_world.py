@@ -28,7 +28,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ner_ray import schema
 from ner_ray.annotator.rows import columns_of
 from ner_ray.config import AnnotateConfig
-from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, InputError, RunError
+from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, InputError, RunError, StoppedError
 from ner_ray.pipeline import annotate as driver
 from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.stages import ReadStage
@@ -89,6 +89,7 @@ class Cluster:
         self.bad: set[str] = set()
         self.totals: dict[str, int] = {}
         self.rows_left: int | None = None
+        self.vanishes: Path | None = None  # a file that goes after the first row was written
 
     def run_wave(self, spec: Any, run: RunDirectory, wave: Wave, kept: pa.Schema, *_: Any) -> None:
         counts = Counts(SimpleNamespace(add=SimpleNamespace(remote=self._count)))
@@ -102,11 +103,14 @@ class Cluster:
             for table in read_rows(numbered, 0, numbered.shard.rows, columns_of(spec), kept):
                 ids = table[schema.ROW_ID].to_pylist()
                 for at in (at for at, row_id in enumerate(ids) if row_id not in written):
-                    self._die_in_time()
+                    self._go_on()
                     row = self._answered(table.slice(at, 1))
                     pq.write_table(stage(row), folder / f"{ids[at]}-{os.urandom(4).hex()}.parquet")
 
-    def _die_in_time(self) -> None:
+    def _go_on(self) -> None:
+        if self.vanishes:
+            self.vanishes.unlink()
+            self.vanishes = None
         if self.rows_left is not None:
             self.rows_left -= 1
             if self.rows_left < 0:
@@ -223,6 +227,7 @@ class World(RuleBasedStateMachine):
         dies_after=st.none() | st.integers(0, 25),
         rows=st.none() | st.none() | st.integers(0, 6),
         bad=st.booleans(),
+        vanishes=st.none() | st.none() | st.sampled_from(NAMES),
     )
     def a_day(
         self,
@@ -232,6 +237,7 @@ class World(RuleBasedStateMachine):
         dies_after: int | None,
         rows: int | None,
         bad: bool,
+        vanishes: str | None,
     ) -> None:
         for change, name, number in changes:
             if name in self.files or change == "is_written":
@@ -243,6 +249,7 @@ class World(RuleBasedStateMachine):
         elif drive == "failed_documents_are_retried":
             self.failed_documents_are_retried(dies_after)
         elif self._readable():
+            self.cluster.vanishes = self.corpus / vanishes if self.files.get(vanishes) else None
             self.a_night(on_change, dies_after, rows)
 
     # ------------------------------------------------------------------ drivers
@@ -253,6 +260,7 @@ class World(RuleBasedStateMachine):
                 "input": {"path": str(self.corpus), "id": "id", "keep": ["mark"], "on_change": on_change},
                 "labels": ["person"],
                 "family": "gner",
+                "max_error_rate": 0,
                 "replay": True,
                 "output": {"path": str(self.folder / "run"), "rows_per_wave": 5, "min_rows_per_file": 3},
             }
@@ -274,10 +282,11 @@ class World(RuleBasedStateMachine):
         retrying = any(numbered.chosen for wave in self.run.open_waves() for numbered in wave.shards)
         waited_for = {numbered.shard.uri for wave in self.run.open_waves() for numbered in wave.shards}
         before = self._contents()
+        vanishes = self.cluster.vanishes
         try:
             summary = self._drive(lambda: driver.annotate(self._config(on_change)), dies_after, rows)
-        except Killed:
-            note("night: the driver died")
+        except (Killed, StoppedError) as error:
+            note(f"night: {type(error).__name__}")
             self._look_after_death()
         except InputError as error:
             note("night: refused")
@@ -286,6 +295,9 @@ class World(RuleBasedStateMachine):
         else:
             note(f"night: done, missing={bool(summary.missing)}, new={bool(summary.waves)}")
             self._look_after_night(waited_for, summary, retrying)
+        if vanishes and not self.cluster.vanishes:  # after it had been listed
+            del self.files[vanishes.relative_to(self.corpus).as_posix()]
+        self.cluster.vanishes = None
 
     def _look_after_death(self) -> None:
         for name, rows in self._readable().items():
@@ -310,7 +322,7 @@ class World(RuleBasedStateMachine):
         names = {str(self.corpus / name) for name in self.files}
         assert waited_for - {str(self.corpus / name) for name in self._readable()} <= missing | names | self._moved()
         troubled = summary.missing or None in self.files.values()
-        failing = self.cluster.totals.get("failed", 0)
+        failing = "failed" in self._statuses().values()
         assert troubled or failing or summary.exit_status == EXIT_DONE
         assert summary.exit_status == EXIT_TOO_MANY_ERRORS or not (troubled or failing)
         self.overwritten = {rows for rows in now - present if rows in self.overwritten or self._taken(rows)}
