@@ -51,6 +51,14 @@ class Input:
         listed = self._listed.get(planned.uri)
         return listed if listed and listed.same_content(planned) else None
 
+    def has_later_version(self, numbered: NumberedShard) -> bool:
+        """Whether the file has changed since, and its new version was planned."""
+        return numbered.ordinal in self._replaced
+
+    def is_unchanged(self, numbered: NumberedShard) -> bool:
+        """Whether the file of a shard's name is listed with the shard's content."""
+        return self._same_by_name(numbered.shard) is not None
+
     def readable(self) -> list[Shard]:
         """The listed shards that can be read."""
         return [shard for shard in self._listed.values() if not shard.problem]
@@ -131,10 +139,8 @@ def settled(waves: Sequence[Wave], committed: Collection[int], now: Input, on_ch
     }
     # Rows that are or were retried are where their shard is.
     followed = [_following(wave, located) for wave in waves]
-    return _with_displaced(
-        waves,
-        [wave if wave.number in committed else _without_what_is_gone(wave, now, on_change) for wave in followed],
-    )
+    remaining = [wave if wave.number in committed else _without_what_is_gone(wave, now, on_change) for wave in followed]
+    return _with_displaced(remaining, now)
 
 
 def _following(wave: Wave, located: Mapping[int, NumberedShard]) -> Wave:
@@ -145,31 +151,16 @@ def _following(wave: Wave, located: Mapping[int, NumberedShard]) -> Wave:
     return replace(wave, shards=tuple(map(follow, wave.shards)), missing=tuple(map(follow, wave.missing)))
 
 
-def _with_displaced(before: Sequence[Wave], after: Sequence[Wave]) -> list[Wave]:
-    """Marks shards whose names were taken by other shards that have moved there."""
-    was = {numbered.ordinal: (numbered.shard.uri, numbered.displaced) for wave in before for numbered in wave.shards}
-    moved = {
-        numbered.shard.uri: numbered.ordinal
-        for wave in after
-        for numbered in wave.shards
-        if not numbered.displaced
-        and was.get(numbered.ordinal, (numbered.shard.uri, False)) != (numbered.shard.uri, False)
-    }
-    if not moved:
-        return list(after)
+def _with_displaced(waves: Sequence[Wave], now: Input) -> list[Wave]:
+    """Marks shards whose names other shards have taken, which have moved there."""
+    current = [numbered for wave in waves for numbered in wave.shards if not now.has_later_version(numbered)]
+    holders = {numbered.shard.uri: numbered.ordinal for numbered in current if now.is_unchanged(numbered)}
 
-    def displaced(numbered: NumberedShard) -> bool:
-        return moved.get(numbered.shard.uri, numbered.ordinal) != numbered.ordinal
+    def marked(numbered: NumberedShard) -> NumberedShard:
+        is_holder = holders.get(numbered.shard.uri, numbered.ordinal) == numbered.ordinal
+        return numbered if is_holder or now.has_later_version(numbered) else replace(numbered, displaced=True)
 
-    return [
-        replace(
-            wave,
-            shards=tuple(
-                replace(numbered, displaced=True) if displaced(numbered) else numbered for numbered in wave.shards
-            ),
-        )
-        for wave in after
-    ]
+    return [replace(wave, shards=tuple(map(marked, wave.shards))) for wave in waves]
 
 
 def _without_what_is_gone(wave: Wave, now: Input, on_change: OnChange) -> Wave:
