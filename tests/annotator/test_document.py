@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ner_ray.annotator.document import ReadingRules, Round, converse, merge, read_step, step_input
@@ -171,6 +171,7 @@ EXCHANGES = ANSWERED | st.builds(Exchange, st.just(Prompt("", subject="person"))
     st.sampled_from(["gner", "instruct", "universal_ner", "b2ner", "ra_it"]),
     st.lists(st.lists(EXCHANGES, max_size=3), min_size=1, max_size=3),
 )
+@example("instruct", [[Exchange(Prompt(""), (Completion('[{"Ada": "person"}, {"B', "length"),))]])
 def test_a_document_that_is_not_ok_says_why_in_a_known_code(family: str, transcripts: list[list[Exchange]]) -> None:
     """Whatever an engine answers or refuses."""
     (step,) = family_steps({"name": family})
