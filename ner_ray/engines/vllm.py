@@ -381,6 +381,7 @@ def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, 
         "max_model_len": options.max_model_len,
         "trust_remote_code": options.trust_remote_code,
         "max_num_seqs": options.max_num_seqs,
+        "max_logprobs": _MAX_LOGPROB_TOKENS,  # of choices that their first tokens tell apart; vLLM's default is 20
         "enable_prefix_caching": options.prefix_caching,
         "enforce_eager": on_cpu if options.enforce_eager is None else options.enforce_eager,
         "tensor_parallel_size": tensor_parallel,

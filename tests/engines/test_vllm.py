@@ -214,6 +214,23 @@ def test_choices_that_their_first_tokens_tell_apart_cost_one_token_each(
         assert (answer.output_tokens, answer.finish_reason) == (1, "stop")
 
 
+@pytest.mark.parametrize("count", [20, 21, 128, 129])
+def test_label_sets_of_any_size_are_answered(engine: VllmEngine, oracle: TransformersEngine, count: int) -> None:
+    """All first tokens differ, so that the answer is told by one token up to 128 choices, and by a grammar beyond."""
+    tokenizer = oracle._tokenizer
+    pieces = (tokenizer.decode([token]) for token in range(len(tokenizer)))
+    words = [
+        piece for piece in pieces if piece.isalpha() and len(tokenizer.encode(piece, add_special_tokens=False)) == 1
+    ]
+    choices = tuple(dict.fromkeys(words))[:count]
+    assert len(choices) == count
+
+    ((answer,),) = ask(engine, Prompt(TEXT, choices=choices), max_tokens=12)
+
+    assert answer.text in choices
+    assert 0 < answer.joint_probability() <= 1
+
+
 def test_what_prompts_share_is_computed_once(engine: VllmEngine) -> None:
     shared = "gra um ti pel " * 60
     ((first,),) = ask(engine, shared + "ka", max_tokens=2)
