@@ -210,6 +210,45 @@ def entities_with_types_and_more(gold: Gold, pick: Pick) -> str:
 
 
 @dialect(*LABELLED)
+def types_with_numbers(gold: Gold, pick: Pick) -> str:
+    separator = pick(["_", "", " "])
+    return _json({f"{label}{separator}{n}": s for n, (s, label) in enumerate(gold, 1)}, pick)
+
+
+@dialect(*LABELLED)
+def records_with_numbers(gold: Gold, pick: Pick) -> str:
+    key = pick(["entity_", "", "Entity "])
+    return _json({f"{key}{n}": {"name": s, "type": label} for n, (s, label) in enumerate(gold, 1)}, pick)
+
+
+@dialect(*OPEN)
+def arguments_of_a_tool(gold: Gold, pick: Pick) -> str:
+    key = pick(["arguments", "parameters"])
+    called = json.dumps(
+        {"name": "extract", key: {"entities": [{"text": s, "label": label} for s, label in gold]}}, ensure_ascii=False
+    )
+    return pick(["{}", "<tool_call>\n{}\n</tool_call>"]).format(called) if gold else "[]"
+
+
+@dialect(*OPEN)
+def tuples_with_offsets_in_a_list(gold: Gold, pick: Pick) -> str:
+    return _json([[surface, label, [0, 3]] for surface, label in gold], pick)
+
+
+@dialect(*LABELLED)
+def calls_with_arguments(gold: Gold, pick: Pick) -> str:
+    kind = pick(["{!r}", "<Type.X: {!r}>"])
+    calls = [f"Entity(text={surface!r}, label={kind.format(label)})" for surface, label in gold]
+    return pick(["[{}]", "Entities(items=[{}])"]).format(", ".join(calls)) if gold else "[]"
+
+
+@dialect(*LABELLED)
+def records_encoded_twice(gold: Gold, pick: Pick) -> str:
+    written = json.dumps([{"entity": s, "type": label} for s, label in gold], ensure_ascii=False)
+    return pick(["{}", '"{}"']).format(written.replace('"', '\\"')) if gold else "[]"
+
+
+@dialect(*LABELLED)
 def words_with_bio(gold: Gold, pick: Pick) -> str:
     tagged = [
         (word, f"{'I' if number else 'B'}-{label}") for s, label in gold for number, word in enumerate(s.split(" "))
@@ -319,6 +358,37 @@ def tags_with_labels(gold: Gold, pick: Pick) -> str:
     return "\n".join(f'<entity type="{label}">{s}</entity>' for s, label in gold) or "None"
 
 
+@dialect(*LABELLED)
+def tags_with_attributes(gold: Gold, pick: Pick) -> str:
+    return "\n".join(f'<entity type="{label}" text="{s}"/>' for s, label in gold if '"' not in s) or "None"
+
+
+@dialect(*LABELLED)
+def tags_as_fields(gold: Gold, pick: Pick) -> str:
+    gap = pick(["\n  ", ""])
+    return (
+        "\n".join(f"<entity>{gap}<text>{s}</text>{gap}<type>{label}</type>{gap}</entity>" for s, label in gold)
+        or "None"
+    )
+
+
+@dialect(*LABELLED)
+def labels_in_brackets_before(gold: Gold, pick: Pick) -> str:
+    return "\n".join(f"- [{label}] {surface}" for surface, label in gold) or "None"
+
+
+@dialect(*LABELLED)
+def a_type_above_its_entities(gold: Gold, pick: Pick) -> str:
+    kind, bullet = pick(["Type", "Label", "Entity type"]), pick(["- ", "* "])
+    blocks = ["\n".join([f"{kind}: {label}", *(f"{bullet}{s}" for s in ss)]) for label, ss in _by_label(gold)]
+    return "\n\n".join(blocks) or "None"
+
+
+@dialect(*LABELLED)
+def entities_above_their_fields(gold: Gold, pick: Pick) -> str:
+    return "\n".join(f"{n}. **{s}**\n   - **Type:** {label}" for n, (s, label) in enumerate(gold, 1)) or "None"
+
+
 @dialect("b2ner")
 def b2ner_items(gold: Gold, pick: Pick) -> str:
     return pick(["", " "]) + (pick(["; ", ";", "；"]).join(f"{label}: {surface}" for surface, label in gold) or "None")
@@ -389,7 +459,11 @@ NOTHING = (
     "Keine", "Im Text wurden keine Entitäten gefunden.", "Ninguna", "No se encontraron entidades en el texto.",
     "Aucune entité nommée dans ce texte.", "Nessuna entità trovata.", "Nenhuma entidade foi encontrada.",
     "В тексте нет именованных сущностей.", "لا توجد كيانات مسماة في النص.", "Geen entiteiten gevonden.",
-    "Brak encji w tekście.",
+    "Brak encji w tekście.", "<entities/>", "| Entity | Type |\n|---|---|", "undefined",
+    '{"message": "No entities found"}',
+    "Nu există entități în text.", "Nincs", "Няма намерени обекти.", "Nema entiteta.", "Olemeid ei leitud.",
+    "Cap entitat.",
+    "কোনো সত্তা নেই।", "Walang entidad.", "Tiada entiti.",
     "Metinde herhangi bir varlık bulunamadı.", "Inga entiteter hittades.", "Hakuna", "Không có thực thể nào.", "ไม่มี",
 )  # fmt: skip
 
@@ -406,6 +480,9 @@ THOUGHTS = (
     ("analysisWell: ", "assistantfinal"), ("Thinking...\n", "\n...done thinking.\n\n"), ("<mm:think>", "</mm:think>"),
     ("### Reasoning\n", "\n\n### Answer\n"), ("**Reasoning:**\n", "\n\n**Final Answer:**\n"), ("Thought process:\n",
     "\nAnswer:\n"),
+    ("```thinking\n", "\n```\n"), ("[unused16]", "[unused17]"), ("【思考】", "【/思考】\n"),
+    ("<antThinking>", "</antThinking>"),
+    ("<planning>", "</planning>"), ("[think]", "[/think]"),
     ("<longcat_think>", "</longcat_think>"), ("<|inner_prefix|>", "<|inner_suffix|>"), ('<details type="reasoning">',
     "</details>"),
 )  # fmt: skip

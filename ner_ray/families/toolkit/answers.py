@@ -34,6 +34,8 @@ _FENCES = re.compile(r"```\w*|~~~\w*")
 _HEADING = re.compile(
     r"^[*_#\s]{0,9}(?P<title>[^\W\d_][^\n:：*]{0,60}?)[*_]{0,3}[ \t]{0,3}(?:[:：][*_]{0,3}|$)", re.MULTILINE
 )
+_SHELL = re.compile(r"(?:\s|```\w*|~~~\w*|</?[A-Za-z][\w-]{0,40}\s?/?>|\|[^\n]*\|[ \t]*\n[ \t]*\|[ \t|:+-]+\|)*+")
+_TWICE = re.compile(r'\\(["n])')
 _NO_LABEL = frozenset(
     {"o", "none", "null", "n/a", "na", "no label", "not an entity", "no entity", "outside", "other:none"}
 )
@@ -120,6 +122,7 @@ def list_entities(answer: str, guide: Guide, *, cut: bool = False) -> Listed:
     >>> [(item.entity.value, item.label.value) for item in found.items]
     [('Ann', 'person'), ('Bo', 'dog')]
     """
+    answer = _decoded(answer)
     found = [] if _CELLS in answer else list(roots(answer))
     parts = _parts(answer, found, guide)
     kept = _without_drafts(parts, cut=cut)
@@ -135,6 +138,14 @@ def list_entities(answer: str, guide: Guide, *, cut: bool = False) -> Listed:
     if lines.items or (lines.understood and not listed.items):
         return lines
     return replace(listed, understood=listed.cut)
+
+
+def _decoded(answer: str) -> str:
+    """An answer whose quotes are all escaped, since it was encoded twice, without the escapes; of the same length."""
+    escaped = answer.count('\\"')
+    if escaped < 2 or answer.count('"') - escaped > 2:
+        return answer
+    return _TWICE.sub(lambda match: "  " if match[1] == "n" else " " + match[1], answer)
 
 
 def to_reading(
@@ -388,7 +399,12 @@ def _from_lines(answer: str, guide: Guide, *, cut: bool) -> Listed:
             return Listed(found, frozenset(repairs))
         if lines.denied or len(found) < len(lines.items):
             return Listed((), frozenset({"words"}))
-    return Listed((), frozenset({"words"}), understood=says_nothing(answer))
+    return Listed((), frozenset({"words"}), understood=says_nothing(answer) or _is_shell(answer))
+
+
+def _is_shell(answer: str) -> bool:
+    """Whether an answer is nothing but fences, empty tags, or the head of a table."""
+    return bool(answer.strip()) and _SHELL.fullmatch(answer) is not None
 
 
 def _sections(answer: str, guide: Guide) -> Iterator[str]:

@@ -22,6 +22,7 @@ from ner_ray.families.toolkit.lists import Text
 _FIELD = re.compile(r"[\s_\-\d.]+")
 _BIO = re.compile(r"(?P<prefix>[BILUESMOW])[-_](?=\S)")
 _MARKUP = "*_`\"' <>[]()#:"
+_NUMBERED = re.compile(r"\(s$|(?<=[^\W\d]) ?\d{1,3}$")  # `person_1`, and `person(s)` without its markup
 _PEOPLE = ("people",)
 _LONGEST_LABEL = 200
 
@@ -82,15 +83,21 @@ class Guide:
         return self._labels[written]
 
     def heading(self, written: str) -> str | None:
-        """The label that a key or a heading means; plurals count, too."""
+        """The label that a key or a heading means; plurals and numbers (`person_1`) count, too."""
         if written not in self._headings:
-            self._headings[written] = self.label(written) or self._plural.get(fold(written.strip(_MARKUP)))
+            bare = _NUMBERED.sub("", fold(written.strip(_MARKUP)))
+            self._headings[written] = self.label(written) or self._plural.get(bare) or self._folded.get(bare)
         return self._headings[written]
 
     def may_name_a_label(self, line: str) -> bool:
         """A quick test for whether a line can contain a label of the set at all."""
         folded = line.casefold()
         return any(word in folded for word in self._first_words)
+
+    def labels_in(self, line: str) -> int:
+        """How many words in a line may begin a label of the set, at most."""
+        folded = line.casefold()
+        return sum(folded.count(word) for word in self._first_words)
 
     def _label(self, written: str) -> str | None:
         if len(written) > _LONGEST_LABEL:

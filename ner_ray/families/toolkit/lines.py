@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
-from ner_ray.families.toolkit.guide import ENTITY_FIELDS, TYPE_FIELDS, Guide, Item, field_name
+from ner_ray.families.toolkit.guide import CONTAINERS, ENTITY_FIELDS, TYPE_FIELDS, Guide, Item, field_name
 from ner_ray.families.toolkit.languages import headings, plain
 from ner_ray.families.toolkit.lists import Text, unquote
+from ner_ray.families.toolkit.statements import clean, statements
 
 _LINE = re.compile(r"[^\n]+")
 _LEAD = re.compile(
@@ -36,11 +36,12 @@ _TAGGED = re.compile(
     r"(?P<text>[^<>]{1,300})</(?P=name)>"
 )
 _FIELDS = ENTITY_FIELDS | TYPE_FIELDS
+_FIELD_TAG = re.compile(r"<(?P<name>\w{1,40})>(?P<value>[^<>\n]{1,300})</(?P=name)>")
+_ANY_TAG = re.compile(r"</?\w{1,40}>")
 _RULE = re.compile(r"[\s|:+-]+")
 _SENTENCE = re.compile(r"[.!?。！？]\s")
 _MARKUP = "*_`"
 _TRIM = " \t\r,;，；、."
-_EDGES = " \t\r,;，；、*`"
 _MOST_SEPARATORS = 4
 _MOST_WORDS = 20
 _MOST_LABEL_WORDS = 4
@@ -107,12 +108,12 @@ def split_values(text: str, start: int, guide: Guide) -> list[Text]:
         start: its offset in the answer.
         guide: holds the passage.
     """
-    whole = _clean(text, start)
+    whole = clean(text, start)
     if whole is None:
         return []
     if guide.has(whole.value):
         return [whole]
-    parts = [part for match in _PARTS.finditer(text) if (part := _clean(match[0], start + match.start()))]
+    parts = [part for match in _PARTS.finditer(text) if (part := clean(match[0], start + match.start()))]
     if len(parts) > 1 and any(guide.has(part.value) for part in parts):
         return [piece for part in parts for piece in _and(part, guide)]
     return _and(whole, guide)
@@ -162,6 +163,7 @@ def _line(line: str, start: int, guide: Guide, state: _State) -> list[Item]:
         found = _row(_cells(line) if "<|>" in line else line, start, guide)
         state.denied |= any(not item.entity.value for item in found)
         return [item for item in found if item.entity.value]
+    line = _with_fields(line) if "</" in line else line
     lead = _LEAD.match(line)
     begin = lead.end() if lead else 0
     body = line[begin:].rstrip()
@@ -177,14 +179,50 @@ def _line(line: str, start: int, guide: Guide, state: _State) -> list[Item]:
     if guide.is_nothing(body.strip(_MARKUP)) or _denies(body, guide):
         state.denied = True
         return []
-    known = _known_sides(body, start + begin, guide) if guide.may_name_a_label(body) else ()
-    found = list(known) or list(_unknown_sides(body, start + begin, guide, state))
+    found = _stated(body, start + begin, guide) if guide.may_name_a_label(body) else []
+    found = found or list(_unknown_sides(body, start + begin, guide, state))
     if not found and (state.heading is not None or guide.subject):
         found = _under_heading(body, start + begin, guide, state, is_item=is_item)
     state.denied |= any(not item.entity.value for item in found)
+    if not found and is_item and state.heading is None:
+        state.entity = _alone(body, start + begin, guide)
     if not found and state.heading is not None and not is_item:
         state.heading = None
     return [item for item in found if item.entity.value]
+
+
+def _with_fields(line: str) -> str:
+    """A line of the same length in which tags named like fields are fields."""
+    fields = _FIELD_TAG.sub(_as_field, line)
+    return fields if fields == line else _ANY_TAG.sub(lambda tag: " " * len(tag[0]), fields)
+
+
+def _as_field(match: re.Match[str]) -> str:
+    """`<text>Ann</text>` as ` text:Ann      ,`, of the same length."""
+    if field_name(match["name"]) not in _FIELDS:
+        return match[0]
+    return f" {match['name']}:{match['value']}".ljust(len(match[0]) - 1) + ","
+
+
+def _labelled(value: Text, guide: Guide) -> list[Item]:
+    """The entity and its label in the value of a field: `Entity 1: Ann (person)`."""
+    return [] if guide.has(value.value) else _stated(value.value, value.start, guide)
+
+
+def _alone(body: str, start: int, guide: Guide) -> Text | None:
+    """The entity that a bullet consists of; its fields follow."""
+    entity = clean(body, start)
+    return entity if entity and guide.has(entity.value) else None
+
+
+def _stated(body: str, start: int, guide: Guide) -> list[Item]:
+    """The entities with the labels of the set that a line gives them; of two readings, the one with more entities."""
+    found = list(_known_sides(body, start, guide))
+    here = sum(guide.has(item.entity.value) for item in found)
+    if found and (here == len(found) or not found[0].entity.value) and guide.labels_in(body) <= len(found):
+        return found
+    others = statements(body, start, guide)
+    return others if len(others) > here else found
 
 
 def _cells(line: str) -> str:
@@ -197,7 +235,7 @@ def _tagged(match: re.Match[str], guide: Guide) -> list[Item]:
     found = []
     for tag in _TAGGED.finditer(match[0]) if "</" in match[0] else ():
         written = next((text for text in (tag["kind"], tag["name"]) if text and guide.label(text)), "")
-        entity = _clean(tag["text"], match.start() + tag.start("text"))
+        entity = clean(tag["text"], match.start() + tag.start("text"))
         if entity and (written or (guide.subject and guide.has(entity.value))):
             label = Text(written or guide.subject, match.start() + tag.start(), match.start() + tag.end("name"))
             found.append(Item(entity, label))
@@ -213,13 +251,21 @@ def _fields(body: str, start: int, guide: Guide, state: _State) -> list[Item] | 
     named = False
     for piece in _FIELD.finditer(body):
         name = field_name(piece["name"])
-        if name not in _FIELDS or guide.heading(piece["name"]) or guide.has(piece["name"]):
+        if name not in _FIELDS | CONTAINERS or guide.heading(piece["name"]) or guide.has(piece["name"]):
             continue
-        value = _clean(piece["value"], start + piece.start("value"))
+        value = clean(piece["value"], start + piece.start("value"))
         if value is None:
             continue
         if name in TYPE_FIELDS and (guide.label(value.value) or not guide.names):
             state.label, named = value, True
+            state.heading = state.heading if state.entity else Text(value.value, value.start, value.end)
+        elif name in CONTAINERS and state.label and state.entity is None:
+            found += [Item(one, state.label) for one in split_values(value.value, value.start, guide)]
+            state.label, named = None, True
+        elif (
+            name in ENTITY_FIELDS and not guide.has(value.value) and (pair := _stated(value.value, value.start, guide))
+        ):
+            found, named = [*found, *pair], True
         elif name in ENTITY_FIELDS and not guide.is_nothing(value.value) and not guide.label(value.value):
             state.entity, named = value, True
         if named and state.entity and (state.label or guide.subject):
@@ -231,7 +277,7 @@ def _fields(body: str, start: int, guide: Guide, state: _State) -> list[Item] | 
 def _heading(body: str, guide: Guide, *, is_item: bool) -> str | None:
     """The label that applies to the next lines, if the line is nothing but a label."""
     title = body.strip("*_`# \t")
-    announced = title.endswith((":", "："))
+    announced = title.endswith((":", "：")) or (is_item and guide.label(title) is not None and not guide.has(title))
     if len(title) > _LONGEST_HEADING or title[:1] in ":：'\"" or (is_item and not announced and body[:2] != "**"):
         return None
     return guide.heading(title.rstrip(":： ")) if announced or not guide.has(title) else None
@@ -263,7 +309,7 @@ def _under_heading(body: str, start: int, guide: Guide, state: _State, *, is_ite
 def _before_comment(body: str, start: int, guide: Guide) -> Text | None:
     """The entity in `Ann: the heroine`, `Ann - a name`, `**Ann**, who ...`."""
     for match in _SEPARATOR.finditer(body):
-        head = _clean(body[: match.start()], start)
+        head = clean(body[: match.start()], start)
         if head and guide.has(head.value):
             return head
     return None
@@ -292,8 +338,8 @@ def _known_sides(body: str, start: int, guide: Guide) -> Iterator[Item]:
         if item and not guide.label(item.entity.value.rstrip(":")):
             yield item
             return
-    name = parens["head"].rpartition(":")[2] if parens and parens.end() == len(body) else ""
-    if parens and guide.heading(_bare(name)):
+    left, _, name = parens["head"].rpartition(":") if parens and not parens["tail"].strip(_TRIM) else ("", "", "")
+    if parens and guide.heading(_bare(name)) and not guide.has(_bare(left)):
         yield from _valued(_label(name, start, guide), parens["inner"], start + parens.start("inner"), guide)
         return
     yield from _separated(body, start, guide)
@@ -342,7 +388,7 @@ def _separated(body: str, start: int, guide: Guide) -> Iterator[Item]:
     for match in separators:
         right = body[match.end() :].strip(_MARKUP + _TRIM)
         label = right if guide.label(unquote(right)) else re.split(r"\s*[(（,，;；–—]|\s-\s|\.\s", right, maxsplit=1)[0]
-        entity = _clean(body[: match.start()], start)
+        entity = clean(body[: match.start()], start)
         if entity and guide.label(unquote(label.strip(_MARKUP))):
             yield Item(entity, Text(unquote(label.strip(_MARKUP)), start + match.end(), start + len(body)))
             return
@@ -370,14 +416,14 @@ def _unknown_sides(body: str, start: int, guide: Guide, state: _State) -> Iterat
     )
     if parens and all(_is_label(match["inner"]) for match in parens):
         for match in parens:
-            entity = _clean(match["head"], start + match.start("head"))
+            entity = clean(match["head"], start + match.start("head"))
             if entity:
                 yield Item(entity, Text(match["inner"], start + match.start("inner"), start + match.end("inner")))
         return
     for match in _some(_SEPARATOR.finditer(body)):
         if match[0].strip() == ",":
             continue
-        left, right = _clean(body[: match.start()], start), _clean(body[match.end() :], start + match.end())
+        left, right = clean(body[: match.start()], start), clean(body[match.end() :], start + match.end())
         if left is None or right is None or plain(left.value) in headings("answer"):
             continue
         if guide.has(left.value) and _is_label(right.value):
@@ -391,11 +437,11 @@ def _unknown_sides(body: str, start: int, guide: Guide, state: _State) -> Iterat
 
 def _named(head: str, start: int, guide: Guide) -> Text | None:
     """The entity in the text before a label: all of that text, unless only its end occurs in the passage."""
-    whole = _clean(head, start)
+    whole = clean(head, start)
     if whole is None or guide.has(whole.value):
         return whole
     for match in list(re.finditer(r"(?<=\s)\S", head))[:_MOST_WORDS]:
-        rest = _clean(head[match.start() :], start + match.start())
+        rest = clean(head[match.start() :], start + match.start())
         if rest and guide.has(rest.value):
             return rest
     return whole
@@ -410,7 +456,7 @@ def _row(line: str, start: int, guide: Guide) -> list[Item]:
     begin = line.find("|") + 1 if line.lstrip().startswith("|") else lead.end() if lead else 0
     while (end := line.find("|", begin)) >= 0 or line[begin:].strip():
         end = len(line) if end < 0 else end
-        if cell := _clean(line[begin:end], start + begin):
+        if cell := clean(line[begin:end], start + begin):
             cells.append(cell)
         begin = end + 1
     labels = [cell for cell in cells if guide.label(cell.value)]
@@ -419,7 +465,7 @@ def _row(line: str, start: int, guide: Guide) -> list[Item]:
         return [Item(Text("", start, start))]
     if labels and (here or len(cells) == 2):
         entity = here[0] if here else next((cell for cell in cells if cell is not labels[0]), None)
-        return [Item(entity, labels[0])] if entity else []
+        return [Item(one, labels[0]) for one in split_values(entity.value, entity.start, guide)] if entity else []
     if not here:
         return []
     others = [cell for cell in cells if cell is not here[0] and _is_label(cell.value)]
@@ -436,21 +482,3 @@ def _is_label(text: str) -> bool:
     return (
         len(text) <= 40 and len(text.split()) <= 4 and not _SENTENCE.search(text + " ") and any(map(str.isalpha, text))
     )
-
-
-def _clean(text: str, start: int) -> Text | None:
-    """A side of a line without Markdown, quotes and separators."""
-    bare, at = _cleaned(text)
-    return Text(bare, start + at, start + at + len(bare)) if bare else None
-
-
-@lru_cache(4096)
-def _cleaned(text: str) -> tuple[str, int]:
-    bare = text.strip(" \t\r")
-    for _ in range(2):
-        bare = bare.strip(_EDGES)
-        if len(bare) > 2 and bare[0] == bare[-1] == "_":
-            bare = bare[1:-1]
-        bare = unquote(bare)
-    bare = bare.strip()
-    return bare, text.find(bare)

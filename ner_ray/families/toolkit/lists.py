@@ -24,13 +24,18 @@ _BARE = re.compile(r"[^\[\]{}(),:，、：；【】（）｛｝\"“”\n]+")
 # A bracket that begins a list: followed by another bracket, a quote, or the end of an empty list.
 _START = re.compile(
     r"[\[【]\s*[\]】\[{(\"'“‘`「„]|[{｛]\s*(?:[}｝\"'“‘]|[^\W\d_]\w{0,24}\s?[:：])|\(\s?[\"'“]"
+    r"|(?<=\w)\(\s?[^\W\d]\w{0,40}\s?=\s?[\"'\[<]"
     r"|[\[【{｛]\s*(?i:null|none)\s*[\]】}｝]"
 )
-_EMPTY_WORDS = frozenset({"none", "null", "true", "false", "...", "nil", "nan"})
+_EMPTY_WORDS = frozenset({"none", "null", "true", "false", "...", "nil", "nan", "undefined"})
 _LITERAL = re.compile(r"-?\d+(?:\.\d+)?|null|true|false")
 # What nearly all lists consist of: signs, and strings of which nothing has to be repaired.
 _PLAIN = re.compile(r'\s*(?:(?P<sign>[\[\]{}(),:])|"(?P<text>[^"\\]*)"(?=\s{0,60}(?:[,\]})]|(?P<key>:))))')
-_COMMENT = re.compile(r"//[^\n]*")
+# The parts of `Entity(text='Ann', type=<Type.PERSON: 'person'>)`, which Python prints for records.
+_ARGUMENT = re.compile(r"(?P<name>[^\W\d]\w{0,40})\s?=\s?(?:<[\w.]{1,80}:\s?)?(?=[\"'\[{(])")
+_CALL = re.compile(r"[^\W\d]\w{0,40}\(\s?[^\W\d]\w{0,40}\s?=")
+_MEMBER_END = re.compile(r"\s?>\s*(?=[,)])")
+_COMMENT = re.compile(r"//[^\n]*|/\*(?:[^*]|\*(?!/)){0,500}\*/|#\s[^\n\[\]{}]*(?=\n)")
 _BEGIN = 32  # characters by which a list is compared with earlier ones
 # No answer to our prompts is nested more deeply than this; anything deeper is skipped.
 _MAX_DEPTH = 32
@@ -214,7 +219,10 @@ class _Scanner:
             self.skipped += 1
             return
         group = Group(bracket)
-        self.stack[-1].items.append(group)
+        outer = self.stack[-1].items
+        if bracket == "(" and outer and isinstance(outer[-1], Text) and _is_callee(self.answer, outer[-1], self.at):
+            outer.pop()
+        outer.append(group)
         self.stack.append(group)
 
     def _close(self, bracket: str, *, dangling: bool) -> None:
@@ -233,11 +241,20 @@ class _Scanner:
                 return False
             group.items.append(Text(value.strip(), start, self.at))
             return True
-        comment = _COMMENT.match(self.answer, start)
-        if comment:
+        skipped = _COMMENT.match(self.answer, start) or _MEMBER_END.match(self.answer, start)
+        if skipped:
             self.odd = True
-            self.at = comment.end()
+            self.at = skipped.end()
             return True
+        argument = _ARGUMENT.match(self.answer, start)
+        if argument:
+            group.items += [Text(argument["name"], start, argument.end("name"), quoted=False), ":"]
+            self.at = argument.end()
+            return True
+        return self._bare(group)
+
+    def _bare(self, group: Group) -> bool:
+        start = self.at
         match = _BARE.match(self.answer, start)
         self.odd |= match is None or _LITERAL.fullmatch(match[0].strip()) is None
         self.at = match.end() if match else start + 1
@@ -269,8 +286,13 @@ class _Scanner:
 def _string(closers: str, ends_at_colon: bool) -> re.Pattern[str]:
     """The rest of a string: a quote closes it if a delimiter, the end, or white space and a quote follows."""
     colon = ":：" if ends_at_colon else ""
-    ends = rf"(?:\s{{0,62}}(?:[,\]}}){_WIDE_ENDS}{colon}]|\Z)|\s{{63}}|\s{{1,62}}[{''.join(QUOTES)}])"
+    ends = rf"(?:\s{{0,62}}(?:[,\]}}){_WIDE_ENDS}{colon}]|>\s?[,)]|\Z)|\s{{63}}|\s{{1,62}}[{''.join(QUOTES)}])"
     return re.compile(rf"(?:[^\\{closers}]++|\\.|[{closers}](?!{ends}))*+[{closers}]", re.DOTALL)
+
+
+def _is_callee(answer: str, text: Text, at: int) -> bool:
+    """Whether a bare word is the name of a record: `Entity(text='Ann')`."""
+    return not text.quoted and text.end == at - 1 and _CALL.match(answer, text.start) is not None
 
 
 def _unescape(raw: str) -> str:

@@ -13,10 +13,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ner_ray.families.toolkit.guide import ASIDE, CONTAINERS, ENTITY_FIELDS, TYPE_FIELDS, Guide, Item, field_name
-from ner_ray.families.toolkit.lines import pair_in
+from ner_ray.families.toolkit.lines import pair_in, split_values
 from ner_ray.families.toolkit.lists import Group, Text, entries, groups, texts
 
 _FIELDS = ENTITY_FIELDS | TYPE_FIELDS
+# `{"name": "extract", "arguments": {...}}`, the call of a tool: the rest does not say anything about the passage.
+_ARGUMENTS = frozenset({"arguments", "parameters"})
+_MOST_OF_A_CALL = 3
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,:]\d+)*%?")
 
 
@@ -56,6 +59,17 @@ def _turned(item: Item) -> Item:
     return Item(item.label, item.entity, "unclear" if item.why == "sides" else "sides")
 
 
+def _without_offsets(group: Group) -> Group:
+    """A tuple without the lists of numbers in it, such as the offsets of its entity."""
+    kept = [item for item in group.items if not (isinstance(item, Group) and _is_numbers(item))]
+    return group if len(kept) == len(group.items) else Group(group.bracket, kept, group.cut)
+
+
+def _is_numbers(group: Group) -> bool:
+    found = texts(group)
+    return bool(found) and len(found) == len(group.items) and all(_is_number(item) for item in found)
+
+
 def _list(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
     columns = _alternating(group, guide)
     if columns:
@@ -68,8 +82,8 @@ def _list(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
         elif isinstance(item, Group):
             if item.bracket == "{" or any(True for _ in entries(item)):
                 yield from _dictionary(item, guide, label)
-            elif len(texts(item)) == len(item.items) and item.items:
-                yield from _tuple(item, guide, label)
+            elif len(texts(bare := _without_offsets(item))) == len(bare.items) and bare.items:
+                yield from _tuple(bare, guide, label)
             else:
                 yield from items(item, guide, label)
 
@@ -151,8 +165,11 @@ def _dictionary(group: Group, guide: Guide, label: Text | None) -> Iterator[Item
     if group.cut:
         # A truncated record: it cannot be known yet whether a key such as `name` is a field or a label.
         pairs = [(key, value) for key, value in pairs if isinstance(value, Group) or not _is_either(key, guide)]
+    called = [value for key, value in pairs if key.value in _ARGUMENTS and isinstance(value, Group)]
     record = _record(pairs, guide, label, cut=group.cut)
-    if record is not None:
+    if called and len(pairs) <= _MOST_OF_A_CALL:
+        yield from items(called[0], guide, label)
+    elif record is not None:
         yield from record
     else:
         for key, value in pairs:
@@ -187,7 +204,9 @@ def _record(
     kind = [
         value
         for name, key, value in named
-        if name in TYPE_FIELDS and not _maps(key, value, guide, alone=len(pairs) == 1)
+        if name in TYPE_FIELDS
+        and not (isinstance(value, Group) and groups(value))
+        and not _maps(key, value, guide, alone=len(pairs) == 1)
     ]
     inside = [value for name, _, value in named if name in CONTAINERS and isinstance(value, Group)]
     if not kind and len(entity) > 1:
@@ -276,7 +295,7 @@ def _fields(
         return list(_told(surfaces[0], labels[0], guide))
     if not labels:
         plain = [value for value in entity if isinstance(value, Group)]
-        if plain and not label and not guide.subject and any(groups(value) for value in plain):
+        if plain and not label and not guide.subject and any(groups(v) or list(entries(v)) for v in plain):
             return [item for value in plain for item in items(value, guide, label)]
         return [] if cut and label is None and not guide.subject else [Item(surface, label) for surface in surfaces]
     if len(labels) == len(surfaces):
@@ -379,7 +398,9 @@ def _string_entry(key: Text, value: Text, guide: Guide, label: Text | None, *, a
         if guide.has(key.value) or name not in _FIELDS:
             yield Item(key, value)
     elif guide.heading(key.value):
-        yield Item(value, _named(key, guide), "sides")
+        values = split_values(value.value, value.start, guide)
+        several = len(values) > 1 and all(guide.has(one.value) for one in values)
+        yield from (Item(one, _named(key, guide), "sides") for one in (values if several else [value]))
     else:
         yield from _foreign_entry(key, value, guide, label, alone=alone)
 
@@ -407,7 +428,8 @@ def _is_swapped(key: Text, value: Text, guide: Guide) -> bool:
 
 
 def _is_either(key: Text, guide: Guide) -> bool:
-    return _field(key) in _FIELDS and guide.heading(key.value) is not None
+    numbered = any(map(str.isdigit, key.value))
+    return _field(key) in _FIELDS and not numbered and guide.heading(key.value) is not None
 
 
 def _named(key: Text, guide: Guide) -> Text:

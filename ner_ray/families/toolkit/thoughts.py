@@ -20,16 +20,17 @@ from ner_ray.types import Completion
 _THOUGHT = (
     r"(?:think(?:ing)?|thoughts?|thought[_-]?process|reason(?:ing|s)?|rationale|reflect(?:ion|ions)?|scratch[_-]?pad"
     r"|analysis|monologue|inner[_-](?:monologue|thoughts?|prefix|suffix)|chain[_-]of[_-]thoughts?|cot|deliberation"
-    r"|思考|思考过程)"
+    r"|internal|planning|ponder(?:ing)?|brainstorm(?:ing)?|consider(?:ing|ations?)?|contemplat(?:e|ion|ing)"
+    r"|critique|introspection|musings?|思考|思考过程)"
 )
 _TAG = re.compile(
-    r"(?:[<＜◁〈]|\[(?=(?-i:[/|A-Z_ ]{4,30})\]))\|?\s{0,2}"
-    r"(?P<end>/\s{0,2}|end(?:[_-]?of)?[_-])?(?:begin(?:[_-]?of)?[_-]|start(?:[_-]?of)?[_-]?)?(?:\w{1,24}[:_-]){0,2}?"
-    rf"(?P<word>{_THOUGHT})(?P<close>[_-](?:end|suffix|close))?(?:[_-]\w{{1,16}})?(?:\s[^<>\[\]\n]{{0,80}})?/?\s{{0,2}}\|?[>\]▷＞〉]",
+    r"(?:[<＜◁〈【]|\[(?=(?-i:[/|A-Z_ ]{4,30}|/?(?:think|thinking|thought|reasoning))\]))\|?\s{0,2}"
+    r"(?P<end>/\s{0,2}|end(?:[_-]?of)?[_-]?)?(?:begin(?:[_-]?of)?[_-]|start(?:[_-]?of)?[_-]?)?(?:\w{1,24}[:_-]){0,2}?(?:ant|deep|self)?[_-]?"
+    rf"(?P<word>{_THOUGHT})(?P<close>[_-](?:end|suffix|close))?(?:[_-]\w{{1,16}})?(?:\s[^<>\[\]\n]{{0,80}})?/?\s{{0,2}}\|?[>\]▷＞〉】]",
     re.IGNORECASE,
 )
 _OTHER_TAG = re.compile(
-    r"<unused94>\s*thought|(?P<end><unused95>|</details>)|<details[^<>\n]{0,80}(?:reason|think)[^<>\n]{0,40}>"
+    r"<unused94>\s*thought|\[unused16\]|(?P<end><unused95>|\[unused17\]|</details>)|<details[^<>\n]{0,80}(?:reason|think)[^<>\n]{0,40}>"
 )
 _ANSWER_TAG = re.compile(
     r"<\|?(?P<end>/|end_(?:of_)?)?(?:begin_(?:of_)?|start_(?:of_)?)?"
@@ -47,6 +48,8 @@ _TURN_END = re.compile(r"<\|end\|>(?:<\|(?:begin|start)\|>assistant)?(?:<\|(?:co
 _CHANNEL_END = re.compile(r"<\|(?:return|end|call)\|>|<channel\|>")
 _OLLAMA = re.compile(r"\s*Thinking(?:\.\.\.|…)\s*\n")
 _OLLAMA_END = re.compile(r"(?:\.\.\.|…)\s*done thinking\.?", re.IGNORECASE)
+_FENCED = re.compile(rf"\s*(?P<fence>```|~~~){_THOUGHT}\s*\n(?:.*?\n(?P<end>(?P=fence))|.*)", re.DOTALL | re.IGNORECASE)
+_QUOTED = re.compile(r"(?:>[^\n]*(?:\n|\Z))+")
 _LINE = re.compile(r"[^\n]+")
 _INLINE_HEADING = re.compile(r"[*_#\s]*(?P<title>[^\W\d_][^\n:：*]{0,40}?)[*_]{0,3}\s*[:：][*_]{0,3}")
 
@@ -119,7 +122,7 @@ def _only(completion: Completion, kept: Sequence[Span]) -> Completion:
 
 def _thoughts(completion: Completion, text: str) -> tuple[list[Span], bool]:
     """The spans of the thoughts, in order, and whether the last of them never ends."""
-    for finder in (_channels, _ollama, _tags):
+    for finder in (_channels, _ollama, _fenced, _tags):
         spans, unfinished = finder(completion.text, text)
         if spans:
             return spans, unfinished
@@ -190,6 +193,13 @@ def _ollama(answer: str, text: str) -> tuple[list[Span], bool]:
     return [(0, len(answer) if end is None else end.end())], end is None
 
 
+def _fenced(answer: str, text: str) -> tuple[list[Span], bool]:
+    match = _FENCED.match(answer)
+    if match is None or match["fence"] in text:
+        return [], False
+    return [match.span()], match["end"] is None
+
+
 def _headed(answer: str, text: str, *, cut: bool) -> tuple[list[Span], bool]:
     """Thoughts under a heading, up to one that announces the answer; without one, only if the answer is truncated."""
     first = _LINE.search(answer)
@@ -197,6 +207,9 @@ def _headed(answer: str, text: str, *, cut: bool) -> tuple[list[Span], bool]:
         first = _LINE.search(answer, first.end())
     if first is None or first[0].strip() in text or _title(first[0]) not in headings("thoughts"):
         return [], False
+    quoted = _QUOTED.match(answer, first.start())
+    if quoted and answer[quoted.end() :].strip():
+        return [(0, quoted.end())], False
     lines = [line for line in _LINE.finditer(answer, first.end()) if line[0].strip() not in text]
     ends = [end for line in lines if (end := _answer_heading(line, text)) is not None]
     if ends:
