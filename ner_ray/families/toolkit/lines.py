@@ -219,7 +219,7 @@ def _stated(body: str, start: int, guide: Guide) -> list[Item]:
     """The entities with the labels of the set that a line gives them; of two readings, the one with more entities."""
     found = list(_known_sides(body, start, guide))
     here = sum(guide.has(item.entity.value) for item in found)
-    if found and (here == len(found) or not found[0].entity.value) and guide.labels_in(body) <= len(found):
+    if found and guide.labels_in(body) <= len(found):
         return found
     others = statements(body, start, guide)
     return others if len(others) > here else found
