@@ -11,7 +11,7 @@ from ner_ray.commands import _tables
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ner_ray.pipeline.annotate import Summary
+    from ner_ray.pipeline.summary import Summary
 
 _STAGES = {
     "start": "engine start",

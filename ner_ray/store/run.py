@@ -32,8 +32,9 @@ from ner_ray.config import differences
 from ner_ray.errors import RunError
 from ner_ray.storage import get_json, join, open_store, put_json
 from ner_ray.store import run_schema
-from ner_ray.store.changes import Input, OnChange, changed_shards, settled, still_there
+from ner_ray.store.changes import OnChange
 from ner_ray.store.manifests import committed_files, documents, manifests
+from ner_ray.store.planning import next_waves, retry_wave, unfinished, without_files
 from ner_ray.store.run_schema import TypedFile, typed_files
 from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally, tally
@@ -41,12 +42,11 @@ from ner_ray.store.wave_files import (
     Layout,
     OutputFile,
     compact,
-    grouped,
     tidy,
     without,
     write_checkpoint,
 )
-from ner_ray.store.waves import ROW_BITS, Ids, NumberedShard, Wave, current_shards, missing_shards
+from ner_ray.store.waves import ROW_BITS, Ids, NumberedShard, Wave, missing_shards
 
 _READERS = 16
 _AS_WRITTEN = Layout()
@@ -107,7 +107,7 @@ class RunDirectory:
 
     def open_waves(self) -> list[Wave]:
         """Planned waves that are not committed."""
-        return _unfinished(self.waves(), self.committed())
+        return unfinished(self.waves(), self.committed())
 
     def missing(self) -> list[NumberedShard]:
         """Shards that were planned, are gone, and have neither come back nor been given up."""
@@ -144,31 +144,13 @@ class RunDirectory:
             InputError: a shard has changed, and `on_change` is `error`.
         """
         before, committed = self.waves(), self.committed()
-        now = Input(shards, before)
-        waves = settled(before, committed, now, on_change)
-        changed = changed_shards(waves, now, on_change)
-        current = current_shards(waves)
-        fresh = [shard for shard in now.readable() if shard.rows and shard.uri not in current]
-        numbered = self._number([*changed, *fresh], [*before, *waves], current)
-        for group in grouped(numbered, lambda numbered: numbered.rows, rows_per_wave):
-            waves.append(Wave(len(waves), tuple(group)))
+        waves = next_waves(before, committed, shards, rows_per_wave, on_change)
         if freeze:
             for at, wave in enumerate(waves):
                 if at >= len(before) or wave != before[at]:
                     self._freeze(wave)
-            self._close_empty(_unfinished(waves, committed))
-        return [wave for wave in _unfinished(waves, committed) if wave.shards]
-
-    def _number(
-        self, shards: Sequence[Shard], waves: Iterable[Wave], current: Mapping[str, NumberedShard]
-    ) -> list[NumberedShard]:
-        """The shards with the next ordinals, and with those of the versions that they replace."""
-        used = (numbered.ordinal for wave in waves for numbered in (*wave.shards, *wave.missing))
-        first = 1 + max(used, default=-1)
-        return [
-            NumberedShard(ordinal, shard, replaces=current[shard.uri].ordinal if shard.uri in current else None)
-            for ordinal, shard in enumerate(shards, start=first)
-        ]
+            self._close_empty(unfinished(waves, committed))
+        return [wave for wave in unfinished(waves, committed) if wave.shards]
 
     def _close_empty(self, waves: Iterable[Wave]) -> None:
         """Commits open waves that have nothing left to annotate and nothing to wait for."""
@@ -187,13 +169,7 @@ class RunDirectory:
         Raises:
             InputError: none of their files is still what it was.
         """
-        waves = self.waves()
-        planned = {numbered.ordinal: numbered.shard for wave in waves for numbered in wave.shards}
-        rows: dict[int, list[int]] = {}  # ordinal of a shard -> numbers of its rows, ascending
-        for row_id in np.sort(ids).tolist():
-            rows.setdefault(row_id >> ROW_BITS, []).append(row_id & ((1 << ROW_BITS) - 1))
-        chosen = [NumberedShard(ordinal, planned[ordinal], tuple(numbers)) for ordinal, numbers in rows.items()]
-        wave = still_there(Wave(len(waves), tuple(chosen)), Input(shards, waves))
+        wave = retry_wave(self.waves(), ids, shards)
         self._freeze(wave)
         return wave
 
@@ -208,24 +184,9 @@ class RunDirectory:
         Raises:
             RunError: the run does not wait for one of these files.
         """
-        waves, committed = self.waves(), self.committed()
-        waited_for = {
-            numbered.shard.uri
-            for wave in waves
-            for numbered in (*wave.missing, *(() if wave.number in committed else wave.shards))
-        }
-        if unknown := sorted(set(uris) - waited_for):
-            raise RunError(
-                f"{self.uri} does not wait for {unknown[0]}",
-                hint="only files that are missing, or are in a wave that is not committed, can be given up; "
-                "`ner-ray status` names those that are missing",
-            )
-        forgotten: list[NumberedShard] = []
-        for wave in waves:
-            kept, dropped = wave.without(uris, committed=wave.number in committed)
-            if dropped:
-                self._freeze(kept)
-            forgotten += dropped
+        changed, forgotten = without_files(self.waves(), self.committed(), uris)
+        for wave in changed:
+            self._freeze(wave)
         self._close_empty(self.open_waves())
         return forgotten
 
@@ -390,10 +351,6 @@ def _may_hold(ordinals: set[int], file: Mapping[str, Any], manifest: Mapping[str
         return not ordinals.isdisjoint(file["ordinals"])
     # Remaining rows of superseded files may be those of any shard; earlier versions do not say of which.
     return file["path"].startswith("data/kept=") or any(shard["ordinal"] in ordinals for shard in manifest["shards"])
-
-
-def _unfinished(waves: Iterable[Wave], committed: Collection[int]) -> list[Wave]:
-    return [wave for wave in waves if wave.number not in committed]
 
 
 def _check_ids(wave: Wave, files: Sequence[OutputFile]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ner_ray.commands._summary import summary_table
 from ner_ray.commands._tables import fields
-from ner_ray.pipeline.annotate import Summary
+from ner_ray.pipeline.summary import Summary
 
 PATH = "s3://corpus/" + "a/long/way/" * 20 + "[bold]day=1[/red]"
 

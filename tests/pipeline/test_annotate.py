@@ -21,9 +21,10 @@ from ner_ray.engines.base import Engine
 from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, RunError
 from ner_ray.pipeline import annotate as job
 from ner_ray.pipeline import graph
-from ner_ray.pipeline.annotate import Summary, annotate
+from ner_ray.pipeline.annotate import annotate
 from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.pipeline.progress import Counts, start_scoreboard
+from ner_ray.pipeline.summary import Summary
 from ner_ray.store.run import RunDirectory
 from tests.answering import answering
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from ner_ray import schema
-from ner_ray.pipeline.annotate import Summary
+from ner_ray.pipeline.summary import Summary
 from ner_ray.pipeline.synth.ask import answers_uri
 from ner_ray.pipeline.synth.form import Counted
 from ner_ray.storage import join, open_store, put_atomically, put_json

