@@ -174,6 +174,7 @@ class World(RuleBasedStateMachine):
         self.files: dict[str, Rows | None] = {}  # None: no Parquet file
         self.committed: set[Rows] = set()  # contents of which the output has the documents
         self.names: dict[Rows, set[str]] = {}  # under which a committed content may be known
+        self.listed: dict[str, set[Rows]] = {}  # what nights have found under each name
         self.overwritten: set[Rows] = set()  # whose name another content has now: kept or not, as the case may be
 
     def teardown(self) -> None:
@@ -278,26 +279,35 @@ class World(RuleBasedStateMachine):
     def _readable(self) -> dict[str, Rows]:
         return {name: rows for name, rows in self.files.items() if rows}
 
-    def a_night(self, on_change: str, dies_after: int | None, rows: int | None) -> None:
-        retrying = any(numbered.chosen for wave in self.run.open_waves() for numbered in wave.shards)
-        waited_for = {numbered.shard.uri for wave in self.run.open_waves() for numbered in wave.shards}
-        before = self._contents()
-        vanishes = self.cluster.vanishes
+    def a_night(self, on_change: str, dies_after: int | None, last_row: int | None) -> None:
+        open_shards = [numbered for wave in self.run.open_waves() for numbered in wave.shards]
+        before, vanishes = self._contents(), self.cluster.vanishes
         try:
-            summary = self._drive(lambda: driver.annotate(self._config(on_change)), dies_after, rows)
+            summary = self._drive(lambda: driver.annotate(self._config(on_change)), dies_after, last_row)
         except (Killed, StoppedError) as error:
             note(f"night: {type(error).__name__}")
+            assert isinstance(error, Killed) or (vanishes and not self.cluster.vanishes), error  # noqa: PT017
             self._look_after_death()
         except InputError as error:
             note("night: refused")
-            assert (on_change, "has changed" in str(error)) == ("error", True)  # noqa: PT017
+            assert (on_change, self._has_changed()) == ("error", True), error  # noqa: PT017
             assert self._contents() == before
         else:
             note(f"night: done, missing={bool(summary.missing)}, new={bool(summary.waves)}")
-            self._look_after_night(waited_for, summary, retrying)
+            retrying = any(numbered.chosen for numbered in open_shards)
+            self._look_after_night({numbered.shard.uri for numbered in open_shards}, summary, retrying)
+        self._remember_listing()
         if vanishes and not self.cluster.vanishes:  # after it had been listed
             del self.files[vanishes.relative_to(self.corpus).as_posix()]
         self.cluster.vanishes = None
+
+    def _has_changed(self) -> bool:
+        """Whether a name has another content than in an earlier night, so that a night may be refused."""
+        return any(self.listed.get(name, set()) - {rows} for name, rows in self._readable().items())
+
+    def _remember_listing(self) -> None:
+        for name, rows in self._readable().items():
+            self.listed.setdefault(name, set()).add(rows)
 
     def _look_after_death(self) -> None:
         for name, rows in self._readable().items():
