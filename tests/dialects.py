@@ -221,6 +221,12 @@ def records_with_numbers(gold: Gold, pick: Pick) -> str:
     return _json({f"{key}{n}": {"name": s, "type": label} for n, (s, label) in enumerate(gold, 1)}, pick)
 
 
+@dialect(*LABELLED)
+def numbered_records_in_a_container_of_any_name(gold: Gold, pick: Pick) -> str:
+    groups = {str(n): [{"entity": s, "label": label}] for n, (s, label) in enumerate(gold, 1)}
+    return _json({pick(["extracted_terms", "structured_information", "all_concepts"]): groups}, pick)
+
+
 @dialect(*OPEN)
 def arguments_of_a_tool(gold: Gold, pick: Pick) -> str:
     key = pick(["arguments", "parameters"])

@@ -344,6 +344,8 @@ def _entry(key: Text, value: Text | Group, guide: Guide, label: Text | None, *, 
         yield from items(value, guide, label)
     elif (name in ASIDE or name.endswith("attributes")) and written is None:
         return
+    elif key.value.isdigit() and written is None and not guide.has(key.value):
+        yield from items(value, guide, label)
     elif _describes(value, guide) or (written is None and _all_labels(value, guide)):
         yield from (Item(key, kind) for kind in _kinds(value))
     else:
@@ -354,8 +356,10 @@ def _under_label(key: Text, value: Group, guide: Guide) -> Iterator[Item]:
     """The entities of a type, `{"person": [...]}`, given as strings, as records, or as keys with their offsets."""
     pairs = list(entries(value))
     fields = {_field(inner) for inner, _ in pairs}
+    numbered = all(inner.value.isdigit() and isinstance(child, Group) for inner, child in pairs)
     if (
         pairs
+        and not numbered
         and not fields & (ENTITY_FIELDS | CONTAINERS)
         and not any(
             guide.heading(inner.value) or (isinstance(child, Text) and guide.label(child.value))
