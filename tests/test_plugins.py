@@ -83,7 +83,7 @@ def test_an_unknown_name_lists_the_known_ones(kind, message):
         ),
         (families, {"Options": families.FamilyOptions, "steps": ()}, "defines steps as (), not as a function"),
         (export, {"write": None}, "defines write as None, not as a function"),
-        (retrieval, {"PARTS": ()}, "does not define BuildOptions, SearchOptions, build, load"),
+        (retrieval, {"PARTS": ()}, "does not define BuildOptions, SearchOptions, check, build, load"),
         (papers, {"FAMILY": 3, "FORGIVES": "", "Sums": int, "count": len, "scores": len}, "FAMILY as 3, not as a str"),
     ],
 )

@@ -1,10 +1,11 @@
-"""Checks, starts and identifies the engines of a spec's pools."""
+"""Checks, starts and identifies the engines of a spec's pools; what their prompts need is checked with them."""
 
 from __future__ import annotations
 
 from ner_ray.annotator.spec import Pool, Spec
 from ner_ray.engines.base import Engine, load
 from ner_ray.errors import ConfigError, MissingExtraError, ModelError, NerRayError
+from ner_ray.retrieval import selection
 
 
 def check(spec: Spec) -> None:
@@ -14,6 +15,8 @@ def check(spec: Spec) -> None:
         ConfigError: a setting makes no sense, or a package is missing.
         ModelError: a model or an adapter does not exist.
     """
+    if spec.config.demonstrations:
+        selection.check(spec.config.demonstrations)
     for pool in spec.pools:
         for role in pool.roles:
             if role.sampling.n > 1 and not role.sampling.temperature:

@@ -14,6 +14,9 @@ A complete retriever, for which texts are near each other if they consist of the
     class SearchOptions(Section):
         '''It has no options.'''
 
+    def check() -> None:
+        pass  # numpy is all that it needs
+
     def build(texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity:
         np.save(folder / "vectors.npy", np.array([vector(text) for text in texts]))
         return {"examples": len(texts)}
@@ -106,6 +109,14 @@ class RetrieverModule(Protocol):
     PARTS: tuple[str, ...]
     """The names of other retrievers that it combines; usually empty. These are built and loaded in its place."""
 
+    def check(self) -> None:
+        """Makes sure that the packages are there that it needs; called before any work is done.
+
+        Raises:
+            MissingExtraError: names those that are missing.
+        """
+        ...
+
     def build(self, texts: Sequence[str], options: Any, folder: Path) -> Identity:
         """Lays out the retriever's arrays, as `.npy` or safetensors.
 
@@ -158,6 +169,19 @@ class Builder(Protocol):
 
 
 CONTRACT: plugins.Contract[RetrieverModule] = plugins.Contract("retrieval.retrievers", "retriever", RetrieverModule)
+
+
+def check(name: str) -> None:
+    """Makes sure that a retriever can work here, and those that it is made of.
+
+    Raises:
+        ConfigError: there is no such retriever.
+        MissingExtraError: a package is missing.
+    """
+    module = load(name)
+    for part in module.PARTS:
+        check(part)
+    module.check()
 
 
 def load(name: str) -> RetrieverModule:

@@ -104,8 +104,11 @@ def build_index(config: IndexConfig, builders: Mapping[str, Builder] | None = No
 
     Raises:
         ConfigError: an unknown retriever, option or label, or there is an index already.
+        MissingExtraError: a package that a retriever needs is missing.
         InputError: the pool cannot be read, or holds no example.
     """
+    for name in config.retrievers:
+        base.check(name)
     chosen = {name: (base.load(name), section) for name, section in config.retrievers.items()}
     options = {
         name: validate(module.BuildOptions, section, f"retrievers.{name}") for name, (module, section) in chosen.items()

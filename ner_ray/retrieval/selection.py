@@ -14,7 +14,7 @@ import regex
 
 from ner_ray.config import DemonstrationsConfig
 from ner_ray.errors import ConfigError
-from ner_ray.retrieval import leakage
+from ner_ray.retrieval import base, leakage
 from ner_ray.retrieval.base import Integers, Neighbours, Retriever, Scorer
 from ner_ray.retrieval.index import Index, load_retriever, open_index
 from ner_ray.retrieval.leakage import Guard
@@ -82,6 +82,24 @@ class Selector:
     def depth(self) -> int:
         """The number of neighbours to consider for each text."""
         return max(self.strategy.depth(self.config), int(self.config.min_score is not None))
+
+
+def check(config: DemonstrationsConfig) -> None:
+    """Makes sure that the retrievers of a strategy can work here; opens nothing.
+
+    Raises:
+        ConfigError: there is no such retriever.
+        MissingExtraError: a package is missing.
+    """
+    for name in _retrievers(config):
+        base.check(name)
+
+
+def _retrievers(config: DemonstrationsConfig) -> list[str]:
+    """The names of the retrievers that a strategy uses."""
+    strategy = STRATEGIES[config.strategy]
+    first = [config.retriever] if strategy.depth(config) or config.min_score is not None else []
+    return first + ([BM25] if strategy.settle is not None else [])
 
 
 def open_selector(config: DemonstrationsConfig) -> Selector:

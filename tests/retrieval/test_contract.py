@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from ner_ray import plugins
+from ner_ray import Annotator, extras, plugins
 from ner_ray.config import IndexConfig
+from ner_ray.errors import MissingExtraError
 from ner_ray.retrieval import build_index
 from ner_ray.retrieval.base import Retriever
 from ner_ray.retrieval.index import KIND, load_retriever, open_index
@@ -40,6 +41,7 @@ def test_a_module_holds_what_the_contract_names(name: str) -> None:
     assert issubclass(module.BuildOptions, BaseModel)
     assert issubclass(module.SearchOptions, BaseModel)
     assert set(module.PARTS) <= set(NAMES)
+    module.check()
     assert callable(module.build)
     assert callable(module.load)
 
@@ -75,3 +77,17 @@ def test_any_text_is_taken(name: str, text: str, retrievers: dict[str, Retriever
 
     assert found.positions.size <= 3
     assert found.positions.size == 0 or text.strip()
+
+
+@pytest.mark.parametrize(("retriever", "package"), [("bm25", "scipy"), ("dense", "faiss"), ("hybrid", "faiss")])
+def test_a_missing_package_is_named_before_any_work(
+    retriever: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = extras.is_installed
+    monkeypatch.setattr(extras, "is_installed", lambda module: module != package and found(module))
+
+    with pytest.raises(MissingExtraError, match=package):
+        build_index(IndexConfig(pool=("no such pool",), output=str(tmp_path / "index"), retrievers={retriever: {}}))
+    overrides = ["demonstrations.index=no such index", f"demonstrations.retriever={retriever}"]
+    with pytest.raises(MissingExtraError, match=package):
+        Annotator("annotate/demo", overrides, labels=["person"])

@@ -21,6 +21,7 @@ from pydantic import Field
 
 from ner_ray.config import Section
 from ner_ray.errors import ConfigError, InputError
+from ner_ray.extras import require
 from ner_ray.retrieval._arrays import open_array, save
 from ner_ray.retrieval.base import Floats, Identity, Integers, Neighbours, Retriever
 from ner_ray.retrieval.terms import Hasher, Hashes, Name, Tokenizer, hash_texts, parse_stop_words
@@ -139,6 +140,11 @@ class _Product:
     @property
     def texts(self) -> int:
         return int(self.scores.shape[1])
+
+
+def check() -> None:
+    """Raises MissingExtraError without the packages of the extra."""
+    require("scipy", "jieba", extra="bm25", purpose="the retriever bm25")
 
 
 def build(texts: Sequence[str], options: BuildOptions, folder: Path) -> Identity:

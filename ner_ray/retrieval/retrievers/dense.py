@@ -127,6 +127,11 @@ def load(folder: Path, identity: Identity, options: SearchOptions, _parts: Mappi
     return Dense(embed, open_array(folder, "vectors", np.float32))
 
 
+def check() -> None:
+    """Raises MissingExtraError without the packages of the extra."""
+    require("sentence_transformers", "faiss", extra="dense", purpose="the retriever dense")
+
+
 def load_encoder(options: BuildOptions) -> Encoder:
     """The model as a function; loaded at once, so that afterwards only its files are needed.
 
@@ -213,14 +218,14 @@ def _versions() -> dict[str, str]:
 
 
 def _sentence_transformers() -> Any:  # the module
-    require("sentence_transformers", extra="dense", purpose="the retriever dense")
+    check()
     import sentence_transformers
 
     return sentence_transformers
 
 
 def _faiss() -> Any:  # the module
-    require("faiss", extra="dense", purpose="the retriever dense")
+    check()
     import faiss
 
     return faiss

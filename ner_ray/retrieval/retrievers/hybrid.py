@@ -78,6 +78,10 @@ def fuse(lists: Sequence[Neighbours], constant: float) -> Neighbours:
     return Neighbours(positions[order], scores[order])
 
 
+def check() -> None:
+    """Needs nothing beside its parts."""
+
+
 def build(_texts: Sequence[str], _options: BuildOptions, _folder: Path) -> Identity:
     """Nothing to write."""
     return {}

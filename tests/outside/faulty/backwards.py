@@ -14,6 +14,7 @@ PARTS = ()
 BuildOptions = characters.BuildOptions
 SearchOptions = characters.SearchOptions
 build = characters.build
+check = characters.check
 
 
 def load(
