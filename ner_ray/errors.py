@@ -3,6 +3,7 @@
     NerRayError
     ├── ConfigError        the configuration is wrong (also a ValueError)
     ├── InputError         the input is not what the configuration says it is (also a ValueError)
+    │   └── ChangedInputError   a file is gone, or is another one, since it was planned
     ├── ModelError         a model, tokenizer or adapter cannot be loaded (also a RuntimeError)
     ├── MissingExtraError  an optional package is not installed (also an ImportError)
     ├── ResourceError      the cluster cannot hold what the configuration asks for (also a RuntimeError)

@@ -20,6 +20,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -89,7 +90,9 @@ class GenerateStage:
         began = time.perf_counter()
         self._engine = pools.start(spec, self._pool)
         self._journal = Journal(journal) if journal and self._pool.engine.journal else None
-        self._asker = Asker(self._pool, spec.rules, self._answer)
+        # Nothing that lives on may hold the stage, as a bound method would: its engine is closed when Ray drops it.
+        weakly = weakref.proxy(self)
+        self._asker = Asker(self._pool, spec.rules, lambda role, prompt: weakly.ask(role, prompt))  # noqa: PLW0108
         self._in_flight = 0
         self._busy_since = time.monotonic()
         self._start_loop()
@@ -114,7 +117,7 @@ class GenerateStage:
     def _start_loop(self) -> None:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="rows", daemon=True).start()
-        self._watcher = asyncio.run_coroutine_threadsafe(self._watch(), self._loop)
+        self._watcher = asyncio.run_coroutine_threadsafe(_watch(weakref.ref(self)), self._loop)
 
     def __del__(self) -> None:
         """Closes the engine: Ray drops the stage when its actor is no longer needed."""
@@ -245,7 +248,7 @@ class GenerateStage:
             errors=row[ERRORS],
         )
 
-    async def _answer(self, role: Role, prompt: Prompt) -> tuple[Completion, ...]:
+    async def ask(self, role: Role, prompt: Prompt) -> tuple[Completion, ...]:
         """The engine's answer, or the one that an earlier attempt at this wave recorded in the journal; counted."""
         question = question_of(self._number, prompt, role.sampling, role.adapter) if self._journal else ""
         if self._journal and (known := self._journal.recall(question)):
@@ -277,13 +280,11 @@ class GenerateStage:
         self._counts.gather(in_flight=-1, seconds_generate=now - self._busy_since)
         self._busy_since = now
 
-    async def _watch(self) -> None:
+    def die_if_stalled(self) -> None:
         """Ends the actor when requests are in flight and none has been answered for too long."""
-        while True:
-            await asyncio.sleep(_WATCH_SECONDS)
-            silent = time.monotonic() - self._busy_since
-            if self._in_flight and silent > self._pool.engine.stall_seconds:
-                self._die(f"no answer for {silent:.0f} s with {self._in_flight} requests in flight")
+        silent = time.monotonic() - self._busy_since
+        if self._in_flight and silent > self._pool.engine.stall_seconds:
+            self._die(f"no answer for {silent:.0f} s with {self._in_flight} requests in flight")
 
     def _die(self, reason: str) -> NoReturn:
         """Ends this process: an exception would end the job, whereas a dead actor is restarted and its rows retried."""
@@ -292,3 +293,13 @@ class GenerateStage:
         _LOG.error("engine.died pool=%s reason=%s", self._pool.name, reason)
         time.sleep(0.5)  # so that another thread can send the message
         os._exit(_DEAD_ENGINE)
+
+
+async def _watch(stage: weakref.ref[GenerateStage]) -> None:
+    """Looks after a stage as long as there is one."""
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        if (watched := stage()) is None:
+            return
+        watched.die_if_stalled()
+        del watched

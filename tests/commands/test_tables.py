@@ -16,6 +16,7 @@ def test_a_summary_is_printed_as_it_is_even_where_it_looks_like_markup() -> None
         counts={"documents": 1200, "prompt_tokens": 8, "cached_tokens": 2},
         seconds={"total": 9.0},
         quarantined={PATH: "no Parquet [/]"},
+        missing={PATH: 12},
         exit_status=0,
     )
 
@@ -24,6 +25,7 @@ def test_a_summary_is_printed_as_it_is_even_where_it_looks_like_markup() -> None
     assert ["documents", "1,200"] in lines
     assert ["run", PATH] in lines
     assert ["not", "readable", f"{PATH}:", "no", "Parquet", "[/]"] in lines
+    assert ["missing", f"{PATH}:", "12", "documents;"] in [line[:4] for line in lines]
 
 
 def test_fields_are_printed_one_a_line_without_brackets_of_ours() -> None:

@@ -217,7 +217,7 @@ class TestConll:
         assert all("not a token and a tag" in reject.reason for reject in rejects)
 
     def test_prose_is_not_conll(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="no format that is known"):
+        with pytest.raises(InputError, match="it is in no known format"):
             read_all(str(write(tmp_path / "a.txt", "Ann met Rex.\n\nThey left.\n")))
 
 

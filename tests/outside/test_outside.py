@@ -80,6 +80,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 from pydantic import Field
+from ner_ray.config import Section
 from ner_ray.types import *
 from ner_ray.{base}.base import *
 """
