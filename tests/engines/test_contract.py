@@ -26,7 +26,10 @@ NAMES = plugins.names(base.CONTRACT.kind)
 
 def _starts_slowly(name: str) -> bool:
     """An engine that loads a checkpoint may take a quarter of a minute."""
-    return issubclass(options_of(name), CheckpointOptions)
+    try:
+        return issubclass(options_of(name), CheckpointOptions)
+    except ConfigError:  # the tests of the contract say what it lacks
+        return False
 
 
 every_engine = pytest.mark.parametrize(
