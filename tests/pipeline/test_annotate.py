@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 import time
@@ -15,15 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 
-from ner_ray.annotator.spec import Spec
 from ner_ray.config import AnnotateConfig
-from ner_ray.engines.base import Engine
 from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, RunError
 from ner_ray.pipeline import annotate as job
-from ner_ray.pipeline import graph
 from ner_ray.pipeline.annotate import annotate
-from ner_ray.pipeline.generate import GenerateStage
-from ner_ray.pipeline.progress import Counts, start_scoreboard
+from ner_ray.pipeline.progress import start_scoreboard
 from ner_ray.pipeline.summary import Summary
 from ner_ray.store.run import RunDirectory
 from tests.answering import answering
@@ -250,44 +245,6 @@ def test_an_engine_that_is_killed_is_replaced_and_every_row_is_there_once(
     assert [row["number"] for row in rows] == list(range(200))
     assert {exchange["completions"][0]["text"] for row in rows for exchange in row["exchanges"]} == set(texts)
     assert summary.counts["engines"] == 2
-
-
-class RecordedEngine:
-    """Answers like another engine, and leaves a file when it is closed."""
-
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self._engine, self._folder = engine, folder
-        self.generate = engine.generate
-
-    def close(self) -> None:
-        self._engine.close()
-        (self._folder / str(os.getpid())).touch()
-
-
-class RecordedStage(GenerateStage):
-    """The stage with an engine that is seen when it is closed, in whatever process."""
-
-    def __init__(self, spec: Spec, pool: int, counts: Counts, **books: object) -> None:
-        super().__init__(spec, pool, counts, **books)
-        self._engine = RecordedEngine(self._engine, Path(spec.config.input.path).parent / "closed")
-
-
-def test_an_engine_is_closed_when_its_pool_is_no_longer_needed(
-    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may hold a GPU, or processes of its own, which outlive an actor that is merely killed."""
-    write_corpus(tmp_path, texts=["Ada met Bo."] * 4)
-    (tmp_path / "closed").mkdir()
-    monkeypatch.setattr(graph, "GenerateStage", RecordedStage)
-
-    with answering(lambda text: text) as server:
-        summary = annotate(settings(tmp_path, tiny_model, engine=server.engine(max_num_seqs=8)))
-
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "closed").iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert summary.counts["documents"] == 4
-    assert len(list((tmp_path / "closed").iterdir())) == 1
 
 
 def kill_engine_once(scoreboard: list, killed: threading.Event) -> None:

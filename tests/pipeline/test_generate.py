@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -371,3 +372,20 @@ def test_whatever_a_server_goes_through_each_night_is_honest_and_the_last_one_co
     assert set(codes(everything).values()) <= {"request"}
     if all(name in PASSING for _, _, name in phases[:1]) and len(phases) <= 1:
         assert codes(everything) == {}
+
+
+def test_an_engine_is_closed_as_soon_as_nobody_needs_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hold a GPU, or processes of its own; neither the watcher nor the answered rows keep it."""
+    closed = threading.Event()
+    world = World()
+    simulated_world[:] = [world]
+    engine = Engine(world)
+    monkeypatch.setattr(engine, "close", closed.set)
+    monkeypatch.setattr(generate.pools, "start", lambda *_: engine)
+    stage = GenerateStage(SPEC, 0, Counts(None), suspects=Suspects())
+    asyncio.run_coroutine_threadsafe(stage.answer({0: row(0)}), stage._loop).result()
+    assert not closed.is_set()
+
+    del stage
+
+    assert closed.wait(30)
