@@ -381,6 +381,7 @@ def tags_as_fields(gold: Gold, pick: Pick) -> str:
 @dialect(*LABELLED)
 def labels_in_brackets_before(gold: Gold, pick: Pick) -> str:
     assume(not any(":" in label for _, label in gold))  # `[film: sequel]` is an entity with its label
+    assume(not any(surface.endswith(".") for surface, _ in gold))  # the full stop of the line, as it seems
     return "\n".join(f"- [{label}] {surface}" for surface, label in gold) or "None"
 
 

@@ -295,7 +295,8 @@ class World(RuleBasedStateMachine):
         else:
             note(f"night: done, missing={bool(summary.missing)}, new={bool(summary.waves)}")
             retrying = any(numbered.chosen for numbered in open_shards)
-            self._look_after_night({numbered.shard.uri for numbered in open_shards}, summary, retrying)
+            waited_for = {numbered.shard.uri for numbered in open_shards if numbered.chosen is None}
+            self._look_after_night(waited_for, summary, retrying)
         self._remember_listing()
         if vanishes and not self.cluster.vanishes:  # after it had been listed
             del self.files[vanishes.relative_to(self.corpus).as_posix()]
