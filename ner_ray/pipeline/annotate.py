@@ -111,6 +111,7 @@ def _run_waves(job: Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
             except ChangedInputError as error:  # the other waves need not wait
                 _LOG.warning("wave.left_open wave=%d reason=%s", wave.number, error)
                 changed.append(error)
+                before = _settled(scoreboard)  # what it has counted is not the next wave's
                 continue
             totals = _settled(scoreboard)
             counts = {name: value - before.get(name, 0) for name, value in totals.items()}
