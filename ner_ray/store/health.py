@@ -16,11 +16,12 @@ from ner_ray.errors import RunError
 from ner_ray.schema import ROW_ID
 from ner_ray.store.drift import Drift, drift
 from ner_ray.store.lease import holder_of
+from ner_ray.store.row_runs import Runs
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.run_schema import derive, mismatch, typed_files
 from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally
-from ner_ray.store.wave_files import read_ids
+from ner_ray.store.wave_files import OutputFile, read_ids
 from ner_ray.store.waves import ROW_BITS, Wave, missing_shards
 
 _READERS = 8
@@ -106,9 +107,9 @@ def _current_shards(waves: Sequence[Wave]) -> dict[int, Shard]:
 
 
 def _written(run: RunDirectory, wave: Wave) -> int:
-    ids = [file.ids for file in read_ids(run.store, run.data_path(wave)) if file.ids is not None]
-    written = np.unique(np.concatenate([np.empty(0, np.int64), *ids]))
-    return int(wave.holds(written).sum())
+    files = [file for file in read_ids(run.store, run.data_path(wave)) if isinstance(file, OutputFile)]
+    written = Runs.joined(file.rows for file in files).union()
+    return len(written.where(wave.holds(written.firsts)))
 
 
 def _rate(manifests: Sequence[dict[str, Any]]) -> float | None:

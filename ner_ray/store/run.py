@@ -35,6 +35,7 @@ from ner_ray.store import run_schema
 from ner_ray.store.changes import OnChange
 from ner_ray.store.manifests import committed_files, documents, manifests
 from ner_ray.store.planning import next_waves, retry_wave, unfinished, without_files
+from ner_ray.store.row_runs import Runs
 from ner_ray.store.run_schema import TypedFile, typed_files
 from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally, tally
@@ -46,7 +47,7 @@ from ner_ray.store.wave_files import (
     without,
     write_checkpoint,
 )
-from ner_ray.store.waves import ROW_BITS, Ids, NumberedShard, Wave, missing_shards
+from ner_ray.store.waves import Ids, NumberedShard, Wave, missing_shards
 
 _READERS = 16
 _AS_WRITTEN = Layout()
@@ -209,7 +210,7 @@ class RunDirectory:
         """Repairs an open wave's files and checkpoint; returns the number of rows already written."""
         files = tidy(self.store, self.data_path(wave), wave.holds)
         write_checkpoint(self.store, self.checkpoint_path(wave), files)
-        return sum(len(file.ids) for file in files)
+        return sum(len(file.rows) for file in files)
 
     def commit(
         self,
@@ -245,7 +246,7 @@ class RunDirectory:
             "files": [
                 *self._described(files),
                 *(
-                    described | {"ordinals": np.unique(file.ids >> ROW_BITS).tolist()}
+                    described | {"ordinals": file.rows.ordinals}
                     for file, described in zip(rewritten, self._described(rewritten), strict=True)
                 ),
             ],
@@ -340,7 +341,12 @@ class RunDirectory:
         with ThreadPoolExecutor(_READERS) as threads:
             tallies = threads.map(lambda file: tally(self.store, file.path), files)
             return [
-                {"path": self._relative(file.path), "size": file.size, "rows": len(file.ids), "tally": counts.to_dict()}
+                {
+                    "path": self._relative(file.path),
+                    "size": file.size,
+                    "rows": len(file.rows),
+                    "tally": counts.to_dict(),
+                }
                 for file, counts in zip(files, tallies, strict=True)
             ]
 
@@ -355,12 +361,12 @@ def _may_hold(ordinals: set[int], file: Mapping[str, Any], manifest: Mapping[str
 
 def _check_ids(wave: Wave, files: Sequence[OutputFile]) -> None:
     """Makes sure that the files hold exactly the wave's rows; `tidy` has already removed duplicates."""
-    ids = np.sort(np.concatenate([np.empty(0, np.int64), *(file.ids for file in files)]))
-    there = sum(numbered.count(ids) for numbered in wave.shards)
-    missing, foreign = wave.rows - there, len(ids) - there
+    rows = Runs.joined(file.rows for file in files).ordered()
+    there = sum(map(rows.count, wave.shards))
+    missing, foreign = wave.rows - there, len(rows) - there
     if missing or foreign:
         raise RunError(
-            f"wave {wave.number} is not complete: {wave.rows} rows in, {len(ids)} out, "
+            f"wave {wave.number} is not complete: {wave.rows} rows in, {len(rows)} out, "
             f"{missing} missing, {foreign} foreign",
             hint="run the same command again",
         )

@@ -4,7 +4,7 @@ The files themselves are authoritative. Ray's own checkpoint lists the rows that
 list too many or too few (a file was cut short, or a worker of the dead driver wrote once more). It is therefore rebuilt
 from the files before a wave resumes.
 
-Row ids are int64 arrays of shape (rows,), unique within a run and in no particular order.
+Row ids are int64, unique within a run and in no particular order; most are consecutive (`ner_ray.store.row_runs`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -27,12 +28,14 @@ from pyarrow import fs
 from ner_ray.schema import ROW_ID
 from ner_ray.storage import join
 from ner_ray.store.column_values import as_plain, conformed
+from ner_ray.store.row_runs import Runs
 from ner_ray.store.run_schema import derive, typed_files
 from ner_ray.store.waves import Ids
 
 _LOG = logging.getLogger(__name__)
 
 _READERS = 16
+_CHECKPOINT_ROWS = 1_000_000
 
 _T = TypeVar("_T")
 
@@ -53,12 +56,12 @@ class OutputFile:
     Attributes:
         path: on the store.
         size: in bytes.
-        ids: the ids of its rows, in the order of the rows; of shape (rows,).
+        rows: the ids of its rows, in the order of the rows.
     """
 
     path: str
     size: int
-    ids: Ids
+    rows: Runs
 
 
 def tidy(
@@ -70,36 +73,52 @@ def tidy(
     in the order of the files' names and their rows. A kill during a rewrite leaves more duplicates, which the next call
     removes, but never loses a row: the new file is complete before the old one is deleted.
 
+    Rows are looked at one by one only in files that share a range of ids with others.
+
     Args:
         store: the filesystem that holds the folder.
         folder: the output files of a wave.
-        belongs: a mask of the rows to keep, given row ids; None for all.
+        belongs: a mask of the rows to keep, given row ids of which each stands for all of its shard; None for all.
     """
     files = _readable(store, folder)
-    ids = np.concatenate([np.empty(0, np.int64), *(file.ids for file in files)])
-    keep = _first_of_each(ids)
+    runs = Runs.joined(file.rows for file in files)
+    doubtful = runs.overlapping()
     if belongs:
-        keep &= belongs(ids)
-    masks = np.split(keep, np.cumsum([len(file.ids) for file in files[:-1]], dtype=np.int64))
+        doubtful |= ~belongs(runs.firsts)
+    owners = np.repeat(np.arange(len(files)), [len(file.rows.firsts) for file in files])
+    doubtful_files = [files[at] for at in np.unique(owners[doubtful])]
+    masks = {file.path: mask for file, mask in zip(doubtful_files, _masks(doubtful_files, belongs), strict=True)}
     kept: list[OutputFile] = []
-    for file, mask in zip(files, masks, strict=False):  # no files give one empty mask
-        if mask.all():
+    for file in files:
+        if file.path not in masks or masks[file.path].all():
             kept.append(file)
         else:
+            mask = masks[file.path]
             _LOG.warning("file.rewritten path=%s rows_dropped=%d", file.path, int((~mask).sum()))
             kept += _rewritten(store, file.path, mask, folder)
     return kept
+
+
+def _masks(files: Sequence[OutputFile], belongs: Callable[[Ids], NDArray[np.bool_]] | None) -> list[NDArray[np.bool_]]:
+    """For each file a mask of its rows: those that belong, and are in no file before it and in no row before."""
+    if not files:
+        return []
+    ids = np.concatenate([file.rows.ids for file in files])
+    keep = _first_of_each(ids)
+    if belongs:
+        keep &= belongs(ids)
+    return np.split(keep, np.cumsum([len(file.rows) for file in files[:-1]], dtype=np.int64))
 
 
 def _readable(store: fs.FileSystem, folder: str) -> list[OutputFile]:
     """The files of a folder; those that cannot be read are deleted."""
     files = []
     for file in read_ids(store, folder):
-        if file.ids is None:
-            _LOG.warning("file.dropped path=%s reason=unreadable", file.path)
-            store.delete_file(file.path)
+        if isinstance(file, OutputFile):
+            files.append(file)
         else:
-            files.append(OutputFile(file.path, file.size, file.ids))
+            _LOG.warning("file.dropped path=%s reason=unreadable", file)
+            store.delete_file(file)
     return files
 
 
@@ -112,27 +131,21 @@ def _first_of_each(ids: Ids) -> NDArray[np.bool_]:
     return first
 
 
-@dataclass(frozen=True, slots=True)
-class _ListedFile:
-    path: str
-    size: int
-    ids: Any  # int64, of shape (rows,); None if unreadable
-
-
-def read_ids(store: fs.FileSystem, folder: str) -> list[_ListedFile]:
-    """All Parquet files in a folder, in the order of their names, each with the ids of its rows or None."""
+def read_ids(store: fs.FileSystem, folder: str) -> list[OutputFile | str]:
+    """All Parquet files in a folder, in the order of their names; of those that cannot be read only the path."""
     infos = store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
     files = [info for info in infos if info.is_file and info.path.endswith(".parquet")]
     files.sort(key=lambda info: info.path)
     with ThreadPoolExecutor(_READERS) as threads:
-        return list(threads.map(lambda info: _ListedFile(info.path, info.size, _ids(store, info.path)), files))
+        return list(threads.map(partial(_output_file, store), files))
 
 
-def _ids(store: fs.FileSystem, path: str) -> Any:
+def _output_file(store: fs.FileSystem, info: fs.FileInfo) -> OutputFile | str:
     try:
-        return pq.read_table(path, columns=[ROW_ID], filesystem=store)[ROW_ID].to_numpy()
+        ids = pq.read_table(info.path, columns=[ROW_ID], filesystem=store)[ROW_ID].to_numpy()
     except pa.ArrowInvalid:  # no valid Parquet footer: a writer was killed
-        return None
+        return str(info.path)
+    return OutputFile(info.path, info.size, Runs.of(ids))
 
 
 def _rewritten(store: fs.FileSystem, path: str, keep: NDArray[np.bool_], folder: str) -> list[OutputFile]:
@@ -155,15 +168,15 @@ def write_rows(store: fs.FileSystem, folder: str, rows: Iterable[pa.Table], grou
     path = join(folder, f"part-{uuid.uuid4().hex}.parquet")
     tables = _regrouped(rows, group_rows)
     first = next(tables)
-    ids = []
+    runs = []
     with (
         store.open_output_stream(path) as stream,
         pq.ParquetWriter(stream, first.schema, compression="zstd", write_page_checksum=True) as file,
     ):
         for table in chain([first], tables):
             file.write_table(table, row_group_size=group_rows)
-            ids.append(table[ROW_ID].to_numpy())
-    return OutputFile(path, store.get_file_info(path).size, np.concatenate(ids))
+            runs.append(Runs.of(table[ROW_ID].to_numpy()))
+    return OutputFile(path, store.get_file_info(path).size, Runs.joined(runs))
 
 
 def _regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
@@ -182,28 +195,32 @@ def write_checkpoint(store: fs.FileSystem, folder: str, files: Sequence[OutputFi
     """Replaces Ray's checkpoint of written rows with one that lists exactly the rows in the files."""
     if store.get_file_info(folder).type == fs.FileType.Directory:
         store.delete_dir(folder)
-    ids = np.concatenate([file.ids for file in files]) if files else np.empty(0, np.int64)
-    if not len(ids):
+    files = [file for file in files if len(file.rows)]
+    if not files:
         return
     store.create_dir(folder, recursive=True)
-    with store.open_output_stream(join(folder, "written.parquet")) as stream:
-        pq.write_table(pa.table({ROW_ID: ids}), stream)
+    with (
+        store.open_output_stream(join(folder, "written.parquet")) as stream,
+        pq.ParquetWriter(stream, pa.schema([(ROW_ID, pa.int64())])) as checkpoint,
+    ):
+        for group in grouped(files, lambda file: len(file.rows), _CHECKPOINT_ROWS):
+            checkpoint.write_table(pa.table({ROW_ID: Runs.joined(file.rows for file in group).ids}))
 
 
 def compact(store: fs.FileSystem, files: list[OutputFile], folder: str, layout: Layout) -> list[OutputFile]:
     """Joins small files, with only as many in memory as fill a row group, then deletes them; returns all files."""
-    small = [file for file in files if len(file.ids) < layout.min_rows]
+    small = [file for file in files if len(file.rows) < layout.min_rows]
     if len(small) < 2:  # a single file has nothing to be joined with
         return files
     joined = []
     # An earlier start of the wave may have written narrower types, or no hashes.
     schema = derive(typed_files(store, [file.path for file in small]))
-    for group in grouped(small, lambda file: len(file.ids), layout.max_rows):
+    for group in grouped(small, lambda file: len(file.rows), layout.max_rows):
         tables = (conformed(pq.read_table(file.path, filesystem=store), schema) for file in group)
         joined.append(write_rows(store, folder, tables, layout.group_rows))
     for file in small:
         store.delete_file(file.path)
-    return [file for file in files if len(file.ids) >= layout.min_rows] + joined
+    return [file for file in files if len(file.rows) >= layout.min_rows] + joined
 
 
 def grouped(items: Iterable[_T], size: Callable[[_T], int], most: int) -> Iterator[list[_T]]:

@@ -49,14 +49,6 @@ class NumberedShard:
         numbers = np.arange(self.shard.rows) if self.chosen is None else np.array(self.chosen)
         return self.first_row_id() + numbers.astype(np.int64)
 
-    def count(self, ids: Ids) -> int:
-        """How many of the rows to read are among `ids`, which are ascending and unique."""
-        first = self.first_row_id()
-        begin, end = np.searchsorted(ids, (first, first + self.shard.rows))
-        if self.chosen is None:
-            return int(end - begin)
-        return int(np.isin(ids[begin:end], self.row_ids(), assume_unique=True).sum())
-
     def at(self, shard: Shard) -> NumberedShard:
         """The same rows, with the ids that they had, read from where the file is now."""
         return replace(self, shard=replace(shard, name=self.shard.name), displaced=False)

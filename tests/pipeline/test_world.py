@@ -95,7 +95,7 @@ class Cluster:
         counts = Counts(SimpleNamespace(add=SimpleNamespace(remote=self._count)))
         stage = ReadStage(spec, spec.steps, counts, spec.config.input.keep)
         written = {
-            row_id for file in wave_files.read_ids(run.store, run.data_path(wave)) for row_id in file.ids.tolist()
+            row_id for file in wave_files.tidy(run.store, run.data_path(wave)) for row_id in file.rows.ids.tolist()
         }
         folder = Path(run.data_path(wave))
         folder.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,7 @@ ids = wave.row_ids().tolist()
 folder = Path(directory.data_path(wave))
 folder.mkdir(parents=True, exist_ok=True)
 for number in range(0, len(ids) - written, 3):  # every process gives its files new names, as Ray does
-    done = {row_id for file in wave_files.tidy(directory.store, str(folder)) for row_id in file.ids}
+    done = {row_id for file in wave_files.tidy(directory.store, str(folder)) for row_id in file.rows.ids}
     missing = sorted(set(ids) - done)[:3]
     pq.write_table(output.table(missing, mark="new"), folder / f"{last}-{number}.parquet")
 
