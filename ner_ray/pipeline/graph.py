@@ -26,6 +26,7 @@ from ner_ray.store.waves import Wave
 
 _LEAST_READERS = 2
 _CPUS_PER_READER = 4
+_LEAST_ROWS = 16  # of a block, where few rows are spread over the engines
 _CHECKPOINT_MEMORY = 256 * 1024**2
 # Memory of a CPU task. Because it differs from that of engines, Ray does not fuse CPU stages into their actors.
 _TASK_MEMORY = 512 * 1024**2
@@ -112,13 +113,17 @@ def _tasks(spec: Spec) -> TaskPoolStrategy:
 
 def _read(spec: Spec, wave: Wave, schema: pa.Schema) -> Dataset:
     cpus = int(ray.cluster_resources().get("CPU", 1))
-    source = ShardSource(wave.shards, columns_of(spec), schema, tasks=2 * max(cpus, _blocks_in_engines(spec)))
-    return ray.data.read_datasource(
+    blocks = 2 * _blocks_in_engines(spec)
+    source = ShardSource(wave.shards, columns_of(spec), schema, tasks=blocks)
+    rows = ray.data.read_datasource(
         source,
         override_num_blocks=len(source),
         concurrency=min(len(source), max(_LEAST_READERS, cpus // _CPUS_PER_READER)),
         num_cpus=0,  # a paused reader must not hold a CPU that the stages it waits for need
     )
+    if source.estimate_inmemory_data_size() >= blocks * spec.config.resources.block_kib * 1024:
+        return rows
+    return rows.repartition(target_num_rows_per_block=max(_LEAST_ROWS, -(-wave.rows // blocks)))
 
 
 def _blocks_in_engines(spec: Spec) -> int:

@@ -6,42 +6,43 @@ this source knows the numbers of shard and row that make one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import pyarrow as pa
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from ner_ray.store.documents import Columns, read_rows
+from ner_ray.store.documents import Columns, read_groups
 from ner_ray.store.waves import NumberedShard
 
-_MIN_ROWS_PER_TASK = 16
+# Bytes of a file that one task reads: enough for the footer, which every task reads, to weigh little, and few enough
+# for several tasks to read a large file side by side.
+_LEAST_BYTES = 16 << 20
+_MOST_BYTES = 64 << 20
 
 
 class ShardSource(Datasource):  # type: ignore[misc]  # Ray has no types
-    """The rows of some shards, in ranges that are read by one task each.
+    """The rows of some shards, in ranges of which one task each reads the row groups that begin there.
 
-    The number of ranges is fixed here. Otherwise Ray would split the output of too few tasks, and after the filter of a
-    resumed wave split it again, down to blocks of one row.
+    Each file is read once, whatever its row groups and the number of tasks. The number of tasks is fixed here:
+    otherwise Ray would split the output of too few tasks, and after the filter of a resumed wave split it again, down
+    to blocks of one row.
 
     Args:
         shards: of one wave.
         columns: what to read.
         schema: types of the kept columns.
-        tasks: desired number of ranges; there are more of them if shards are many, and fewer if they have few rows.
+        tasks: desired number of tasks; there are fewer if there is little to read, and more if it is much.
     """
 
     def __init__(self, shards: Sequence[NumberedShard], columns: Columns, schema: pa.Schema, tasks: int) -> None:
         super().__init__()
         self._columns = columns
         self._schema = schema
-        total = sum(numbered.shard.rows for numbered in shards)
-        rows_per_task = max(_MIN_ROWS_PER_TASK, -(-total // tasks))
-        self._ranges = [
-            (numbered, first, min(first + rows_per_task, numbered.shard.rows))
-            for numbered in shards
-            for first in range(0, numbered.shard.rows, rows_per_task)
-        ]
+        share = sum(numbered.shard.size for numbered in shards) // tasks
+        bytes_per_task = min(max(share, _LEAST_BYTES), _MOST_BYTES)
+        self._ranges = [part for numbered in shards for part in _ranges(numbered, bytes_per_task)]
 
     def __len__(self) -> int:
         return len(self._ranges)
@@ -62,12 +63,19 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray has no types
     def _task(self, numbered: NumberedShard, first: int, stop: int, limit: int | None) -> ReadTask:
         columns, schema = self._columns, self._schema
         metadata = BlockMetadata(
-            num_rows=stop - first,
+            num_rows=None,  # known only to who has read the footer
             size_bytes=_size(numbered, first, stop),
             input_files=[numbered.shard.uri],
             exec_stats=None,
         )
-        return ReadTask(lambda: read_rows(numbered, first, stop, columns, schema), metadata, per_task_row_limit=limit)
+        return ReadTask(lambda: read_groups(numbered, first, stop, columns, schema), metadata, per_task_row_limit=limit)
+
+
+def _ranges(numbered: NumberedShard, bytes_per_task: int) -> Iterator[tuple[NumberedShard, int, int]]:
+    rows = numbered.shard.rows
+    parts = max(1, min(round(numbered.shard.size / bytes_per_task), rows))
+    edges = [rows * part // parts for part in range(parts + 1)]
+    return ((numbered, first, stop) for first, stop in pairwise(edges))
 
 
 def _size(numbered: NumberedShard, first: int, stop: int) -> int:

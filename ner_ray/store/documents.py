@@ -8,7 +8,7 @@ sure of before the job starts (`store.run_schema`).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -41,6 +41,8 @@ from ner_ray.text.usable import decoded
 from ner_ray.types import ErrorRecord
 
 _BATCH_ROWS = 256
+_LARGE_GROUP = 1 << 28  # bytes, unpacked
+_PIECE = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +86,53 @@ def read_rows(
     Raises:
         ChangedInputError: the file is gone or has changed since it was planned.
     """
+    return _read(numbered, lambda group: range(max(first, group.start), min(stop, group.stop)), columns, schema)
+
+
+def read_groups(
+    numbered: NumberedShard, first: int, stop: int, columns: Columns, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    """The rows of the row groups that begin among the rows `first:stop`; otherwise like `read_rows`.
+
+    A row group can only be decoded from its beginning. Where several tasks share a shard, each row group is so read by
+    one of them, once, however many there are; the tasks need not know the row groups beforehand.
+    """
+    return _read(numbered, lambda group: group if first <= group.start < stop else range(0), columns, schema)
+
+
+def _read(
+    numbered: NumberedShard, wanted: Callable[[range], range], columns: Columns, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    """The wanted rows of each row group, given the numbers of its rows."""
     require_unchanged(numbered.shard)
     store, path = open_store(numbered.shard.uri)
     with store.open_input_file(path) as stream:
-        file = open_parquet(stream)
+        file = _opened(stream)
         own, of_folders = _where(file.schema_arrow.names, numbered.shard, columns)
-        for group, begins in _row_groups(file.metadata, first, stop):
-            done, last = max(first, begins), min(stop, begins + file.metadata.row_group(group).num_rows)
+        for group, rows in enumerate(_row_groups(file.metadata)):
+            done, last = (span := wanted(rows)).start, span.stop
+            if not _chosen(numbered, span):
+                continue
             try:
-                for row, batch in _batches(file, stream, group, begins, own):
+                for row, batch in _batches(file, stream, group, rows.start, own):
                     begin, end = max(done - row, 0), min(last - row, batch.num_rows)
                     if begin < end:
                         part = _with_constants(pa.Table.from_batches([batch]).slice(begin, end - begin), of_folders)
                         yield _rows(part, numbered, range(row + begin, row + end), columns, schema)
                         done = row + end
+                    if done >= last:
+                        break
             except _UndecodableError as error:
                 yield _corrupt_rows(numbered, range(done, last), columns, schema, str(error))
+
+
+def _opened(stream: pa.NativeFile) -> pq.ParquetFile:
+    """The file; of large row groups, only pieces are in memory, not whole columns."""
+    file = open_parquet(stream)
+    groups = range(file.metadata.num_row_groups)
+    if max((file.metadata.row_group(group).total_byte_size for group in groups), default=0) < _LARGE_GROUP:
+        return file
+    return open_parquet(stream, metadata=file.metadata, buffer_size=_PIECE, pre_buffer=False)
 
 
 class _UndecodableError(Exception):
@@ -142,14 +175,20 @@ def _with_constants(table: pa.Table, values: Mapping[str, str | None]) -> pa.Tab
     return table
 
 
-def _row_groups(metadata: pq.FileMetaData, first: int, stop: int) -> Iterator[tuple[int, int]]:
-    """The row groups that hold rows `first:stop`, each with the number of its first row."""
+def _row_groups(metadata: pq.FileMetaData) -> Iterator[range]:
+    """The numbers of the rows of each row group."""
     row = 0
     for group in range(metadata.num_row_groups):
         rows = metadata.row_group(group).num_rows
-        if row < stop and row + rows > first:
-            yield group, row
+        yield range(row, row + rows)
         row += rows
+
+
+def _chosen(numbered: NumberedShard, span: range) -> Sequence[int]:
+    """The numbers of those rows within a span that are to be read."""
+    if numbered.chosen is None:
+        return span
+    return numbered.chosen[bisect_left(numbered.chosen, span.start) : bisect_left(numbered.chosen, span.stop)]
 
 
 def _bytes_can_be_read(stream: pa.NativeFile, group: pq.RowGroupMetaData) -> bool:
@@ -180,9 +219,8 @@ def _corrupt_rows(
 def _rows(batch: pa.Table, numbered: NumberedShard, span: range, columns: Columns, schema: pa.Schema) -> pa.Table:
     """The rows that the shard numbers `span`, without those that are not chosen."""
     batch = as_plain(batch)
-    numbers: Sequence[int] = span
-    if numbered.chosen is not None:  # ascending, so those within the span are one slice
-        numbers = numbered.chosen[bisect_left(numbered.chosen, span.start) : bisect_left(numbered.chosen, span.stop)]
+    numbers = _chosen(numbered, span)
+    if numbered.chosen is not None:
         batch = batch.take(pa.array([number - span.start for number in numbers], pa.int64()))
     texts, errors = texts_of(batch[columns.text], columns.max_characters)
     table = {

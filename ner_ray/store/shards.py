@@ -125,13 +125,13 @@ def _footer_of(shard: Shard) -> pq.FileMetaData:
         return pq.read_metadata(stream)
 
 
-def open_parquet(stream: pa.NativeFile) -> pq.ParquetFile:
-    """A Parquet file of the input.
+def open_parquet(stream: pa.NativeFile, **options: Any) -> pq.ParquetFile:
+    """A Parquet file of the input; for the options, see `pyarrow.parquet.ParquetFile`.
 
     Moments of the old kind with 96 bits (INT96) are read in microseconds, as Spark and others write them: nanoseconds
     end in the year 2262, and what lies beyond would come out as another date.
     """
-    return pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+    return pq.ParquetFile(stream, coerce_int96_timestamp_unit="us", **options)
 
 
 def _schema_of(shard: Shard) -> pa.Schema:

@@ -3,7 +3,7 @@
     python tests/benchmarks/tidy.py [--rows 4000000] [--files 400]
 
 The rows of the files are those of a hundred shards, once as the job writes them, in blocks of consecutive rows, and
-once in any order, which is the worst case. Sorting as many numbers is timed beside it, so that machines can be compared.
+once in any order, which is the worst case. Sorting as many numbers is timed beside it, to compare machines.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner_ray.schema import ERRORS, ROW_ID, TEXT
-from ner_ray.store.documents import Columns, read_rows
+from ner_ray.store.documents import Columns, read_groups, read_rows
 from ner_ray.store.shards import list_shards
 from ner_ray.store.waves import NumberedShard
 
@@ -43,6 +43,21 @@ def test_ranges_that_partition_a_shard_give_each_row_once_with_its_own_id(
     assert [row[TEXT] for row in read_back] == texts
     assert [row[ROW_ID] for row in read_back] == [(3 << 40) + number for number in range(rows)]
     assert [row["doc_id"] for row in read_back] == [f"shard:{number}" for number in range(rows)]
+
+
+@given(rows=st.integers(1, 40), row_group=st.integers(1, 12), cuts=st.lists(st.integers(0, 40), max_size=4))
+def test_ranges_give_each_row_group_once_to_where_it_begins(
+    tmp_path_factory: pytest.TempPathFactory, rows: int, row_group: int, cuts: list[int]
+) -> None:
+    shard = numbered(pa.table({"text": ["text"] * rows}), tmp_path_factory.mktemp("shard"), row_group)
+    edges = sorted({0, rows, *(cut for cut in cuts if cut < rows)})
+
+    for first, stop in pairwise(edges):
+        ids = [row_id for part in read_groups(shard, first, stop, COLUMNS, pa.schema([])) for row_id in part[ROW_ID]]
+
+        begins = [number for number in range(0, rows, row_group) if first <= number < stop]
+        numbers = [number for begin in begins for number in range(begin, min(begin + row_group, rows))]
+        assert [row_id.as_py() for row_id in ids] == [(3 << 40) + number for number in numbers]
 
 
 @given(rows=st.integers(1, 600), row_group=st.integers(1, 400), data=st.data())

@@ -100,7 +100,7 @@ def _look_at(part: tuple[NumberedShard, int, int], config: SynthConfig) -> Draw:
     """What can be drawn from some documents; a Ray task."""
     columns = _columns(config)
     draw = corpus.start_draw(config.passages)
-    for table in documents.read_rows(*part, columns, pa.schema([(name, pa.string()) for name in columns.keep])):
+    for table in documents.read_groups(*part, columns, pa.schema([(name, pa.string()) for name in columns.keep])):
         for row in table.to_pylist():
             _look_at_row(draw, row, config)
     draw.trim()
