@@ -97,9 +97,13 @@ def check(config: DemonstrationsConfig) -> None:
 
 def _retrievers(config: DemonstrationsConfig) -> list[str]:
     """The names of the retrievers that a strategy uses."""
-    strategy = STRATEGIES[config.strategy]
-    first = [config.retriever] if strategy.depth(config) or config.min_score is not None else []
-    return first + ([BM25] if strategy.settle is not None else [])
+    searching = [config.retriever] if _searches(config) else []
+    return searching + ([BM25] if STRATEGIES[config.strategy].settle else [])
+
+
+def _searches(config: DemonstrationsConfig) -> bool:
+    """Whether the nearest examples of each text are needed."""
+    return bool(STRATEGIES[config.strategy].depth(config)) or config.min_score is not None
 
 
 def open_selector(config: DemonstrationsConfig) -> Selector:
@@ -112,12 +116,8 @@ def open_selector(config: DemonstrationsConfig) -> Selector:
     strategy = STRATEGIES[config.strategy]
     index = open_index(config.index, cache=config.cache)
     loaded: dict[str, Retriever] = {}
-    retriever: Retriever | None = None
-    bm25: Scorer | None = None
-    if strategy.depth(config) or config.min_score is not None:
-        retriever = load_retriever(index, config.retriever, config.options, loaded)
-    if strategy.settle is not None:
-        bm25 = _as_scorer(load_retriever(index, BM25, config.options, loaded))
+    retriever = load_retriever(index, config.retriever, config.options, loaded) if _searches(config) else None
+    bm25 = _as_scorer(load_retriever(index, BM25, config.options, loaded)) if strategy.settle else None
     guard = leakage.load(index.folder / "guard", index.manifest["guard"]) if config.guard else None
     return Selector(config, index, strategy, retriever, bm25, guard)
 
