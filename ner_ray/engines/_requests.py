@@ -32,7 +32,7 @@ class OpenRequests:
             task.cancel()
         try:
             return await task
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Exception):  # what an engine that is being closed raises may be anything
             if self._closed and not _is_cancelled_itself():
                 raise EngineError(CLOSED) from None
             raise
