@@ -352,10 +352,14 @@ def test_a_tree_is_listed_as_a_model_says(tree, patterns: list[list[str]], conte
         every = list(reachable(root))
         meant = set()
         for parts, pattern in product(every, patterns):
-            whole = tuple(pattern) or ("**", "*")
-            if pattern[-1:] == ["**"]:
-                whole = (*whole, "*")
-            if is_meant(whole, parts) and is_taken(root.joinpath(*parts), named=bool(pattern)):
+            fixed = literal(root, pattern)
+            rest = tuple(pattern[fixed:]) or ("**", "*")
+            if rest[-1] == "**":
+                rest = (*rest, "*")
+            is_itself = list(parts) == pattern
+            is_below = list(parts[:fixed]) == pattern[:fixed] and is_meant(rest, parts[fixed:])
+            named = is_itself or fixed < len(pattern)
+            if (is_itself or is_below) and is_taken(root.joinpath(*parts), named=named):
                 meant.add(os.path.realpath(root.joinpath(*parts)))
         try:
             shards = list_shards(["/".join([str(root), *pattern]) for pattern in patterns])
@@ -369,6 +373,13 @@ def test_a_tree_is_listed_as_a_model_says(tree, patterns: list[list[str]], conte
         assert all(bool(shard.problem) != Path(shard.uri).is_file() for shard in shards)
         good = [shard.uri for shard in shards if not shard.problem]
         assert [shard.uri for uri in good for shard in list_shards(uri)] == good
+
+
+def literal(root: Path, pattern: list[str]) -> int:
+    """How many parts of a glob are not taken for one, because that path exists."""
+    if root.joinpath(*pattern).exists():
+        return len(pattern)
+    return next(at for at in range(len(pattern)) if not _is_folder(root.joinpath(*pattern[: at + 1])))
 
 
 def begins_somewhere(root: Path, pattern: list[str]) -> bool:
