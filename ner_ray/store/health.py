@@ -16,6 +16,7 @@ from ner_ray.errors import RunError
 from ner_ray.schema import ROW_ID
 from ner_ray.store.drift import Drift, drift
 from ner_ray.store.lease import holder_of
+from ner_ray.store.manifests import tallied
 from ner_ray.store.row_runs import Runs
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.run_schema import derive, mismatch, typed_files
@@ -88,7 +89,7 @@ def status(uri: str) -> Status:
         committed=len(manifests),
         rows=rows,
         done=rows - left,
-        tally=run.tally(),
+        tally=tallied(manifests),
         drift=drift(waves, manifests),
         quarantined=record.get("last", {}).get("quarantined", {}),
         missing={numbered.shard.uri: numbered.rows for numbered in missing_shards(waves)},

@@ -15,6 +15,7 @@ from pyarrow import fs
 
 from ner_ray.errors import InputError
 from ner_ray.storage import get_json, join
+from ner_ray.store.tally import Tally
 
 FIRST_PLAN = "plan/00000.json"  # written before anything else that a reader could find
 _INSIDE = frozenset({"data", "checkpoint", "journal"})
@@ -59,6 +60,11 @@ def committed_files(of_waves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
     """Exactly the committed files, as manifests describe them: path below the run, size, rows, tally."""
     superseded = {path for manifest in of_waves for path in manifest.get("supersedes", ())}
     return [file for manifest in of_waves for file in manifest["files"] if file["path"] not in superseded]
+
+
+def tallied(of_waves: Sequence[Mapping[str, Any]]) -> Tally:
+    """The counts of the documents in the committed files of some waves."""
+    return sum((Tally.from_dict(file["tally"]) for file in committed_files(of_waves)), Tally())
 
 
 def documents(store: fs.FileSystem, folder: str) -> list[dict[str, Any]]:

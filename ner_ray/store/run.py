@@ -33,7 +33,7 @@ from ner_ray.errors import RunError
 from ner_ray.storage import get_json, join, open_store, put_json
 from ner_ray.store import run_schema
 from ner_ray.store.changes import OnChange
-from ner_ray.store.manifests import committed_files, documents, manifests
+from ner_ray.store.manifests import committed_files, documents, manifests, tallied
 from ner_ray.store.planning import next_waves, retry_wave, unfinished, without_files
 from ner_ray.store.row_runs import Runs
 from ner_ray.store.run_schema import TypedFile, typed_files
@@ -332,10 +332,9 @@ class RunDirectory:
     def _relative(self, path: str) -> str:
         return path.removeprefix(self.path).strip("/")
 
-    def tally(self, waves: Collection[int] | None = None) -> Tally:
-        """The counts of all committed documents, or of those in the files that some waves have written."""
-        chosen = [manifest for manifest in self.manifests() if waves is None or manifest["wave"] in waves]
-        return sum((Tally.from_dict(file["tally"]) for file in committed_files(chosen)), Tally())
+    def tally(self) -> Tally:
+        """The counts of all committed documents."""
+        return tallied(self.manifests())
 
     def _described(self, files: Sequence[OutputFile]) -> list[dict[str, Any]]:
         with ThreadPoolExecutor(_READERS) as threads:
