@@ -28,6 +28,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from ner_ray.signatures import masked
+
 EXIT_DONE = 0
 EXIT_STOPPED = 1
 EXIT_BAD_CONFIG_OR_INPUT = 2
@@ -153,9 +155,9 @@ class NerRayError(Exception):
     exit_status = EXIT_BAD_CONFIG_OR_INPUT
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = masked(message)
+        self.hint = masked(hint)
+        super().__init__(self.message)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keeps the hint when the error is pickled between processes."""

@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 
 from ner_ray import schema
 from ner_ray.annotator.rows import columns_of
-from ner_ray.config import AnnotateConfig, fingerprint
+from ner_ray.config import AnnotateConfig
 from ner_ray.pipeline.preflight import prepare
 from ner_ray.pipeline.progress import Counts
+from ner_ray.pipeline.record import record_of
 from ner_ray.pipeline.stages import ReadStage
 from ner_ray.store.documents import read_rows
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.run_schema import encoded
 from ner_ray.store.wave_files import Layout, write_rows
 
 
@@ -45,8 +45,7 @@ def night(config: AnnotateConfig, layout: Layout | None = None) -> RunDirectory:
     layout = layout or Layout()
     job = prepare(config)
     waves = job.run.plan_waves(job.shards, config.output.rows_per_wave)
-    record = {"fingerprint": fingerprint(job.settings), "settings": job.settings}
-    job.run.write_record(record | {"config": config.model_dump(mode="json"), "schema": encoded(job.output_schema())})
+    job.run.write_record(record_of(job))
     stage = ReadStage(job.spec, job.spec.steps, Counts(None), config.input.keep)
     for wave in waves:
         for numbered in wave.shards:

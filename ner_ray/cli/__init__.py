@@ -12,6 +12,7 @@ import typer
 from ner_ray import __version__, commands
 from ner_ray.cli._failures import explained, kinds
 from ner_ray.cli._groups import group_of
+from ner_ray.signatures import masked
 
 app = typer.Typer(
     name="ner-ray",
@@ -23,6 +24,13 @@ app = typer.Typer(
 )
 
 _CHATTY = ("urllib3", "asyncio", "filelock", "httpx", "httpx2", "httpcore", "httpcore2", "jieba")
+
+
+class _Lines(logging.Formatter):
+    """Log lines of all libraries, without the signatures of URLs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -51,10 +59,8 @@ def _options(
     if version:
         typer.echo(__version__)
         raise typer.Exit
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
     for library in _CHATTY:
         logging.getLogger(library).setLevel(logging.WARNING)

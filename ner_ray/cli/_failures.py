@@ -6,6 +6,7 @@ import errno
 import sys
 
 from ner_ray.errors import EXIT_BAD_CONFIG_OR_INPUT, EXIT_STOPPED, NerRayError
+from ner_ray.signatures import masked
 
 _PASSING = {
     errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ETIMEDOUT, errno.ECONNRESET, errno.ECONNREFUSED, errno.EPIPE,
@@ -41,7 +42,7 @@ def explained(error: Exception) -> tuple[str, int]:
 
 
 def _of_the_system(error: OSError) -> tuple[str, int]:
-    message = f"{error.filename}: {error.strerror}" if error.filename else _first_line(error)
+    message = masked(f"{error.filename}: {error.strerror}") if error.filename else _first_line(error)
     passing = error.errno in _PASSING or (error.errno is None and not any(word in str(error) for word in _REFUSED))
     if passing:
         hint = "everything written so far is kept: remove the cause and run the same command again"
@@ -51,4 +52,4 @@ def _of_the_system(error: OSError) -> tuple[str, int]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return masked((str(error).strip().splitlines() or [type(error).__name__])[0])

@@ -33,6 +33,11 @@ class Config(Section):
     code: list[str] = option(
         (), description="An error code, as `ner-ray status` shows them; may be repeated. Default: every code."
     )
+    input: list[str] = option(
+        (),
+        description="Where the input is now, as in `input.path`, if it was moved or its URLs were signed; may be "
+        "repeated. Default: where it was.",
+    )
 
 
 def run(config: Config) -> Result:
@@ -44,7 +49,7 @@ def run(config: Config) -> Result:
     from ner_ray.pipeline.annotate import retry
 
     check_codes(config.run, config.code)
-    return Result(retry(config.run, config.code))
+    return Result(retry(config.run, config.code, config.input))
 
 
 def check_codes(uri: str, codes: Sequence[str]) -> None:

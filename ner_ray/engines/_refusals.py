@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ner_ray import signatures
 from ner_ray.errors import (
     EngineError,
     FilteredError,
@@ -102,7 +103,7 @@ def masked(text: str, key: str) -> str:
     text = " ".join(text.split())
     if len(key) > 5:
         text = text.replace(key, "***")
-    return _SECRET.sub("***", text)
+    return _SECRET.sub("***", signatures.masked(text))
 
 
 def _sentence(body: Any) -> str:

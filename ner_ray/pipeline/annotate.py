@@ -24,6 +24,7 @@ from ner_ray.pipeline.record import inputs_of, now, record_of
 from ner_ray.pipeline.summary import Summary, summarize
 from ner_ray.pipeline.suspects import start_suspects
 from ner_ray.schema import ROW_ID
+from ner_ray.signatures import masked
 from ner_ray.store.lease import Lease
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.wave_files import Layout
@@ -55,7 +56,7 @@ def _plan(job: Job) -> list[Wave]:
     return job.run.plan_waves(job.shards, config.output.rows_per_wave, config.input.on_change)
 
 
-def retry(uri: str, codes: Sequence[str]) -> Summary:
+def retry(uri: str, codes: Sequence[str], paths: Sequence[str] = ()) -> Summary:
     """Annotates a run's committed documents with certain error codes again; if waves are open, resumes those instead.
 
     The new rows replace the earlier ones in one step, once all of them are written. The configuration is the run's own.
@@ -63,6 +64,7 @@ def retry(uri: str, codes: Sequence[str]) -> Summary:
     Args:
         uri: the run directory.
         codes: such as `poison`, `unparsable`; empty for all codes.
+        paths: where the input is now, as in `input.path`; empty if it is where it was.
 
     Raises:
         RunError: there is no run, or no committed document has such an error.
@@ -72,8 +74,9 @@ def retry(uri: str, codes: Sequence[str]) -> Summary:
     if not record:
         raise RunError(f"there is no run in {uri}")
     config = AnnotateConfig.model_validate(record["config"])
-    here = config.output.model_copy(update={"path": uri})  # the run may have been moved
-    job = prepare(config.model_copy(update={"output": here}))
+    output = config.output.model_copy(update={"path": uri})  # the run may have been moved
+    input_ = config.input.model_copy(update={"path": list(paths)} if paths else {})
+    job = prepare(config.model_copy(update={"input": input_, "output": output}))
     with Lease(run.store, run.path) as lease:
         waves = _plan(job) if run.open_waves() else [run.plan_retry(_failed(run, codes), job.shards)]
         return _run(job, lease, waves)
@@ -82,7 +85,7 @@ def retry(uri: str, codes: Sequence[str]) -> Summary:
 def _run(job: Job, lease: Lease, waves: list[Wave]) -> Summary:
     config, run = job.spec.config, job.run
     if not waves:
-        _LOG.info("nothing new at %s; nothing is left to annotate in %s", config.input.path, run.uri)
+        _LOG.info("nothing new at %s; nothing is left to annotate in %s", masked(str(config.input.path)), run.uri)
         return summarize(job, {}, waves)
     connect()
     check_resources(config.resources, len(job.spec.pools))

@@ -12,6 +12,7 @@ from ner_ray import __version__
 from ner_ray.annotator import pools
 from ner_ray.config import fingerprint
 from ner_ray.pipeline.preflight import Job
+from ner_ray.signatures import unsigned
 from ner_ray.storage import absolute
 from ner_ray.store.run_schema import encoded
 from ner_ray.store.shards import Shard
@@ -23,7 +24,7 @@ def record_of(job: Job) -> dict[str, Any]:
     """The configuration of a run, with all that tells how its results came about."""
     config = job.spec.config.model_dump(mode="json")
     paths = config["input"]["path"]
-    config["input"]["path"] = absolute(paths) if isinstance(paths, str) else [absolute(path) for path in paths]
+    config["input"]["path"] = _recorded(paths) if isinstance(paths, str) else [_recorded(path) for path in paths]
     return {
         "fingerprint": fingerprint(job.settings),
         "settings": job.settings,
@@ -33,6 +34,11 @@ def record_of(job: Job) -> dict[str, Any]:
         "schema": encoded(job.output_schema()),
         "started": now(),
     }
+
+
+def _recorded(path: str) -> str:
+    """A path of the input as any driver may read it later: of signed URLs, the file remains, and not the key to it."""
+    return unsigned(absolute(path))[0]
 
 
 def inputs_of(shards: Sequence[Shard]) -> dict[str, int]:

@@ -80,7 +80,7 @@ class Input:
 
         def look(shard: Shard) -> Shard | None:
             listed = self._listed.get(shard.uri)
-            return (inspect(shard.uri) if afresh or not listed else None) or listed
+            return (inspect((listed or shard).address) if afresh or not listed else None) or listed
 
         found = by_threads(look, planned, "looked_for")
         return [

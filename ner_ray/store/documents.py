@@ -105,7 +105,7 @@ def _read(
 ) -> Iterator[pa.Table]:
     """The wanted rows of each row group, given the numbers of its rows."""
     require_unchanged(numbered.shard)
-    store, path = open_store(numbered.shard.uri)
+    store, path = open_store(numbered.shard.address)
     with store.open_input_file(path) as stream:
         file = _opened(stream)
         own, of_folders = _where(file.schema_arrow.names, numbered.shard, columns)

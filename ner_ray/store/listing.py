@@ -17,6 +17,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from ner_ray.errors import InputError
+from ner_ray.signatures import masked, unsigned
 from ner_ray.storage import below, folder_and_name, is_local, join, normalized, open_store
 from ner_ray.store.manifests import committed_files, is_run, manifests, refuse_inside
 from ner_ray.store.patterns import EVERYTHING, State, begins_with_signs, has_signs, parse
@@ -39,7 +40,7 @@ class InputFile:
     """A file of the input.
 
     Attributes:
-        uri: in normal form.
+        uri: in normal form, without a signature.
         root: URI of the folder that `name` is below.
         name: the path below the root, as the user's path leads there.
         size: in bytes.
@@ -47,6 +48,7 @@ class InputFile:
         store: the filesystem.
         path: on the store.
         inode: what names of one file on a disk have in common; empty elsewhere.
+        signature: what a signed URI had besides.
     """
 
     uri: str
@@ -57,6 +59,7 @@ class InputFile:
     store: fs.FileSystem
     path: str
     inode: tuple[int, ...] = ()
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,10 @@ def list_files(
 def find_file(uri: str) -> InputFile | None:
     """The file at a normal URI; None if there is none."""
     store, path = open_store(uri)
-    info = store.get_file_info(path)
+    try:
+        info = store.get_file_info(path)
+    except PermissionError:  # what web servers say of files that are gone, and of a signature that has run out
+        return None
     return _file(uri, store, info) if info.type == fs.FileType.File else None
 
 
@@ -108,7 +114,11 @@ def _each_once(files: Iterable[InputFile], known: Collection[str]) -> list[Input
     """One file for each URI, and for the names that a file on a disk has; names that are known come first."""
     by_uri: dict[str, InputFile] = {}
     for file in files:
-        by_uri.setdefault(file.uri, file)
+        if by_uri.setdefault(file.uri, file).signature != file.signature:
+            raise InputError(
+                f"the input has {file.uri} twice, with different signatures or tokens",
+                hint="give each file one URL; if a token is what tells files from each other, download them first",
+            )
     chosen: dict[object, InputFile] = {}
     for file in sorted(by_uri.values(), key=lambda file: (file.uri not in known, file.uri)):
         chosen.setdefault(file.inode or file.uri, file)
@@ -166,7 +176,7 @@ def _check_missing(root: _Root, known: Collection[str]) -> None:
     In an object store, a folder without files is one that does not exist.
     """
     has_folders = is_local(root.store) or root.uri.startswith(_WEB)
-    had_files = [uri for uri in known if _is_below(uri, root.uri)] if has_folders else known
+    had_files = [uri for uri in known if _is_below(uri, unsigned(root.uri)[0])] if has_folders else known
     if not had_files:
         near = _near(root) if is_local(root.store) else ""
         raise InputError(
@@ -187,16 +197,16 @@ def _near(root: _Root) -> str:
 def _below(root: _Root, known: Collection[str], left_out: Sequence[str]) -> list[InputFile]:
     found = walk(root.store, root.path, root.glob or EVERYTHING)
     for run in found.runs:
-        _LOG.info("input.left_out path=%s run=%s", root.written, run)
+        _LOG.info("input.left_out path=%s run=%s", masked(root.written), run)
     for table in sorted(found.tables):
         _LOG.warning("input.is_table path=%s; files that the table has dropped are read as well", table)
     met = [_met(root, met) for met in found.files]
     files = [file for file in met if not any(_is_below(file.uri, folder) for folder in left_out)]
     if len(files) < len(met):
-        _LOG.info("input.left_out path=%s files=%d; they are output", root.written, len(met) - len(files))
+        _LOG.info("input.left_out path=%s files=%d; they are output", masked(root.written), len(met) - len(files))
     chosen = _with_parquet(root, files, known)
     if not chosen:
-        _LOG.warning("input.empty path=%s", root.written)
+        _LOG.warning("input.empty path=%s", masked(root.written))
     return chosen
 
 
@@ -212,7 +222,7 @@ def _with_parquet(root: _Root, files: Sequence[InputFile], known: Collection[str
     if skipped:
         endings = Counter(PurePosixPath(name).suffix or "none" for name in skipped)
         shown = " ".join(f"{ending}:{count}" for ending, count in sorted(endings.items()))
-        _LOG.warning("input.skipped path=%s files=%d not_parquet=%s", root.written, len(skipped), shown)
+        _LOG.warning("input.skipped path=%s files=%d not_parquet=%s", masked(root.written), len(skipped), shown)
     return [file for file in files if file.name not in skipped]
 
 
@@ -240,7 +250,8 @@ def _of_run(uri: str, store: fs.FileSystem, path: str) -> list[InputFile]:
 def _file(uri: str, store: fs.FileSystem, info: fs.FileInfo) -> InputFile:
     """A file that the user names."""
     folder, name = folder_and_name(uri)
-    return InputFile(uri, folder, name, info.size or 0, info.mtime_ns or 0, store, info.path)
+    uri, signature = unsigned(uri)
+    return InputFile(uri, folder, name, info.size or 0, info.mtime_ns or 0, store, info.path, signature=signature)
 
 
 def _met(root: _Root, met: Met) -> InputFile:
@@ -253,7 +264,8 @@ def _met(root: _Root, met: Met) -> InputFile:
 def _named(root: _Root, uri: str, met: Met) -> InputFile:
     """Bytes of a name on a disk that are not UTF-8 are written out, as the file can be told of but not read."""
     uri, name = (os.fsencode(text).decode(errors="backslashreplace") for text in (uri, met.name))
-    return InputFile(uri, root.uri, name, met.size, met.modified, root.store, met.path, met.inode)
+    uri, signature = unsigned(uri)
+    return InputFile(uri, root.uri, name, met.size, met.modified, root.store, met.path, met.inode, signature)
 
 
 def _is_below(uri: str, folder: str) -> bool:

@@ -7,13 +7,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ner_ray.errors import ChangedInputError
+from ner_ray.signatures import masked, signed, unsigned
 from ner_ray.storage import normalized, open_store
 from ner_ray.store.listing import InputFile, find_file, list_files
 from ner_ray.store.naming import first_name, partitions, unique_names
@@ -41,7 +42,7 @@ class Shard:
     """One input file.
 
     Attributes:
-        uri: in normal form (`ner_ray.storage.normalized`).
+        uri: in normal form (`ner_ray.storage.normalized`), without a signature.
         size: in bytes.
         modified: time of the last change, in nanoseconds since 1970; 0 if the store does not tell.
         rows: number of rows according to the footer; 0 if that cannot be read.
@@ -49,6 +50,7 @@ class Shard:
         digest: a hash of the file's last 256 KiB, which hold the footer: sizes and statistics of all columns. Empty if
             unknown.
         name: what its documents' default ids begin with.
+        signature: of a signed URI, as it was listed; recorded nowhere.
     """
 
     uri: str
@@ -58,6 +60,12 @@ class Shard:
     problem: str = ""
     digest: str = ""
     name: str = ""
+    signature: str = field(default="", repr=False, compare=False)
+
+    @property
+    def address(self) -> str:
+        """The URI that opens the file."""
+        return signed(self.uri, self.signature)
 
     def same_content(self, other: Shard) -> bool:
         """Whether two listings show the same bytes, as far as can be told without reading the file."""
@@ -68,14 +76,17 @@ class Shard:
         return self.modified == other.modified
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As it is recorded."""
+        plain = asdict(self)
+        del plain["signature"]
+        return plain
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Shard:
-        """A shard as it was recorded; earlier versions recorded no name, and other spellings of the URI."""
+        """A shard as it was recorded; earlier versions recorded no name, other spellings of the URI, and signatures."""
         if "name" not in plain:
             plain = plain | {"uri": normalized(plain["uri"]), "name": first_name(plain["uri"])}
-        return cls(**plain)
+        return cls(**plain | {"uri": unsigned(plain["uri"])[0]})
 
 
 def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = (), left_out: Iterable[str] = ()) -> list[Shard]:
@@ -100,7 +111,9 @@ def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = (), left_ou
     def shard_of(file: InputFile) -> Shard:
         shard = before.get(file.uri)
         if shard and shard.modified and (shard.size, shard.modified) == (file.size, file.modified):
-            return shard  # where the store tells no times, a file may have changed without a sign
+            return replace(
+                shard, signature=file.signature
+            )  # where the store tells no times, a file may have changed without a sign
         return _inspect(file, shard.name if shard else named[file.uri])
 
     return list(by_threads(shard_of, files, "listed"))
@@ -120,7 +133,7 @@ def typed_shard(shard: Shard, schema: pa.Schema) -> TypedFile:
 
 
 def _footer_of(shard: Shard) -> pq.FileMetaData:
-    store, path = open_store(shard.uri)
+    store, path = open_store(shard.address)
     with store.open_input_file(path) as stream:
         return pq.read_metadata(stream)
 
@@ -135,7 +148,7 @@ def open_parquet(stream: pa.NativeFile, **options: Any) -> pq.ParquetFile:
 
 
 def _schema_of(shard: Shard) -> pa.Schema:
-    store, path = open_store(shard.uri)
+    store, path = open_store(shard.address)
     with store.open_input_file(path) as stream:
         schema = open_parquet(stream).schema_arrow
     for name in partitions(shard.uri, shard.name):
@@ -166,24 +179,24 @@ def require_unchanged(shard: Shard) -> None:
     Raises:
         ChangedInputError: it is gone, or its content is another.
     """
-    store, path = open_store(shard.uri)
+    store, path = open_store(shard.address)
     info = store.get_file_info(path)
     if info.is_file and (info.size, info.mtime_ns) == (shard.size, shard.modified):
         return
-    now = inspect(shard.uri)
+    now = inspect(shard.address)
     if now is None or not now.same_content(shard):
         raise ChangedInputError(f"{shard.uri} {'is gone' if now is None else 'has changed'} since it was planned")
 
 
 def _inspect(file: InputFile, name: str) -> Shard:
-    shard = Shard(file.uri, file.size, file.modified, 0, name=name)
+    shard = Shard(file.uri, file.size, file.modified, 0, name=name, signature=file.signature)
     try:
         with file.store.open_input_file(file.path) as stream:
             stream.seek(max(0, file.size - _TAIL))
             tail = stream.read()
             rows = _footer(tail, stream).num_rows
     except (pa.ArrowException, OSError, UnicodeError) as error:
-        return replace(shard, problem=_compressed(file) or f"{type(error).__name__}: {error}")
+        return replace(shard, problem=_compressed(file) or masked(f"{type(error).__name__}: {error}"))
     return replace(shard, rows=rows, digest=hashlib.sha256(tail).hexdigest()[:32])
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pyarrow as pa
@@ -17,11 +20,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ner_ray.cli._failures import explained
 from ner_ray.errors import InputError
 from ner_ray.schema import TEXT
+from ner_ray.signatures import signed, unsigned
 from ner_ray.store.documents import Columns, read_rows
+from ner_ray.store.health import verify
 from ner_ray.store.shards import Shard, list_shards
 from ner_ray.store.waves import NumberedShard
+from tests.nights import config_of, night, write_shard
 from tests.strategies import file_names
 
 COLUMNS = Columns(text="text", doc_id=None, labels=None, keep=(), max_characters=100)
@@ -161,14 +168,30 @@ class Endless(SimpleHTTPRequestHandler):
             super().send_header(keyword, value)
 
 
+class Presigned(Signed):
+    """A server of signed URLs that are good as long as their signature is."""
+
+    good = ""
+
+    def do_GET(self) -> None:
+        signature = parse_qs(urlsplit(self.path).query).get("X-Amz-Signature", [""])
+        super().do_GET() if signature == [Presigned.good] else self.send_error(403)
+
+
+@contextmanager
+def serving(kind: type[SimpleHTTPRequestHandler], folder: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(kind, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
 @pytest.fixture(params=[Ranges, Whole, Signed, Endless])
 def web(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """The URL of a server, and the folder that it serves."""
     (tmp_path / "web").mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(request.param, directory=tmp_path / "web"))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", tmp_path / "web"
-    server.shutdown()
+    with serving(request.param, tmp_path / "web") as url:
+        yield url, tmp_path / "web"
 
 
 def texts_at(uri: str) -> list[str]:
@@ -218,3 +241,58 @@ def test_a_url_with_nothing_behind_it_is_an_error(web: tuple[str, Path]) -> None
         list_shards(f"{url}/nothing.parquet?key=1", known)
     with pytest.raises(OSError, match=r"refused|Connect"):
         list_shards("http://127.0.0.1:9/a.parquet")
+
+
+def signed_as(url: str, word: str) -> str:
+    Presigned.good = f"{word}0123456789"
+    return f"{url}?versionId=7&X-Amz-Credential=AKIA{word}&X-Amz-Expires=60&X-Amz-Signature={Presigned.good}"
+
+
+def test_a_file_with_a_fresh_signature_is_the_same_file_and_no_signature_is_shown_or_recorded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    (tmp_path / "web").mkdir()
+    write_shard(tmp_path / "web" / "a.parquet", {}, 5)
+    with serving(Presigned, tmp_path / "web") as server:
+        url = f"{server}/a.parquet"
+        for word in ("monday", "tuesday"):
+            run = night(config_of(tmp_path, {"path": signed_as(url, word)}))
+        assert verify(run.uri) == (5, [])
+        assert [numbered.shard.uri for wave in run.waves() for numbered in wave.shards] == [f"{url}?versionId=7"]
+        old = signed_as(url, "wednesday")
+        write_shard(tmp_path / "web" / "a.parquet", {}, 6)
+        with pytest.raises(InputError, match=r"a\.parquet\?versionId=7 has changed"):
+            night(config_of(tmp_path, {"path": signed_as(url, "wednesday")}))
+        signed_as(url, "thursday")
+        with pytest.raises(PermissionError) as refused:
+            night(config_of(tmp_path, {"path": old}))
+        with pytest.raises(InputError, match="twice, with different signatures"):
+            list_shards([signed_as(url, "friday"), signed_as(url, "friday") + "&X-Amz-Date=1"])
+
+    assert explained(refused.value)[0].startswith(f"{url}?versionId=7&X-Amz-Credential=***&X-Amz-Expires=***")
+    shown = explained(refused.value)[0] + caplog.text
+    recorded = "".join(path.read_text() for path in (tmp_path / "run").rglob("*.json"))
+    assert "0123456789" not in recorded + shown
+    assert "AKIA" not in recorded + shown
+
+
+@pytest.mark.parametrize(
+    ("signed_url", "plain"),
+    [
+        ("https://a.blob.core.windows.net/c/x.parquet?sv=2023-01-03&se=2026-01-01&sr=b&sp=r&sig=ab%2Bc%3D", ""),
+        ("https://storage.googleapis.com/b/x.parquet?X-Goog-Algorithm=G&X-Goog-Signature=ab", ""),
+        ("https://d1.cloudfront.net/x.parquet?Policy=ey_&Signature=ab&Key-Pair-Id=K1", ""),
+        ("https://oss.example.com/x.parquet?OSSAccessKeyId=L&Expires=17&Signature=ab&part=2", "?part=2"),
+        ("https://example.com/download?file=7&token=secret", "?file=7"),
+        ("https://example.com/download?st=7&expires=never&page_token=8", "?st=7&expires=never&page_token=8"),
+        ("https://example.com/x.parquet", ""),
+    ],
+)
+def test_signatures_of_all_stores_are_told_from_what_names_the_file(signed_url: str, plain: str) -> None:
+    uri, signature = unsigned(signed_url)
+
+    assert uri == signed_url.partition("?")[0] + plain
+    assert sorted(signed(uri, signature).partition("?")[2].split("&")) == sorted(
+        signed_url.partition("?")[2].split("&")
+    )
