@@ -15,7 +15,7 @@ _BESIDE_SIGNATURES = re.compile(
     r"expires|key-pair-id|hash-algorithm|s[eiprtv]|spr|sip|srt?|ss|sdd|sk(?:oid|tid|t|e|s|v)|s[au]oid|scid",
     re.IGNORECASE,
 )
-_IN_TEXT = re.compile(rf"([?&](?:{_NAMES})=)[^&\s\"'<>)\]}}]+", re.IGNORECASE)
+_IN_TEXT = re.compile(rf"([?&](?:{_NAMES})=)[^&\s\"'<>)\]}}]*[^&\s\"'<>)\]}}.,:;]", re.IGNORECASE)
 
 
 def masked(text: str) -> str:
