@@ -140,8 +140,9 @@ class OutputConfig(Section):
     rows_per_wave: int = operational(
         1_000_000,
         ge=1,
-        description="Maximum number of rows in a wave, the group of input files whose results become visible together. "
-        "A larger file is a wave of its own.",
+        description="Maximum number of rows in a wave, the group of input files whose results become visible together: "
+        "how often readers see something new. Engines serve all waves of a call without a pause. A larger file is a "
+        "wave of its own.",
     )
     min_rows_per_file: int = operational(
         10_000, ge=1, description="Minimum rows per output file; the last file of a wave may be smaller."

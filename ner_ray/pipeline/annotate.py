@@ -6,8 +6,10 @@ import gc
 import logging
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,10 @@ import pyarrow.compute as pc
 import ray
 
 from ner_ray.config import AnnotateConfig
-from ner_ray.errors import ChangedInputError, RunError, StoppedError
+from ner_ray.errors import RunError, StoppedError
 from ner_ray.pipeline.cluster import check_resources, connect
-from ner_ray.pipeline.graph import run_wave
+from ner_ray.pipeline.commits import Commits
+from ner_ray.pipeline.graph import run_waves
 from ner_ray.pipeline.preflight import Job, prepare
 from ner_ray.pipeline.progress import Progress, start_scoreboard
 from ner_ray.pipeline.record import inputs_of, now, record_of
@@ -32,6 +35,7 @@ from ner_ray.store.waves import Ids, Wave
 
 _LOG = logging.getLogger(__name__)
 
+_RESUMED_TOGETHER = 16
 _SETTLE_SECONDS = 0.2
 _SETTLE_ROUNDS = 25
 _ASK_SECONDS = 60.0
@@ -97,52 +101,61 @@ def _run(job: Job, lease: Lease, waves: list[Wave]) -> Summary:
 
 
 def _run_waves(job: Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
+    """Annotates and commits waves; returns what was counted meanwhile.
+
+    Raises:
+        StoppedError: a wave cannot be completed.
+    """
     scoreboard = start_scoreboard()
-    suspects = start_suspects() if job.spec.pools else None
     output = job.spec.config.output
     layout = Layout(output.min_rows_per_file, output.max_rows_per_file, output.row_group_rows)
-    done = sum(job.run.resume(wave) for wave in waves)
-    total = sum(wave.rows for wave in waves)
-    before: dict[str, float] = {}
-    changed: list[ChangedInputError] = []
-    with Progress(scoreboard, total, done):
-        for wave in waves:
-            began = time.monotonic()
-            lease.check()
-            try:
-                _run_wave(job, wave, scoreboard, suspects)
-            except ChangedInputError as error:  # the other waves need not wait
-                _LOG.warning("wave.left_open wave=%d reason=%s", wave.number, error)
-                changed.append(error)
-                before = _settled(scoreboard)  # what it has counted is not the next wave's
-                continue
-            totals = _settled(scoreboard)
-            counts = {name: value - before.get(name, 0) for name, value in totals.items()}
-            counts["seconds"] = round(time.monotonic() - began, 3)
-            job.run.commit(wave, counts, layout, lease.check)
-            _LOG.info("wave.committed wave=%d rows=%d", wave.number, wave.rows)
-            before = totals
-    if changed:
-        raise StoppedError(
-            f"{changed[0]} ({len(changed)} open waves)",
-            hint="everything else is committed: run the same command again, and it goes on without such files",
-        )
-    return before
+    with ThreadPoolExecutor(_RESUMED_TOGETHER) as threads:
+        left = list(threads.map(job.run.resume, waves))
+    total, to_do = (sum(wave.rows for wave in some) for some in (waves, left))
+    with Progress(scoreboard, total, total - to_do), Commits(job.run, lease, waves, left, layout) as commits:
+        commits.begin()
+        for wave, rows in _annotated(job, [wave for wave in left if wave.rows], scoreboard):
+            is_last = rows == to_do
+            to_do -= rows
+            commits.written(wave, rows, partial(_settled if is_last else _totals, scoreboard))
+        commits.finish()
+        if commits.open:
+            raise _incomplete(commits.open.values(), _left_open(scoreboard))
+    return _settled(scoreboard)
 
 
-def _run_wave(job: Job, wave: Wave, scoreboard: Any, suspects: Any) -> None:  # handles of Ray actors
+def _incomplete(waves: Iterable[Wave], left_open: Mapping[int, str]) -> StoppedError:
+    """The error for waves that are not complete, although the execution has ended."""
+    reasons: list[str] = []
+    for wave in waves:
+        known = (left_open[numbered.ordinal] for numbered in wave.shards if numbered.ordinal in left_open)
+        reasons.append(next(known, f"rows of wave {wave.number} have been lost on the way"))
+        _LOG.warning("wave.left_open wave=%d reason=%s", wave.number, reasons[-1])
+    return StoppedError(
+        f"{reasons[0]} ({len(reasons)} open waves)",
+        hint="everything else is committed: run the same command again, and it goes on without files that are gone",
+    )
+
+
+def _annotated(job: Job, left: list[Wave], scoreboard: Any) -> Iterator[tuple[int, int]]:  # Ray's handle of the actor
+    """Annotates the rows that are left; for each file written, the number of its wave and of its rows.
+
+    Raises:
+        StoppedError: the execution has failed.
+    """
+    if not left:
+        return
+    suspects = start_suspects() if job.spec.pools else None
     try:
-        run_wave(job.spec, job.run, wave, job.schema, scoreboard, suspects)
+        yield from run_waves(job.spec, job.run, left, job.schema, scoreboard, suspects)
     except ray.exceptions.RayError as error:
-        if isinstance(cause := getattr(error, "cause", None), ChangedInputError):
-            raise cause from None
         reason = _reason(error, suspects)
         traceback.clear_frames(error.__traceback__)
     else:
         return
     gc.collect()  # Ray ends the engines of a failed execution once nothing refers to them; its frames did, in cycles
     raise StoppedError(
-        f"wave {wave.number} stopped: {reason}",
+        f"the run stopped: {reason}",
         hint="everything written so far is kept: fix the cause, then run the same command again",
     )
 
@@ -176,12 +189,22 @@ def _failed(run: RunDirectory, codes: Sequence[str]) -> Ids:
     return np.array(ids, np.int64)
 
 
+def _left_open(scoreboard: Any) -> dict[int, str]:  # Ray's handle of the actor
+    reasons: dict[int, str] = ray.get(scoreboard.left_open.remote())
+    return reasons
+
+
+def _totals(scoreboard: Any) -> dict[str, float]:  # Ray's handle of the actor
+    totals: dict[str, float] = ray.get(scoreboard.totals.remote())
+    return {name: value for name, value in totals.items() if name not in _PASSING}
+
+
 def _settled(scoreboard: Any) -> dict[str, float]:  # Ray's handle of the actor
     """The totals once they no longer change: the counts of stages arrive shortly after the stages have ended."""
     totals: dict[str, float] = {}
     for _ in range(_SETTLE_ROUNDS):
-        before, totals = totals, ray.get(scoreboard.totals.remote())
+        before, totals = totals, _totals(scoreboard)
         if totals.get("documents") and totals == before:
             break
         time.sleep(_SETTLE_SECONDS)
-    return {name: value for name, value in totals.items() if name not in _PASSING}
+    return totals

@@ -45,7 +45,7 @@ def annotate_dataset(rows: Dataset, config: AnnotateConfig) -> Dataset:
     documents = rows.map_batches(
         _Documents(columns_of(spec)), batch_size=None, batch_format="pyarrow", zero_copy_batch=True
     )
-    books = {"suspects": start_suspects(), "journal": None}
+    books = {"suspects": start_suspects(), "journals": None}
     return annotated(documents, fit(spec), Counts(None), None, books)
 
 

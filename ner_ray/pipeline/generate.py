@@ -22,7 +22,9 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -43,6 +45,7 @@ from ner_ray.errors import (
     UnavailableError,
 )
 from ner_ray.pipeline.gate import Gate
+from ner_ray.pipeline.journals import Journals
 from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.stages import rows_of
 from ner_ray.pipeline.suspects import Entry, Record, groups
@@ -55,6 +58,7 @@ _LOG = logging.getLogger(__name__)
 _WATCH_SECONDS = 5.0
 _DEAD_ENGINE = 70  # the exit status of an actor whose engine has died
 _ATTEMPTS_ALONE = 2
+_JOURNAL: ContextVar[Journal | None] = ContextVar("journal", default=None)  # of the wave of the row being answered
 _DIED_ALONE = "one engine died with this document among others, and another with it alone"
 
 
@@ -79,7 +83,7 @@ class GenerateStage:
         pool: int,
         counts: Counts,
         suspects: Any = None,  # Ray's handle
-        journal: str | None = None,  # the URI of a folder
+        journals: Journals | None = None,
     ) -> None:
         self._spec = spec
         self._number = pool
@@ -89,7 +93,7 @@ class GenerateStage:
         self._counts = counts
         began = time.perf_counter()
         self._engine = pools.start(spec, self._pool)
-        self._journal = Journal(journal) if journal and self._pool.engine.journal else None
+        self._journals = journals if self._pool.engine.journal else None
         # Nothing that lives on may hold the stage, as a bound method would: its engine is closed when Ray drops it.
         weakly = weakref.proxy(self)
         self._asker = Asker(self._pool, spec.rules, lambda role, prompt: weakly.ask(role, prompt))  # noqa: PLW0108
@@ -105,6 +109,8 @@ class GenerateStage:
             StoppedError: the engine answers nothing.
         """
         rows = dict(zip(table[schema.ROW_ID].to_pylist(), rows_of(table), strict=True))
+        if self._journals:
+            self._journals.open(list(rows))
         answered = asyncio.run_coroutine_threadsafe(self.answer(rows), self._loop).result()
         for name, kind, values in (
             (EXCHANGES, schema.EXCHANGE, [row.exchanges for row in answered]),
@@ -166,9 +172,11 @@ class GenerateStage:
 
     async def _outcomes(self, rows: Mapping[int, Row]) -> dict[int, _Outcome]:
         """What becomes of rows that are asked about concurrently."""
-        return dict(zip(rows, await together(map(self._outcome, rows.values())), strict=True))
+        return dict(zip(rows, await together(starmap(self._outcome, rows.items())), strict=True))
 
-    async def _outcome(self, row: Row) -> _Outcome:
+    async def _outcome(self, row_id: int, row: Row) -> _Outcome:
+        if self._journals:
+            _JOURNAL.set(self._journals.of(row_id))  # for the requests of this row, which are made in its context
         try:
             return await self._row(row)
         except UnansweredError as error:
@@ -250,8 +258,9 @@ class GenerateStage:
 
     async def ask(self, role: Role, prompt: Prompt) -> tuple[Completion, ...]:
         """The engine's answer, or the one that an earlier attempt at this wave recorded in the journal; counted."""
-        question = question_of(self._number, prompt, role.sampling, role.adapter) if self._journal else ""
-        if self._journal and (known := self._journal.recall(question)):
+        journal = _JOURNAL.get()
+        question = question_of(self._number, prompt, role.sampling, role.adapter) if journal else ""
+        if journal and (known := journal.recall(question)):
             self._counts.gather(recalled=1)
             return known
         self._enter()
@@ -259,8 +268,8 @@ class GenerateStage:
             completions = await self._engine.generate(prompt, role.sampling, role.adapter)
         finally:
             self._leave()
-        if self._journal:
-            self._journal.record(question, completions)
+        if journal:
+            journal.record(question, completions)
         self._counts.gather(
             prompt_tokens=sum(completion.prompt_tokens for completion in completions),
             cached_tokens=sum(completion.cached_tokens for completion in completions),

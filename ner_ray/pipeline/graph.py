@@ -1,88 +1,83 @@
-"""The Ray Data graph of a wave: read -> chunk -> retrieve -> (generate -> read answers) for each pool -> write."""
+"""The Ray Data graph of a run: read -> chunk -> retrieve -> (generate -> read answers) for each pool -> write."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
-from ray.data.checkpoint import CheckpointConfig
 
 from ner_ray.annotator.rows import columns_of
 from ner_ray.annotator.spec import Spec
 from ner_ray.pipeline.cluster import engine_cpus
 from ner_ray.pipeline.generate import GenerateStage
+from ner_ray.pipeline.journals import Journals
 from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.retrieve import RetrieveStage
 from ner_ray.pipeline.reuse import ReuseStage, known_annotations
 from ner_ray.pipeline.run_ahead import limit_run_ahead
 from ner_ray.pipeline.source import ShardSource
 from ner_ray.pipeline.stages import ChunkStage, ReadStage
-from ner_ray.schema import ROW_ID
+from ner_ray.pipeline.write import ROWS, WAVE, WriteStage
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.waves import Wave
+from ner_ray.store.waves import Wave, WaveNumbers
 
 _LEAST_READERS = 2
 _CPUS_PER_READER = 4
 _LEAST_ROWS = 16  # of a block, where few rows are spread over the engines
-_CHECKPOINT_MEMORY = 256 * 1024**2
+_LEAST_ROWS_PER_FILE = 32  # so that rows of the smallest setting do not become files of their own
 # Memory of a CPU task. Because it differs from that of engines, Ray does not fuse CPU stages into their actors.
 _TASK_MEMORY = 512 * 1024**2
 
 
-def run_wave(
-    spec: Spec, run: RunDirectory, wave: Wave, schema: pa.Schema, scoreboard: Any, suspects: Any = None
-) -> None:
-    """Runs one wave until all its files are written; rows that an earlier attempt has written are skipped.
+def run_waves(
+    spec: Spec, run: RunDirectory, waves: Sequence[Wave], schema: pa.Schema, scoreboard: Any, suspects: Any = None
+) -> Iterator[tuple[int, int]]:
+    """Annotates waves in one execution, whose engines serve all of them, until all rows are written.
 
     Args:
         spec: the job's.
         run: the run directory.
-        wave: an open wave, after `RunDirectory.resume`.
+        waves: what is left to do of open waves; see `RunDirectory.resume`.
         schema: of the kept columns.
         scoreboard: handle of the `Scoreboard` actor.
         suspects: handle of the `Suspects` actor; None when answers are replayed.
+
+    Yields:
+        For each file, as soon as it is written, the number of its wave and the number of its rows.
     """
+    _set_context(spec)
     output = spec.config.output
-    _set_context(spec, run, wave)
-    try:
-        known = known_annotations(run, wave, columns_of(spec), schema) if spec.config.reuse else None
-        journal = run.journal_uri(wave)
-        build(spec, wave, schema, scoreboard, suspects, known, journal).write_parquet(
-            run.data_path(wave),
-            filesystem=run.store,
-            min_rows_per_file=output.min_rows_per_file,
-            max_rows_per_file=max(output.max_rows_per_file, output.min_rows_per_file),
-            write_page_checksum=True,
-            compression="zstd",
-            row_group_size=output.row_group_rows,
-            concurrency=spec.config.resources.cpu_tasks,
-            ray_remote_args={"memory": _TASK_MEMORY},
-        )
-    finally:
-        DataContext.get_current().checkpoint_config = None
+    written = build(spec, run, waves, schema, scoreboard, suspects).map_batches(
+        WriteStage(run, WaveNumbers(waves), output.row_group_rows),
+        batch_size=max(_LEAST_ROWS_PER_FILE, min(output.min_rows_per_file, output.rows_per_wave)),
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        compute=_tasks(spec),
+        memory=_TASK_MEMORY,
+    )
+    batches = iter(written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))
+    with closing(batches):  # which ends the execution, if it has not ended
+        for table in batches:
+            yield from zip(table[WAVE].to_pylist(), table[ROWS].to_pylist(), strict=True)
 
 
 def build(
-    spec: Spec,
-    wave: Wave,
-    schema: pa.Schema,
-    scoreboard: Any,
-    suspects: Any = None,
-    known: Any = None,
-    journal: str | None = None,
+    spec: Spec, run: RunDirectory, waves: Sequence[Wave], schema: pa.Schema, scoreboard: Any, suspects: Any = None
 ) -> Dataset:
-    """The lazy graph up to the output rows. For the arguments, see `run_wave`, `ReuseStage` and `Journal`."""
+    """The lazy graph up to the output rows. For the arguments, see `run_waves`."""
     counts = Counts(scoreboard)
-    rows = _read(spec, wave, schema)
+    rows = _read(spec, waves, schema, counts)
     keep = spec.config.input.keep
     if not spec.pools:
         return _on_cpus(rows, ReadStage(spec, spec.steps, counts, keep), _tasks(spec))
     if spec.config.reuse:
+        known = known_annotations(run, waves, columns_of(spec), schema)
         rows = _on_cpus(rows, ReuseStage(known, counts), _tasks(spec))
-    return annotated(rows, spec, counts, keep, {"suspects": suspects, "journal": journal})
+    return annotated(rows, spec, counts, keep, {"suspects": suspects, "journals": Journals(run, WaveNumbers(waves))})
 
 
 def annotated(
@@ -95,7 +90,7 @@ def annotated(
         spec: the job's.
         counts: receives the counts of the stages.
         keep: the columns to carry into the output, or None for all; see `ReadStage`.
-        books: further arguments of `GenerateStage`: `suspects` and `journal`.
+        books: further arguments of `GenerateStage`: `suspects` and `journals`.
     """
     tasks = _tasks(spec)
     rows = _on_cpus(rows, ChunkStage(spec, counts), tasks)
@@ -111,10 +106,11 @@ def _tasks(spec: Spec) -> TaskPoolStrategy:
     return TaskPoolStrategy(spec.config.resources.cpu_tasks)
 
 
-def _read(spec: Spec, wave: Wave, schema: pa.Schema) -> Dataset:
+def _read(spec: Spec, waves: Sequence[Wave], schema: pa.Schema, counts: Counts) -> Dataset:
     cpus = int(ray.cluster_resources().get("CPU", 1))
     blocks = 2 * _blocks_in_engines(spec)
-    source = ShardSource(wave.shards, columns_of(spec), schema, tasks=blocks)
+    shards = [numbered for wave in waves for numbered in wave.shards]
+    source = ShardSource(shards, columns_of(spec), schema, blocks, counts)
     rows = ray.data.read_datasource(
         source,
         override_num_blocks=len(source),
@@ -123,7 +119,9 @@ def _read(spec: Spec, wave: Wave, schema: pa.Schema) -> Dataset:
     )
     if source.estimate_inmemory_data_size() >= blocks * spec.config.resources.block_kib * 1024:
         return rows
-    return rows.repartition(target_num_rows_per_block=max(_LEAST_ROWS, -(-wave.rows // blocks)))
+    return rows.repartition(
+        target_num_rows_per_block=max(_LEAST_ROWS, -(-sum(numbered.rows for numbered in shards) // blocks))
+    )
 
 
 def _blocks_in_engines(spec: Spec) -> int:
@@ -157,7 +155,7 @@ def _generate(rows: Dataset, spec: Spec, pool: int, counts: Counts, books: Mappi
     )
 
 
-def _set_context(spec: Spec, run: RunDirectory, wave: Wave) -> None:
+def _set_context(spec: Spec) -> None:
     resources = spec.config.resources
     context = DataContext.get_current()
     limit_run_ahead(context, _blocks_in_engines(spec))
@@ -165,11 +163,3 @@ def _set_context(spec: Spec, run: RunDirectory, wave: Wave) -> None:
     context.issue_detectors_config.detectors = []  # they give advice on Ray's settings, which users do not make
     context.target_max_block_size = resources.block_kib * 1024
     context.target_min_block_size = min(context.target_min_block_size, context.target_max_block_size)
-    checkpoint = CheckpointConfig(
-        id_column=ROW_ID,
-        checkpoint_path=run.checkpoint_path(wave),
-        override_filesystem=run.store,
-        delete_checkpoint_on_success=False,
-    )
-    checkpoint.checkpoint_actor_memory_bytes = _CHECKPOINT_MEMORY
-    context.checkpoint_config = checkpoint

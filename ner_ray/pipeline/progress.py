@@ -33,6 +33,7 @@ class Scoreboard:
     def __init__(self) -> None:
         self._totals: dict[str, float] = {}
         self._messages: list[str] = []
+        self._left_open: dict[int, str] = {}
 
     def add(self, counts: Mapping[str, float]) -> None:
         for name, value in counts.items():
@@ -40,6 +41,12 @@ class Scoreboard:
 
     def say(self, message: str) -> None:
         self._messages.append(message)
+
+    def leave_open(self, ordinal: int, reason: str) -> None:
+        self._left_open[ordinal] = reason
+
+    def left_open(self) -> dict[int, str]:
+        return dict(self._left_open)
 
     def totals(self) -> dict[str, float]:
         return dict(self._totals)
@@ -86,6 +93,11 @@ class Counts:
             self.add(**self._pending)
             self._pending.clear()
         self._posted = time.monotonic()
+
+    def leave_open(self, ordinal: int, reason: str) -> None:
+        """Records why a shard, given by its ordinal, cannot be read, and so why its wave stays open."""
+        if self._scoreboard is not None:
+            ray.get(self._scoreboard.leave_open.remote(ordinal, reason))
 
     def say(self, message: str) -> None:
         """Has the driver log a message."""

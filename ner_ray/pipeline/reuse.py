@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ import pyarrow.dataset as pads
 import ray
 
 from ner_ray import schema
+from ner_ray.errors import ChangedInputError
 from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.tasks import map_tasks
 from ner_ray.schema import KEPT_HASH, LABELS, REUSED, TEXT, TEXT_HASH
@@ -63,31 +66,32 @@ def hashes_of(table: pa.Table) -> pa.Array:
     return pa.array(hashes, schema.HASH)
 
 
-def known_annotations(run: RunDirectory, wave: Wave, columns: Columns, kept: pa.Schema) -> Any:
-    """A Ray object reference to a table of committed annotations of the wave's texts, one per hash; None if empty."""
+def known_annotations(run: RunDirectory, waves: Sequence[Wave], columns: Columns, kept: pa.Schema) -> Any:
+    """A Ray object reference to a table of committed annotations of the waves' texts, one per hash; None if empty."""
     if not run.files():
         return None
     committed = run.dataset()
     if KEPT_HASH not in committed.schema.names:
         return None
-    if any(shard.chosen is not None for shard in wave.shards):  # a wave of retried documents
-        return None
-    hashes = list(map_tasks(_wave_hashes, wave.shards, columns, kept))
-    wave_hashes = pa.array(np.unique(np.concatenate(hashes)).tolist(), schema.HASH)
+    shards = [numbered for wave in waves for numbered in wave.shards]
+    hashes = pa.array(np.unique(np.concatenate(list(map_tasks(_hashes, shards, columns, kept)))).tolist(), schema.HASH)
     names = [KEPT_HASH, *(field.name for field in _CARRIED)]
     matches = committed.to_table(
-        columns=names, filter=(pads.field("status") == "ok") & pads.field(KEPT_HASH).isin(wave_hashes)
+        columns=names, filter=(pads.field("status") == "ok") & pads.field(KEPT_HASH).isin(hashes)
     )
     if not len(matches):
         return None
     _, first = np.unique(matches[KEPT_HASH].to_numpy(zero_copy_only=False), return_index=True)
-    _LOG.info("reuse.found wave=%d texts=%d", wave.number, len(first))
+    _LOG.info("reuse.found texts=%d", len(first))
     return ray.put(matches.take(pa.array(first)))
 
 
-def _wave_hashes(shard: NumberedShard, columns: Columns, kept: pa.Schema) -> Any:
+def _hashes(shard: NumberedShard, columns: Columns, kept: pa.Schema) -> Any:
     tables = read_rows(shard, 0, shard.shard.rows, columns, kept)
-    return np.concatenate([hashes_of(table).to_numpy(zero_copy_only=False) for table in tables])
+    hashes = [np.empty(0, object)]
+    with suppress(ChangedInputError):  # which is told when the rows themselves are read
+        hashes += [hashes_of(table).to_numpy(zero_copy_only=False) for table in tables]
+    return np.concatenate(hashes)
 
 
 def _hash(text: str, labels: list[str] | None) -> bytes:

@@ -1,7 +1,7 @@
-"""A wave's shards as a Ray datasource.
+"""The shards of waves as a Ray datasource.
 
-Ray's own Parquet reader will not do: its checkpoint needs a small unique id per row that survives every stage, and only
-this source knows the numbers of shard and row that make one.
+Ray's own Parquet reader will not do: each row needs a small unique id that survives every stage, and only this source
+knows the numbers of shard and row that make one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import pyarrow as pa
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
+from ner_ray.errors import ChangedInputError
+from ner_ray.pipeline.progress import Counts
 from ner_ray.store.documents import Columns, read_groups
 from ner_ray.store.waves import NumberedShard
 
@@ -26,20 +28,23 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray has no types
     """The rows of some shards, in ranges of which one task each reads the row groups that begin there.
 
     Each file is read once, whatever its row groups and the number of tasks. The number of tasks is fixed here:
-    otherwise Ray would split the output of too few tasks, and after the filter of a resumed wave split it again, down
-    to blocks of one row.
+    otherwise Ray would split the output of too few tasks.
 
     Args:
-        shards: of one wave.
+        shards: in the order in which they are to be read.
         columns: what to read.
         schema: types of the kept columns.
         tasks: desired number of tasks; there are fewer if there is little to read, and more if it is much.
+        counts: is told which shards are gone or have changed: their rows are missing, and all others are read.
     """
 
-    def __init__(self, shards: Sequence[NumberedShard], columns: Columns, schema: pa.Schema, tasks: int) -> None:
+    def __init__(
+        self, shards: Sequence[NumberedShard], columns: Columns, schema: pa.Schema, tasks: int, counts: Counts
+    ) -> None:
         super().__init__()
         self._columns = columns
         self._schema = schema
+        self._counts = counts
         share = sum(numbered.shard.size for numbered in shards) // tasks
         bytes_per_task = min(max(share, _LEAST_BYTES), _MOST_BYTES)
         self._ranges = [part for numbered in shards for part in _ranges(numbered, bytes_per_task)]
@@ -61,14 +66,21 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray has no types
         return [self._task(*part, per_task_row_limit) for part in self._ranges]
 
     def _task(self, numbered: NumberedShard, first: int, stop: int, limit: int | None) -> ReadTask:
-        columns, schema = self._columns, self._schema
+        columns, schema, counts = self._columns, self._schema, self._counts
         metadata = BlockMetadata(
             num_rows=None,  # known only to who has read the footer
             size_bytes=_size(numbered, first, stop),
             input_files=[numbered.shard.uri],
             exec_stats=None,
         )
-        return ReadTask(lambda: read_groups(numbered, first, stop, columns, schema), metadata, per_task_row_limit=limit)
+
+        def read() -> Iterator[pa.Table]:
+            try:
+                yield from read_groups(numbered, first, stop, columns, schema)
+            except ChangedInputError as error:  # its wave stays open; the others need not wait
+                counts.leave_open(numbered.ordinal, str(error))
+
+        return ReadTask(read, metadata, per_task_row_limit=limit)
 
 
 def _ranges(numbered: NumberedShard, bytes_per_task: int) -> Iterator[tuple[NumberedShard, int, int]]:

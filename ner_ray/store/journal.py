@@ -88,28 +88,30 @@ class _InObjects:
         self._store, self._path, self._number = store, join(folder, name), 0
         self._lines: list[str] = []
         self._lock = threading.Lock()
-        self._wake = threading.Event()
-        threading.Thread(target=self._run, name="journal", daemon=True).start()
 
     def write(self, line: str) -> None:
         with self._lock:
             self._lines.append(line)
-        self._wake.set()
+            if len(self._lines) == 1:
+                self._write_later()
 
-    def _run(self) -> None:
-        while self._wake.wait():
-            threading.Event().wait(_SECONDS_PER_OBJECT)
-            self._wake.clear()
+    def _write_later(self) -> None:
+        timer = threading.Timer(_SECONDS_PER_OBJECT, self._write_object)
+        timer.daemon = True
+        timer.start()
+
+    def _write_object(self) -> None:
+        with self._lock:
+            lines, self._lines = self._lines, []
+            self._number += 1
+        try:
+            put_atomically(self._store, f"{self._path}-{self._number:06}.jsonl", "".join(lines).encode())
+        except OSError as error:
+            _LOG.warning("journal.failed error=%s; will be retried", type(error).__name__)
             with self._lock:
-                lines, self._lines = self._lines, []
-            try:
-                put_atomically(self._store, f"{self._path}-{self._number:06}.jsonl", "".join(lines).encode())
-                self._number += 1
-            except OSError as error:
-                _LOG.warning("journal.failed error=%s; will be retried", type(error).__name__)
-                with self._lock:
-                    self._lines = lines + self._lines
-                self._wake.set()
+                self._lines = lines + self._lines
+                if len(self._lines) == len(lines):  # otherwise, a new line has seen to it
+                    self._write_later()
 
 
 def _read(store: fs.FileSystem, folder: str) -> Iterator[tuple[str, str]]:

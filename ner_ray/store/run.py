@@ -4,7 +4,6 @@
     plan/NNNNN.json     the shards of a wave, frozen before it runs
     data/wave=NNNNN/    the output files of a wave
     data/kept=NNNNN/    the remaining rows of files that the wave supersedes
-    checkpoint/NNNNN/   the ids of rows already written, while the wave is open
     journal/NNNNN/      the answers so far, while the wave is open (`ner_ray.store.journal`)
     manifest/NNNNN.json the files and counts of a committed wave: written last, in one atomic step
     lease.json          the driver that is writing (`ner_ray.store.lease`)
@@ -45,7 +44,7 @@ from ner_ray.store.wave_files import (
     compact,
     tidy,
     without,
-    write_checkpoint,
+    write_rows,
 )
 from ner_ray.store.waves import Ids, NumberedShard, Wave, missing_shards
 
@@ -196,21 +195,23 @@ class RunDirectory:
 
     def data_path(self, wave: Wave) -> str:
         """The folder of a wave's output files, as a path on the run's store."""
-        return join(self.path, "data", f"wave={wave.number:05}")
+        return self._data_path(wave.number)
 
-    def checkpoint_path(self, wave: Wave) -> str:
-        """The folder in which Ray keeps the ids of rows already written, as a path on the run's store."""
-        return join(self.path, "checkpoint", f"{wave.number:05}")
+    def _data_path(self, wave: int) -> str:
+        return join(self.path, "data", f"wave={wave:05}")
 
-    def journal_uri(self, wave: Wave) -> str:
+    def journal_uri(self, wave: int) -> str:
         """The folder of a wave's journal, as a URI."""
-        return join(self.uri, "journal", f"{wave.number:05}")
+        return join(self.uri, "journal", f"{wave:05}")
 
-    def resume(self, wave: Wave) -> int:
-        """Repairs an open wave's files and checkpoint; returns the number of rows already written."""
+    def resume(self, wave: Wave) -> Wave:
+        """Repairs an open wave's files; returns the wave with only those rows that are not yet written."""
         files = tidy(self.store, self.data_path(wave), wave.holds)
-        write_checkpoint(self.store, self.checkpoint_path(wave), files)
-        return sum(len(file.rows) for file in files)
+        return wave.without_rows(np.sort(Runs.joined(file.rows for file in files).ids))
+
+    def write(self, wave: int, rows: pa.Table, group_rows: int) -> None:
+        """Writes rows of an open wave to a new file."""
+        write_rows(self.store, self._data_path(wave), [rows], group_rows)
 
     def commit(
         self,
@@ -223,8 +224,8 @@ class RunDirectory:
 
         First the row ids in its output files are checked: each input row must occur exactly once. Then small files are
         joined. The manifest is written last: before it, readers see nothing of the wave; after it, all of it. The
-        checkpoint and the journal, which only an open wave needs, are deleted afterwards: a crash in between leaves
-        files that nobody reads.
+        journal, which only an open wave needs, is deleted afterwards: a crash in between leaves files that nobody
+        reads.
 
         Args:
             wave: an open wave whose rows are all written.
@@ -259,9 +260,9 @@ class RunDirectory:
         if check:
             check()
         put_json(self.store, join(self.path, "manifest", f"{wave.number:05}.json"), manifest)
-        for folder in (self.checkpoint_path(wave), join(self.path, "journal", f"{wave.number:05}")):
-            if self.store.get_file_info(folder).type == fs.FileType.Directory:
-                self.store.delete_dir(folder)
+        journal = join(self.path, "journal", f"{wave.number:05}")
+        if self.store.get_file_info(journal).type == fs.FileType.Directory:
+            self.store.delete_dir(journal)
 
     def _superseded(self, wave: Wave) -> tuple[list[str], list[OutputFile]]:
         """The committed files with rows that the wave replaces, and new files with their remaining rows."""

@@ -1,8 +1,7 @@
 """A wave's output files: repaired after a driver was killed, joined and checked before a commit.
 
-The files themselves are authoritative. Ray's own checkpoint lists the rows that are written, but after a kill it may
-list too many or too few (a file was cut short, or a worker of the dead driver wrote once more). It is therefore rebuilt
-from the files before a wave resumes.
+The files themselves are authoritative: no list of written rows is kept beside them, which after a kill might name too
+many or too few (a file was cut short, or a worker of the dead driver wrote once more).
 
 Row ids are int64, unique within a run and in no particular order; most are consecutive (`ner_ray.store.row_runs`).
 """
@@ -35,7 +34,6 @@ from ner_ray.store.waves import Ids
 _LOG = logging.getLogger(__name__)
 
 _READERS = 16
-_CHECKPOINT_ROWS = 1_000_000
 
 _T = TypeVar("_T")
 
@@ -189,22 +187,6 @@ def _regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
             pending = []
     if pending:
         yield pa.concat_tables(pending)
-
-
-def write_checkpoint(store: fs.FileSystem, folder: str, files: Sequence[OutputFile]) -> None:
-    """Replaces Ray's checkpoint of written rows with one that lists exactly the rows in the files."""
-    if store.get_file_info(folder).type == fs.FileType.Directory:
-        store.delete_dir(folder)
-    files = [file for file in files if len(file.rows)]
-    if not files:
-        return
-    store.create_dir(folder, recursive=True)
-    with (
-        store.open_output_stream(join(folder, "written.parquet")) as stream,
-        pq.ParquetWriter(stream, pa.schema([(ROW_ID, pa.int64())])) as checkpoint,
-    ):
-        for group in grouped(files, lambda file: len(file.rows), _CHECKPOINT_ROWS):
-            checkpoint.write_table(pa.table({ROW_ID: Runs.joined(file.rows for file in group).ids}))
 
 
 def compact(store: fs.FileSystem, files: list[OutputFile], folder: str, layout: Layout) -> list[OutputFile]:

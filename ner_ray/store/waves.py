@@ -5,7 +5,7 @@ A row id is an int64: the shard's ordinal in the upper bits, the row's number wi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +49,15 @@ class NumberedShard:
         numbers = np.arange(self.shard.rows) if self.chosen is None else np.array(self.chosen)
         return self.first_row_id() + numbers.astype(np.int64)
 
+    def without_rows(self, ids: Ids) -> NumberedShard | None:
+        """The shard without the rows of `ids`, which are ascending and unique; None if no row is left."""
+        first = self.first_row_id()
+        begin, end = np.searchsorted(ids, (first, first + self.shard.rows))
+        if begin == end:
+            return self
+        left = np.setdiff1d(self.row_ids(), ids[begin:end], assume_unique=True) - first
+        return replace(self, chosen=tuple(left.tolist())) if len(left) else None
+
     def at(self, shard: Shard) -> NumberedShard:
         """The same rows, with the ids that they had, read from where the file is now."""
         return replace(self, shard=replace(shard, name=self.shard.name), displaced=False)
@@ -83,6 +92,11 @@ class Wave:
         """Which ids are those of rows of the wave's shards, of the shape of `ids`."""
         return np.isin(ids >> ROW_BITS, [numbered.ordinal for numbered in self.shards])
 
+    def without_rows(self, ids: Ids) -> Wave:
+        """The wave without the rows of `ids`, which are ascending and unique."""
+        left = (numbered.without_rows(ids) for numbered in self.shards)
+        return replace(self, shards=tuple(numbered for numbered in left if numbered))
+
     def without(self, uris: Collection[str], *, committed: bool) -> tuple[Wave, list[NumberedShard]]:
         """The wave without some files, and the shards that it loses; a committed wave loses only those missing."""
         shards, missing = (
@@ -108,6 +122,19 @@ class Wave:
         for at, ordinal in enumerate(plan.get("replaces", ())):
             shards[at] = replace(shards[at], replaces=ordinal)
         return cls(plan["wave"], tuple(shards), tuple(missing))
+
+
+class WaveNumbers:
+    """Tells by its id which of some open waves a row belongs to; no two of them have a shard in common."""
+
+    def __init__(self, waves: Iterable[Wave]) -> None:
+        pairs = sorted((numbered.ordinal, wave.number) for wave in waves for numbered in wave.shards)
+        self._ordinals, self._numbers = np.array(pairs, np.int64).reshape(-1, 2).T
+
+    def of(self, ids: Ids) -> NDArray[np.int64]:
+        """The numbers of the waves, of the shape of `ids`."""
+        numbers: NDArray[np.int64] = self._numbers[np.searchsorted(self._ordinals, ids >> ROW_BITS)]
+        return numbers
 
 
 def _to_dict(numbered: NumberedShard) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +176,7 @@ def job_turn(folder: Path, model: str, number: int, gpus: float, seqs: int) -> f
     shards = list_shards(config.input.path)
     (wave,) = run.plan_waves(shards, 10**9)
     graph.GenerateStage = TimedStage
-    graph.run_wave(plan, run, wave, check_input(plan, shards), start_scoreboard())
+    deque(graph.run_waves(plan, run, [wave], check_input(plan, shards), start_scoreboard()), maxlen=0)
     return rate(json.loads((folder / f"run{number}" / "timing.json").read_text()))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.source import ShardSource
 from ner_ray.store import documents
 from ner_ray.store.documents import Columns
@@ -39,7 +40,7 @@ def main() -> None:
             shard = NumberedShard(0, list_shards(folder)[0])
             for tasks in (8, 64, 640):
                 store.bytes, began = 0, time.process_time()
-                source = ShardSource([shard], COLUMNS, pa.schema([]), tasks=tasks)
+                source = ShardSource([shard], COLUMNS, pa.schema([]), tasks=tasks, counts=Counts(None))
                 read = sum(len(part) for task in source.get_read_tasks(tasks) for part in task())
                 spent = time.process_time() - began
                 assert read == rows

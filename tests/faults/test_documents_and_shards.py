@@ -229,11 +229,11 @@ def test_a_file_that_goes_while_the_run_is_at_work_costs_the_others_nothing(
     config = replay(tmp_path, output={"path": str(tmp_path / "run"), "rows_per_wave": 40})
     gone = tmp_path / "in" / "001.parquet"
 
-    def run_wave(*arguments: object) -> None:
+    def run_waves(*arguments: object) -> Iterator[tuple[int, int]]:
         gone.unlink(missing_ok=True)
-        graph.run_wave(*arguments)
+        return graph.run_waves(*arguments)
 
-    monkeypatch.setattr(driver, "run_wave", run_wave)
+    monkeypatch.setattr(driver, "run_waves", run_waves)
     with pytest.raises(StoppedError, match=r"001\.parquet is gone since it was planned"):
         annotate(config)
     assert {row["doc_id"][:3] for row in rows_of(tmp_path / "run")} == {"002"}

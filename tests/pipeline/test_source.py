@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ner_ray.pipeline import source as source_module
+from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.source import ShardSource
 from ner_ray.schema import ROW_ID
 from ner_ray.store import documents
@@ -52,7 +53,7 @@ def test_a_file_is_read_once_whatever_the_number_of_tasks(
     assert shard.shard.size > 39 * MIB
     for tasks in (8, 64, 640):
         store.bytes = 0
-        source = ShardSource([shard], COLUMNS, pa.schema([]), tasks=tasks)
+        source = ShardSource([shard], COLUMNS, pa.schema([]), tasks=tasks, counts=Counts(None))
 
         ids = [
             row_id for task in source.get_read_tasks(tasks) for table in task() for row_id in table[ROW_ID].to_pylist()
@@ -68,7 +69,7 @@ def test_the_number_of_tasks_follows_from_the_size(megabytes: int, tasks: int, r
     shard = list_shards("package://sample")[0]
     large = NumberedShard(0, type(shard)(shard.uri, megabytes * MIB, 0, 1_000_000))
 
-    source = ShardSource([large], COLUMNS, pa.schema([]), tasks=tasks)
+    source = ShardSource([large], COLUMNS, pa.schema([]), tasks=tasks, counts=Counts(None))
 
     assert len(source) == ranges
     assert source.estimate_inmemory_data_size() == pytest.approx(2 * megabytes * MIB, rel=0.001)
@@ -78,7 +79,7 @@ def test_of_a_shard_only_row_groups_with_chosen_rows_are_read(tmp_path: Path, st
     shard = written(tmp_path, 1000)
     retried = NumberedShard(2, shard.shard, chosen=(7, 20_000))
 
-    source = ShardSource([retried], COLUMNS, pa.schema([]), tasks=1)
+    source = ShardSource([retried], COLUMNS, pa.schema([]), tasks=1, counts=Counts(None))
     ids = ids_of(source)
 
     assert ids == retried.row_ids().tolist()
@@ -92,7 +93,7 @@ def test_of_large_row_groups_only_pieces_are_in_memory(
     monkeypatch.setattr(documents, "_PIECE", MIB)
     monkeypatch.setattr(source_module, "_LEAST_BYTES", 64 * MIB)
     shard = written(tmp_path, 1)
-    (task,) = ShardSource([shard], COLUMNS, pa.schema([]), tasks=1).get_read_tasks(1)
+    (task,) = ShardSource([shard], COLUMNS, pa.schema([]), tasks=1, counts=Counts(None)).get_read_tasks(1)
 
     next(tables := iter(task()))
 

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
@@ -28,16 +29,25 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ner_ray import schema
 from ner_ray.annotator.rows import columns_of
 from ner_ray.config import AnnotateConfig
-from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, InputError, RunError, StoppedError
+from ner_ray.errors import (
+    EXIT_DONE,
+    EXIT_TOO_MANY_ERRORS,
+    ChangedInputError,
+    InputError,
+    RunError,
+    StoppedError,
+)
 from ner_ray.pipeline import annotate as driver
+from ner_ray.pipeline import commits
 from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.stages import ReadStage
+from ner_ray.pipeline.write import ROWS, WAVE, WriteStage
 from ner_ray.store import run as run_module
 from ner_ray.store import wave_files
 from ner_ray.store.documents import read_rows
 from ner_ray.store.health import status, verify
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.waves import Wave, missing_shards
+from ner_ray.store.waves import Wave, WaveNumbers, missing_shards
 
 NAMES = ("a.parquet", "b.parquet", "sub/a.parquet", "sub/c d%20.parquet", "date=1/z.parquet")
 GOOD, BAD = "Ada(B-person) ran(O)", "no answer at all"
@@ -77,6 +87,27 @@ def death_after(steps: int | None) -> Iterator[None]:
         yield
 
 
+class AtOnce:
+    """An executor without threads, so that each world takes the same course each time."""
+
+    def __init__(self, *_: Any) -> None:
+        self.shutdown = lambda **_: None
+
+    def __enter__(self) -> AtOnce:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, work: Callable[..., Any], items: Any) -> Iterator[Any]:
+        return map(work, items)
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(work(*arguments))
+        return future
+
+
 def note(what: str) -> None:
     if currently_in_test_context():
         event(what)
@@ -89,23 +120,24 @@ class Cluster:
         self.bad: set[str] = set()
         self.totals: dict[str, int] = {}
         self.rows_left: int | None = None
+        self.left_open: dict[int, str] = {}
         self.vanishes: Path | None = None  # a file that goes after the first row was written
 
-    def run_wave(self, spec: Any, run: RunDirectory, wave: Wave, kept: pa.Schema, *_: Any) -> None:
+    def run_waves(
+        self, spec: Any, run: RunDirectory, waves: list[Wave], kept: pa.Schema, *_: Any
+    ) -> Iterator[tuple[int, int]]:
         counts = Counts(SimpleNamespace(add=SimpleNamespace(remote=self._count)))
         stage = ReadStage(spec, spec.steps, counts, spec.config.input.keep)
-        written = {
-            row_id for file in wave_files.tidy(run.store, run.data_path(wave)) for row_id in file.rows.ids.tolist()
-        }
-        folder = Path(run.data_path(wave))
-        folder.mkdir(parents=True, exist_ok=True)
-        for numbered in wave.shards:
-            for table in read_rows(numbered, 0, numbered.shard.rows, columns_of(spec), kept):
-                ids = table[schema.ROW_ID].to_pylist()
-                for at in (at for at, row_id in enumerate(ids) if row_id not in written):
-                    self._go_on()
-                    row = self._answered(table.slice(at, 1))
-                    pq.write_table(stage(row), folder / f"{ids[at]}-{os.urandom(4).hex()}.parquet")
+        write = WriteStage(run, WaveNumbers(waves), group_rows=5)
+        for numbered in (numbered for wave in waves for numbered in wave.shards):
+            try:
+                for table in read_rows(numbered, 0, numbered.shard.rows, columns_of(spec), kept):
+                    for at in range(len(table)):
+                        self._go_on()
+                        written = write(stage(self._answered(table.slice(at, 1))))
+                        yield written[WAVE][0].as_py(), written[ROWS][0].as_py()
+            except ChangedInputError as error:
+                self.left_open[numbered.ordinal] = str(error)
 
     def _go_on(self) -> None:
         if self.vanishes:
@@ -127,17 +159,23 @@ class Cluster:
 
     @contextmanager
     def driving(self) -> Iterator[None]:
-        self.totals = {}
+        self.totals, self.left_open = {}, {}
         lease = nullcontext(SimpleNamespace(check=lambda: None))
-        with mock.patch.multiple(
-            driver,
-            run_wave=self.run_wave,
-            connect=lambda: None,
-            check_resources=lambda *_: None,
-            start_scoreboard=lambda: None,
-            Progress=lambda *_: nullcontext(),
-            Lease=lambda *_: lease,
-            _settled=lambda _: dict(self.totals),
+        with (
+            mock.patch.multiple(
+                driver,
+                run_waves=self.run_waves,
+                ThreadPoolExecutor=AtOnce,
+                connect=lambda: None,
+                check_resources=lambda *_: None,
+                start_scoreboard=lambda: None,
+                Progress=lambda *_: nullcontext(),
+                Lease=lambda *_: lease,
+                _settled=lambda _: dict(self.totals),
+                _totals=lambda _: dict(self.totals),
+                _left_open=lambda _: self.left_open,
+            ),
+            mock.patch.object(commits, "ThreadPoolExecutor", AtOnce),
         ):
             yield
 

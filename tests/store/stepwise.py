@@ -38,11 +38,11 @@ def with_steps(work: Callable[..., Any]) -> Callable[..., Any]:
 
 directory = RunDirectory(sys.argv[2])
 (wave,) = directory.open_waves()
-written = directory.resume(wave)
+left = directory.resume(wave)
 ids = wave.row_ids().tolist()
 folder = Path(directory.data_path(wave))
 folder.mkdir(parents=True, exist_ok=True)
-for number in range(0, len(ids) - written, 3):  # every process gives its files new names, as Ray does
+for number in range(0, left.rows, 3):  # every process gives its files new names, as Ray does
     done = {row_id for file in wave_files.tidy(directory.store, str(folder)) for row_id in file.rows.ids}
     missing = sorted(set(ids) - done)[:3]
     pq.write_table(output.table(missing, mark="new"), folder / f"{last}-{number}.parquet")

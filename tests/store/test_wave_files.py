@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs
 
 from ner_ray.schema import ROW_ID
-from ner_ray.store import wave_files
 from ner_ray.store.row_runs import Runs
 from ner_ray.store.shards import Shard
-from ner_ray.store.wave_files import tidy, write_checkpoint
+from ner_ray.store.wave_files import tidy
 from ner_ray.store.waves import ROW_BITS, NumberedShard, Wave
 
 SHARDS, ROWS = 4, 12
@@ -81,12 +79,12 @@ def test_runs_stand_for_their_ids(ids: list[int]) -> None:
             assert runs.union().count(numbered) == len(set(ids) & set(numbered.row_ids().tolist()))
 
 
-def test_the_checkpoint_lists_the_rows_of_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wave_files, "_CHECKPOINT_ROWS", 3)
-    for number, ids in enumerate(([5, 6, 1], [], [2, 3], [9])):
-        pq.write_table(pa.table({ROW_ID: pa.array(ids, pa.int64())}), tmp_path / f"{number}.parquet")
-    store = fs.LocalFileSystem()
+@given(st.sets(some_ids), st.none() | st.sets(st.integers(0, ROWS - 1), min_size=1))
+def test_what_is_left_of_a_wave_is_what_is_not_written(written: set[int], chosen: set[int] | None) -> None:
+    rows = chosen and tuple(sorted(chosen))
+    wave = Wave(0, tuple(NumberedShard(ordinal, Shard("", 0, 0, ROWS), rows) for ordinal in range(SHARDS - 1)))
 
-    write_checkpoint(store, str(tmp_path / "checkpoint"), tidy(store, str(tmp_path)))
+    left = wave.without_rows(np.array(sorted(written), np.int64))
 
-    assert pq.read_table(tmp_path / "checkpoint")[ROW_ID].to_pylist() == [5, 6, 1, 2, 3, 9]
+    assert left.row_ids().tolist() == [row_id for row_id in wave.row_ids().tolist() if row_id not in written]
+    assert all(numbered.rows for numbered in left.shards)
