@@ -36,7 +36,7 @@ class SamplingConfig(Section):
         gt=0,
         description="Further cap: 16 tokens plus this many per prompt token. Stops repetition loops.",
     )
-    stop: list[str] = Field(default_factory=list, description="Strings that end an answer.")
+    stop: list[str] = Field(default_factory=list, description="Strings or special tokens that end an answer.")
     seed: int | None = Field(default=None, description="Makes sampling repeatable where the engine supports it.")
     logprobs: bool = Field(default=True, description="Request log-probabilities, from which scores are computed.")
 

@@ -18,12 +18,16 @@ _MAX_TOKENS_PER_CHARACTER = 4  # a token is at least one byte, a character at mo
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one row is decoded: `limit` is in tokens; a temperature of 0 means greedy decoding."""
+    """How one row is decoded: `limit` is in tokens; a temperature of 0 means greedy decoding.
+
+    Either of the strings in `stop` ends it, and either of the tokens in `ends`.
+    """
 
     limit: int
     temperature: float = 0.0
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
+    ends: frozenset[int] = frozenset()
     seed: int | None = None
 
 
@@ -41,7 +45,7 @@ class Decoder:
 
     Args:
         rules: one per row.
-        ends: the ids of tokens that end an answer.
+        ends: the ids of tokens that end any answer.
         decode: turns token ids into text, to look for stop strings.
     """
 
@@ -89,7 +93,7 @@ class Decoder:
 
     def _reason(self, row: int) -> Literal["stop", "length"] | None:
         rule, tokens = self._rules[row], self._tokens[row]
-        if tokens[-1] in self._ends:
+        if tokens[-1] in self._ends or tokens[-1] in rule.ends:
             return "stop"
         if rule.stop:
             tail = self._decode(tokens[-_MAX_TOKENS_PER_CHARACTER * (max(map(len, rule.stop)) + 1) :])

@@ -27,9 +27,10 @@ from ner_ray.engines._requests import CLOSED
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
-from ner_ray.models import checkpoints, tokenizers
+from ner_ray.models import tokenizers
 from ner_ray.models.likelihood import likelihoods
 from ner_ray.models.options import CheckpointOptions, identity, prompt_counter, token_counter
+from ner_ray.models.options import check as check_model
 from ner_ray.types import Completion, Prompt
 
 __all__ = ["Options", "TransformersEngine", "check", "create", "identity", "prompt_counter", "token_counter"]
@@ -56,7 +57,7 @@ def check(options: Options) -> None:
     """See `EngineModule.check`."""
     needed = ("torch", "transformers", "peft") if options.adapter else ("torch", "transformers")
     require(*needed, extra="transformers", purpose="the engine transformers")
-    checkpoints.check(options.checkpoint, options.adapter)
+    check_model(options)
 
 
 def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> TransformersEngine:
@@ -91,6 +92,7 @@ class TransformersEngine:
         self._tokenizer = tokenizers.load(options.checkpoint)
         self._model = _load(options)
         _set_decoding(self._model, self._tokenizer)
+        _set_cache(self._model)
         self._ends = frozenset(self._model.generation_config.eos_token_id)
         self._names = {adapter: f"adapter_{number}" for number, adapter in enumerate(adapters)}
         if adapters:
@@ -222,7 +224,7 @@ class TransformersEngine:
     def _write(self, batch: Sequence[_Request]) -> list[tuple[Completion, ...]]:
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
-        rules = [rule for request in batch for rule in _rules(request)]
+        rules = [rule for request in batch for rule in _rules(request, self._tokenizer)]
         ids, mask = self._padded([request.tokens for request in batch for _ in range(request.sampling.n)])
         decoder = Decoder(rules, self._ends, self._text)
         self._model.generate(
@@ -346,15 +348,17 @@ def _row_count(batch: Sequence[_Request]) -> int:
     return sum(request.sampling.n for request in batch)
 
 
-def _rules(request: _Request) -> list[Rule]:
+def _rules(request: _Request, tokenizer: Any) -> list[Rule]:
     """One per sample; each sample of a request with a seed gets a different one."""
     sampling = request.sampling
+    ends, stops = tokenizers.stop_tokens(tokenizer, sampling.stop)
     return [
         Rule(
             limit=request.limit,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
-            stop=tuple(sampling.stop),
+            stop=tuple(stops),
+            ends=frozenset(ends),
             seed=None if sampling.seed is None else sampling.seed + number,
         )
         for number in range(sampling.n)
@@ -405,6 +409,21 @@ def _set_decoding(model: Any, tokenizer: Any) -> None:
     if model.config.is_encoder_decoder and kept["decoder_start_token_id"] is None:
         kept["decoder_start_token_id"] = pad
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=pad, do_sample=False, **kept)
+
+
+def _set_cache(model: Any) -> None:
+    """Does without a key-value cache where code that comes with a model cannot use that of this transformers."""
+    if not type(model).__module__.startswith("transformers_modules"):
+        return
+    import torch
+
+    any_token = model.generation_config.pad_token_id
+    try:
+        with torch.inference_mode():
+            model.generate(input_ids=torch.tensor([[any_token] * 2], device=model.device), max_new_tokens=2)
+    except Exception as error:  # noqa: BLE001  # of foreign code
+        model.generation_config.use_cache = False
+        _LOG.warning("engine.without_cache model=%s reason=%s", type(model).__name__, error)
 
 
 def _rooms(model: Any, tokenizer: Any, longest: int | None) -> tuple[int, int]:

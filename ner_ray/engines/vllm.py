@@ -19,6 +19,7 @@ import gc
 import math
 import os
 import queue
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -35,8 +36,9 @@ from ner_ray.engines._requests import CLOSED, OpenRequests
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
-from ner_ray.models import checkpoints, tokenizers
+from ner_ray.models import tokenizers
 from ner_ray.models.options import CheckpointOptions, identity, prompt_counter, token_counter
+from ner_ray.models.options import check as check_model
 from ner_ray.types import Completion, Prompt
 
 __all__ = ["Options", "VllmEngine", "check", "create", "describe", "identity", "prompt_counter", "token_counter"]
@@ -76,7 +78,7 @@ class Options(CheckpointOptions):
 def check(options: Options) -> None:
     """See `EngineModule.check`."""
     require("vllm", extra=("gpu", "cpu"), purpose="the engine vllm")
-    checkpoints.check(options.checkpoint, options.adapter)
+    check_model(options)
 
 
 def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> VllmEngine:
@@ -110,6 +112,7 @@ class VllmEngine:
         self._adapters = {adapter: _lora(number, adapter) for number, adapter in enumerate(adapters, start=1)}
         # With speculation, vLLM's sampler does not return the log-probabilities of given tokens.
         self._first_tokens = lru_cache(_LABEL_SETS)(partial(_first_tokens, self._tokenizer, options.ngram_speculation))
+        self._stops = lru_cache(partial(_stops, self._tokenizer))
         self._served = 0
 
     async def generate(
@@ -125,10 +128,11 @@ class VllmEngine:
         if not tokens:
             raise RequestError("the prompt is empty")
         by_token = self._first_tokens(prompt.choices)
-        decoder = None if sampling.stop else self._decoder  # vLLM needs the text to find stop strings
+        stops = self._stops(tuple(sampling.stop))
+        decoder = None if stops["stop"] else self._decoder  # vLLM needs the text to find stop strings
         max_tokens = sampling.longest_answer(len(tokens), prompt.max_tokens, room)
         try:
-            parameters = _parameters(prompt, sampling, max_tokens, by_token, detokenize=decoder is None)
+            parameters = _parameters(prompt, sampling, max_tokens, by_token, stops | {"detokenize": decoder is None})
         except _refusals() as error:
             raise RequestError(f"vLLM refuses the request: {error}") from error
         self._served += 1
@@ -151,9 +155,23 @@ def _start(options: Options, adapters: Sequence[str], tensor_parallel: int) -> _
     own_process = not on_cpu if options.own_process is None else options.own_process
     try:
         arguments = _arguments(options, adapters, tensor_parallel, on_cpu=on_cpu)
-        return _OwnProcess(arguments) if own_process else _InProcess(arguments)
+        arguments |= _changed_tokenizer(options)
+        core = _OwnProcess(arguments) if own_process else _InProcess(arguments)
     except Exception as error:
         raise ModelError(f"vLLM cannot serve {options.model}: {error}") from error
+    return core
+
+
+def _changed_tokenizer(options: Options) -> dict[str, str]:
+    """The argument that names the tokenizer, if vLLM by itself would load another one than `tokenizers.load`.
+
+    The folder remains: vLLM loads the tokenizer a second time, in another process, when it first needs a grammar.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ner-ray-tokenizer-"))
+    if tokenizers.save_changed(options.checkpoint, folder):
+        return {"tokenizer": str(folder)}
+    folder.rmdir()
+    return {}
 
 
 @contextmanager
@@ -444,9 +462,20 @@ def _first_tokens(tokenizer: Any, speculation: int, choices: tuple[str, ...]) ->
     return by_token if len(by_token) == len(choices) and not has_space else {}
 
 
+def _stops(tokenizer: Any, stops: tuple[str, ...]) -> dict[str, Any]:
+    """What ends an answer, as vLLM's sampling parameters; shared, not to be changed."""
+    ids, strings = tokenizers.stop_tokens(tokenizer, stops)
+    return {"stop_token_ids": ids or None, "stop": strings or None}
+
+
 def _parameters(
-    prompt: Prompt, sampling: SamplingConfig, max_tokens: int, by_token: Mapping[int, str], *, detokenize: bool
+    prompt: Prompt,
+    sampling: SamplingConfig,
+    max_tokens: int,
+    by_token: Mapping[int, str],
+    free: Mapping[str, Any],
 ) -> Any:
+    """The sampling parameters; `free` are those of answers that are not one of several tokens."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
@@ -457,8 +486,7 @@ def _parameters(
         held = {
             "structured_outputs": StructuredOutputsParams(choice=list(prompt.choices)) if prompt.choices else None,
             "max_tokens": max_tokens,
-            "stop": list(sampling.stop) or None,
-            "detokenize": detokenize,
+            **free,
             "logprobs": 0 if sampling.logprobs else None,
         }
     return SamplingParams(

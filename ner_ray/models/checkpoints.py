@@ -20,11 +20,13 @@ class Checkpoint:
         model: a folder, an id on the Hugging Face hub, or `starter`.
         revision: a branch, tag or commit on the hub; None: the main branch.
         trust_remote_code: whether Python code that comes with the model may run.
+        legacy: whether a LLaMA tokenizer puts a blank before what follows a special token; None: as its files say.
     """
 
     model: str
     revision: str | None = None
     trust_remote_code: bool = False
+    legacy: bool | None = None
 
     @property
     def location(self) -> str:

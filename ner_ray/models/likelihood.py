@@ -8,7 +8,9 @@ from typing import Any
 
 
 def likelihoods(model: Any, prompt: Sequence[int], choices: Sequence[Sequence[int]], rows: int) -> Any:
-    """The log-likelihood of each choice: a tensor of doubles [choice] on the CPU. The prompt is read only once.
+    """The log-likelihood of each choice: a tensor of doubles [choice] on the CPU.
+
+    The prompt is read only once, unless the generation config says that the model has no key-value cache.
 
     Args:
         model: a transformers model; its generation config says which tokens end an answer.
@@ -37,24 +39,34 @@ def likelihoods(model: Any, prompt: Sequence[int], choices: Sequence[Sequence[in
 
 
 def _read(model: Any, prompt: Sequence[int]) -> tuple[int, Any]:
-    """The token that precedes an answer, and the model's state before it: encoder output, or key-value cache."""
+    """The token that precedes an answer, and what the model needs from before it.
+
+    That is the encoder's output, the key-value cache (None if the prompt is one token), or else the tokens.
+    """
     import torch
 
     ids = torch.tensor([list(prompt)], device=model.device)
     if model.config.is_encoder_decoder:
         encoded = model.get_encoder()(input_ids=ids, return_dict=True)
         return model.generation_config.decoder_start_token_id, encoded.last_hidden_state
+    if model.generation_config.use_cache is False:
+        return prompt[-1], ids[:, :-1]
     cache = model(input_ids=ids[:, :-1], use_cache=True).past_key_values if len(prompt) > 1 else None
     return prompt[-1], cache
 
 
 def _logits(model: Any, ids: Any, state: Any) -> Any:
     """The logits [row, position, token] of `ids`, each row a continuation of the same state."""
+    import torch
+
     if model.config.is_encoder_decoder:
         from transformers.modeling_outputs import BaseModelOutput
 
         encoded = BaseModelOutput(last_hidden_state=state.expand(len(ids), -1, -1))
         return model(encoder_outputs=encoded, decoder_input_ids=ids).logits
+    if isinstance(state, torch.Tensor):
+        whole = torch.cat([state.expand(len(ids), -1), ids], 1)
+        return model(input_ids=whole, use_cache=False).logits[:, state.shape[1] :]
     cache = deepcopy(state)
     if cache is not None:
         cache.batch_repeat_interleave(len(ids))

@@ -1,6 +1,6 @@
 """What engines that load checkpoints themselves have in common: settings, and the parts of their contract that follow.
 
-An engine imports the three functions as its own; see `ner_ray.engines.base.EngineModule`.
+An engine imports the last three functions as its own; see `ner_ray.engines.base.EngineModule`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,14 @@ class CheckpointOptions(EngineConfig):
     trust_remote_code: bool = Field(
         default=False, description="Allow Python code that comes with the model to run. Off by default."
     )
+    legacy: bool | None = Field(
+        default=None,
+        description="Of a LLaMA tokenizer: put a blank before what follows a special token, as models expect that were "
+        "tuned before mid-2023; default: what the model's files say.",
+    )
+    check_tokenizer: bool = operational(
+        True, description="Refuse a model whose tokenizer does not give texts back, or not with the right tokens."
+    )
     dtype: str = Field(
         default="auto",
         description="float32, bfloat16, float16, or auto: on a GPU the checkpoint's type, on a CPU the fastest.",
@@ -38,12 +46,23 @@ class CheckpointOptions(EngineConfig):
     @property
     def checkpoint(self) -> Checkpoint:
         """The model."""
-        return Checkpoint(self.model, self.revision, self.trust_remote_code)
+        return Checkpoint(self.model, self.revision, self.trust_remote_code, self.legacy)
 
     @property
     def passed_on(self) -> dict[str, Any]:
         """`extra` and `tuning` together."""
         return {**self.extra, **self.tuning}
+
+
+def check(options: CheckpointOptions) -> None:
+    """Makes sure that the files of the model and its adapter are there, and that its tokenizer can be trusted.
+
+    Raises:
+        ModelError: they are not, or it cannot; see `checkpoints.check` and `probe.check`.
+    """
+    checkpoints.check(options.checkpoint, options.adapter)
+    if options.check_tokenizer:
+        tokenizers.check(options.checkpoint)
 
 
 def token_counter(options: CheckpointOptions) -> TokenCounter:

@@ -117,6 +117,11 @@ class ModelConfig(Section):
     trust_remote_code: bool = Field(
         default=False, description="Run Python code that comes with the base model. Only for sources you trust."
     )
+    legacy: bool | None = Field(
+        default=None,
+        description="Of a LLaMA tokenizer: put a blank before what follows a special token; default: as the base's "
+        "files say. The model must be served with what it was trained with.",
+    )
     lora: LoraConfig | None = None
     scratch: ScratchConfig | None = None
 

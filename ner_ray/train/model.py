@@ -16,8 +16,6 @@ from ner_ray.train.config import LoraConfig, ModelConfig, ScratchConfig
 from ner_ray.train.induction import install_induction
 from ner_ray.train.vocabulary import END, PAD, build_tokenizer
 
-_PLAIN = "TokenizersBackend"  # transformers' tokenizer that only consists of its file
-
 
 def tokenizer_of(config: ModelConfig, texts: Iterable[str]) -> Any:  # transformers' tokenizer
     """The base's tokenizer, or a new one learnt from `texts`."""
@@ -25,7 +23,9 @@ def tokenizer_of(config: ModelConfig, texts: Iterable[str]) -> Any:  # transform
         scratch = config.scratch
         return build_tokenizer(texts, scratch.vocabulary, scratch.spaced, scratch.positions, scratch.phrases)
     assert config.base is not None
-    tokenizer = tokenizers.load(Checkpoint(config.base, config.revision, config.trust_remote_code))
+    base = Checkpoint(config.base, config.revision, config.trust_remote_code, config.legacy)
+    tokenizers.check(base)
+    tokenizer = tokenizers.load(base)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -66,8 +66,11 @@ def save(model: Any, tokenizer: Any, folder: str | Path, dtype: str | None = Non
     model.config.use_cache = True  # the trainer has switched it off, which would slow down inference
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    if type(tokenizer).__name__ == _PLAIN:
-        _keep_tokenizer(Path(folder) / "tokenizer_config.json")
+    settings = Path(folder) / "tokenizer_config.json"
+    if type(tokenizer).__name__ == tokenizers.PLAIN:
+        _keep_tokenizer(settings)
+    elif getattr(tokenizer, "legacy", False):
+        _set(settings, legacy=True)  # which transformers leaves out, and without which it reads prompts differently
 
 
 def _keep_tokenizer(path: Path) -> None:
@@ -77,9 +80,13 @@ def _keep_tokenizer(path: Path) -> None:
     boundaries, whatever `tokenizer_class` says, unless `auto_map` names a class. If that class does not exist, or may
     not be loaded because it would be foreign code, transformers falls back to the plain tokenizer file.
     """
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    settings |= {"tokenizer_class": _PLAIN, "auto_map": {"AutoTokenizer": [None, "none.None"]}}
-    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    _set(path, tokenizer_class=tokenizers.PLAIN, auto_map={"AutoTokenizer": [None, "none.None"]})
+
+
+def _set(path: Path, **settings: object) -> None:
+    """Sets keys of a JSON file."""
+    changed = json.loads(path.read_text(encoding="utf-8")) | settings
+    path.write_text(json.dumps(changed, indent=2) + "\n", encoding="utf-8")
 
 
 def merge(adapter: str | Path, output: str | Path, base: str | None = None, dtype: str = "bfloat16") -> Path:
