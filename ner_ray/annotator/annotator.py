@@ -179,7 +179,7 @@ class Annotator:
 
     @property
     def _ahead(self) -> int:
-        return _TEXTS_PER_SEQUENCE * max(pool.engine.max_num_seqs for pool in self._spec.pools)
+        return _TEXTS_PER_SEQUENCE * max(pool.engine.seats for pool in self._spec.pools)
 
     async def _annotate(
         self, text: str | None, label_set: LabelSet | None, demonstrations: Sequence[Demonstration] | None

@@ -64,8 +64,8 @@ class Asker:
         self._answer = answer
         self._pulse = Pulse()
         self._proof: asyncio.Task[None] | None = None
-        self._chunks = asyncio.Semaphore(_CHUNKS_PER_SEQUENCE * pool.engine.max_num_seqs)
-        self._requests = asyncio.Semaphore(_REQUESTS_PER_SEQUENCE * pool.engine.max_num_seqs)
+        self._chunks = asyncio.Semaphore(_CHUNKS_PER_SEQUENCE * pool.engine.seats)
+        self._requests = asyncio.Semaphore(_REQUESTS_PER_SEQUENCE * pool.engine.seats)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
 
     @property

@@ -172,8 +172,11 @@ class ResourceConfig(Section):
         ge=16,
         description="Target size of the blocks of rows that pass between stages, in KiB: the unit of retry.",
     )
-    blocks_in_flight: int = operational(
-        4, ge=1, description="Number of blocks that an engine works on at the same time; more keep its queue fuller."
+    blocks_in_flight: int | None = operational(
+        None,
+        ge=1,
+        description="Number of blocks that an engine works on at the same time; default: at least 4, and enough that "
+        "`engine.max_num_seqs` requests are always waiting.",
     )
     cpu_tasks: int | None = operational(
         None,

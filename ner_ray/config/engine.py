@@ -22,6 +22,7 @@ from ner_ray.config.section import Section, operational
 
 _DEFAULT = "vllm"
 _BASE_ANSWER_TOKENS = 16
+SEATS, SEATS_ON_GPUS = 128, 1024  # the defaults of max_num_seqs; on GPUs, vLLM decides, and takes no more
 
 
 class SamplingConfig(Section):
@@ -69,7 +70,12 @@ class EngineConfig(Section):
         default=None, gt=0, description="Maximum length of prompt and answer, in tokens; default: the model's own."
     )
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)
-    max_num_seqs: int = operational(128, ge=1, description="Maximum number of requests the engine works on at once.")
+    max_num_seqs: int | None = operational(
+        None,
+        ge=1,
+        description="Maximum number of requests the engine works on at once; default: 128, or vLLM's own on GPUs "
+        "(1,024 on the largest, 256 on others).",
+    )
     stall_seconds: float = operational(
         600, gt=0, description="An engine that finishes no request for this long, though it has some, is replaced."
     )
@@ -78,6 +84,11 @@ class EngineConfig(Section):
         description="Write each answer to disk as it arrives, until its wave is committed, so that an interrupted run "
         "never asks for it again.",
     )
+
+    @property
+    def seats(self) -> int:
+        """The number of requests that the engine works on at once, or more where only the engine itself knows."""
+        return self.max_num_seqs or SEATS
 
     def base(self) -> Self:
         """These settings without those that may differ between roles sharing one engine."""

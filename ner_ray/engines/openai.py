@@ -106,7 +106,7 @@ class OpenAIEngine:
         self._model = options.model
         self._options = options
         self._client = _client(options)
-        self._slots = asyncio.Semaphore(options.max_num_seqs)
+        self._slots = asyncio.Semaphore(options.seats)
         self._requests = OpenRequests()
         self._loop: asyncio.AbstractEventLoop | None = None
 

@@ -98,7 +98,7 @@ class TransformersEngine:
         if adapters:
             self._model = _with_adapters(self._model, self._names)
         self._source_room, self._answer_room = _rooms(self._model, self._tokenizer, options.max_model_len)
-        self._rows = options.max_num_seqs
+        self._rows = options.seats
         self._end: str | None = None  # why there are no more answers
         self._closed = threading.Event()
         self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()

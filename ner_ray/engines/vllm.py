@@ -32,6 +32,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from ner_ray.config import SamplingConfig, operational
+from ner_ray.config.engine import SEATS_ON_GPUS
 from ner_ray.engines._requests import CLOSED, OpenRequests
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
@@ -73,6 +74,11 @@ class Options(CheckpointOptions):
     own_process: bool | None = operational(
         None, description="Run the engine's core in a process of its own; default: on a GPU only."
     )
+
+    @property
+    def seats(self) -> int:
+        """See `EngineConfig.seats`; takes as long as importing vLLM, where `max_num_seqs` is not set."""
+        return super().seats if self.max_num_seqs or _is_cpu_build() else SEATS_ON_GPUS
 
 
 def check(options: Options) -> None:
@@ -398,7 +404,6 @@ def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, 
         "quantization": options.quantization,
         "max_model_len": options.max_model_len,
         "trust_remote_code": options.trust_remote_code,
-        "max_num_seqs": options.max_num_seqs,
         "max_logprobs": _MAX_LOGPROB_TOKENS,  # of choices that their first tokens tell apart; vLLM's default is 20
         "enable_prefix_caching": options.prefix_caching,
         "enforce_eager": on_cpu if options.enforce_eager is None else options.enforce_eager,
@@ -408,9 +413,11 @@ def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, 
         "seed": 0,
     }
     if on_cpu:
-        arguments["max_num_batched_tokens"] = max(_CPU_STEP_TOKENS, options.max_num_seqs)
+        arguments["max_num_seqs"] = options.seats
+        arguments["max_num_batched_tokens"] = max(_CPU_STEP_TOKENS, options.seats)
     else:
         arguments["gpu_memory_utilization"] = options.gpu_memory_utilization
+        arguments |= {"max_num_seqs": options.max_num_seqs} if options.max_num_seqs else {}
     if adapters:
         arguments |= {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": _lora_rank(adapters)}
     if options.ngram_speculation:

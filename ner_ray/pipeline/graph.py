@@ -12,6 +12,7 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 
 from ner_ray.annotator.rows import columns_of
 from ner_ray.annotator.spec import Spec
+from ner_ray.config.engine import SEATS, SEATS_ON_GPUS
 from ner_ray.pipeline.cluster import engine_cpus
 from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.pipeline.journals import Journals
@@ -27,6 +28,9 @@ from ner_ray.store.waves import Wave, WaveNumbers
 
 _LEAST_READERS = 2
 _CPUS_PER_READER = 4
+_LEAST_BLOCKS = 4  # in an engine, so that some are full of requests while others are read
+_REQUESTS_PER_SEAT = 2
+_BYTES_PER_REQUEST = 2048  # of a block, for a chunk of usual length; documents that are shorter make more requests
 _LEAST_ROWS = 16  # of a block, where few rows are spread over the engines
 _LEAST_ROWS_PER_FILE = 32  # so that rows of the smallest setting do not become files of their own
 # Memory of a CPU task. Because it differs from that of engines, Ray does not fuse CPU stages into their actors.
@@ -127,7 +131,17 @@ def _read(spec: Spec, waves: Sequence[Wave], schema: pa.Schema, counts: Counts) 
 def _blocks_in_engines(spec: Spec) -> int:
     """The number of blocks in the engines of a pool at its maximum size."""
     resources = spec.config.resources
-    return (resources.max_replicas or resources.replicas) * resources.blocks_in_flight
+    return (resources.max_replicas or resources.replicas) * blocks_in_flight(spec)
+
+
+def blocks_in_flight(spec: Spec) -> int:
+    """The number of blocks in an engine: as configured, or as many as hold twice the requests that it works on."""
+    resources = spec.config.resources
+    if resources.blocks_in_flight:
+        return resources.blocks_in_flight
+    default = SEATS_ON_GPUS if resources.gpus else SEATS
+    seats = max((pool.engine.max_num_seqs or default for pool in spec.pools), default=0)
+    return max(_LEAST_BLOCKS, -(-_REQUESTS_PER_SEAT * seats * _BYTES_PER_REQUEST // (resources.block_kib * 1024)))
 
 
 def _on_cpus(rows: Dataset, stage: Any, tasks: TaskPoolStrategy) -> Dataset:
@@ -146,8 +160,8 @@ def _generate(rows: Dataset, spec: Spec, pool: int, counts: Counts, books: Mappi
         compute=ActorPoolStrategy(
             min_size=resources.replicas,
             max_size=resources.max_replicas or resources.replicas,
-            max_concurrent_calls_per_actor=resources.blocks_in_flight,
-            max_tasks_in_flight_per_actor=2 * resources.blocks_in_flight,
+            max_concurrent_calls_per_actor=blocks_in_flight(spec),
+            max_tasks_in_flight_per_actor=2 * blocks_in_flight(spec),
             enable_true_multi_threading=True,
         ),
         num_gpus=resources.gpus * resources.tensor_parallel,

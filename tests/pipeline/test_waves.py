@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ner_ray.annotator.spec import resolve
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import StoppedError
 from ner_ray.pipeline.annotate import annotate
+from ner_ray.pipeline.graph import blocks_in_flight
 from ner_ray.store.health import verify
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.waves import Wave
@@ -94,3 +96,13 @@ def test_a_run_that_stops_keeps_what_is_complete_and_asks_for_the_rest_only(tmp_
     again = len(server.asked) - before - (WAVES * ROWS - answered)
     assert 0 <= again <= IN_FLIGHT, "the journals of several waves know all answers but those that were under way"
     assert not list((tmp_path / "run" / "journal").glob("*"))
+
+
+@pytest.mark.parametrize(("gpus", "wanted"), [(0, 128), (1, 1024)])
+def test_more_requests_than_an_engine_has_seats_are_in_its_blocks(gpus: int, wanted: int) -> None:
+    changes = {"engine": {"model": "m"}, "resources": {"gpus": gpus, "block_kib": 64}}
+    plain = {"input": {"path": "none"}, "labels": ["person"], "family": "gner", "output": {"path": "none"}}
+    spec = resolve(AnnotateConfig.model_validate(plain | changes))
+
+    chunk = 2048  # bytes
+    assert blocks_in_flight(spec) * 64 * 1024 // chunk >= 2 * wanted
