@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from ner_ray.annotator.spec import Pool, Spec
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ner_ray.annotator.spec import Pool, Role, Spec
 from ner_ray.engines.base import Engine, load
 from ner_ray.errors import ConfigError, MissingExtraError, ModelError, NerRayError
+from ner_ray.models.options import CheckpointOptions, pinned, pinned_adapter
 from ner_ray.retrieval import selection
 
 
@@ -55,8 +59,39 @@ def start_all(spec: Spec) -> list[Engine]:
 
 def identities(spec: Spec) -> dict[str, dict[str, str | None]]:
     """The model, revision and adapter that answer for each role, for the record of a run."""
-    engines = {role.step.role: spec.config.engine_for(role.step.role) for pool in spec.pools for role in pool.roles}
+    engines = {
+        role.step.role: pool.engine.model_copy(update={"adapter": role.adapter})
+        for pool in spec.pools
+        for role in pool.roles
+    }
     return {role: load(engine.name).identity(engine) for role, engine in engines.items()}
+
+
+def pin(spec: Spec, recorded: Mapping[str, Mapping[str, str | None]]) -> Spec:
+    """The spec with its models and adapters of the hub at fixed commits, so that a push to the hub changes nothing.
+
+    Args:
+        spec: a resolved configuration.
+        recorded: what `identities` said when the run began; the newest commits are taken where that is empty.
+    """
+    return replace(spec, pools=tuple(_pinned(pool, recorded) for pool in spec.pools))
+
+
+def _pinned(pool: Pool, recorded: Mapping[str, Mapping[str, str | None]]) -> Pool:
+    if not isinstance(pool.engine, CheckpointOptions):
+        return pool
+    earlier = recorded.get(pool.roles[0].step.role, {})
+    engine: CheckpointOptions = pool.engine
+    if engine.checkpoint.repository and earlier.get("revision"):
+        engine = engine.model_copy(update={"model": earlier["model"], "revision": earlier["revision"]})
+    return Pool(pinned(engine), tuple(_pinned_role(role, recorded) for role in pool.roles))
+
+
+def _pinned_role(role: Role, recorded: Mapping[str, Mapping[str, str | None]]) -> Role:
+    if role.adapter is None:
+        return role
+    earlier = recorded.get(role.step.role, {}).get("adapter")
+    return replace(role, adapter=pinned_adapter(earlier or role.adapter))
 
 
 def _check_role(spec: Spec, role: str) -> None:

@@ -62,9 +62,11 @@ class EngineConfig(Section):
     """The settings that every engine understands; each engine's `Options` adds its own."""
 
     name: str = Field(default=_DEFAULT, description="The engine: vllm, transformers, openai, or an entry point's name.")
-    model: str = Field(default="", description="A folder, a model id on the Hugging Face hub or on the server.")
+    model: str = Field(
+        default="", description="A folder, its URI, or hub:ORGANIZATION/NAME; or the name on the server."
+    )
     adapter: str | None = Field(
-        default=None, description="A LoRA adapter: a folder, an id on the hub, or its name on the server."
+        default=None, description="A LoRA adapter: a folder, its URI, hub:ORGANIZATION/NAME, or its name on the server."
     )
     max_model_len: int | None = Field(
         default=None, gt=0, description="Maximum length of prompt and answer, in tokens; default: the model's own."

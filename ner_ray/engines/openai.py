@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ner_ray.config import EngineConfig, SamplingConfig, operational
 from ner_ray.engines import _refusals, _replies
@@ -70,6 +70,12 @@ class Options(EngineConfig):
         description="Write each answer to disk as it arrives, until its wave is committed, so that an interrupted run "
         "never pays for it again.",
     )
+
+    @field_validator("model")
+    @classmethod
+    def _named_as_on_the_server(cls, model: str) -> str:
+        """A preset may name a model of the hub, which servers call by its id."""
+        return model.removeprefix("hub:")
 
 
 def check(options: Options) -> None:

@@ -27,7 +27,7 @@ from ner_ray.engines._requests import CLOSED
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
-from ner_ray.models import tokenizers
+from ner_ray.models import checkpoints, tokenizers
 from ner_ray.models.likelihood import likelihoods
 from ner_ray.models.options import CheckpointOptions, identity, prompt_counter, token_counter
 from ner_ray.models.options import check as check_model
@@ -371,12 +371,12 @@ def _load(options: Options) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    source: dict[str, Any] = {"revision": options.revision, "trust_remote_code": options.trust_remote_code}
+    source, folder = options.checkpoint.source, checkpoints.fetch(options.checkpoint)
     dtype = "float32" if options.dtype == "auto" and device == "cpu" else options.dtype
     try:
-        architecture = AutoConfig.from_pretrained(options.checkpoint.location, **source)
+        architecture = AutoConfig.from_pretrained(folder, **source)
         kind = AutoModelForSeq2SeqLM if architecture.is_encoder_decoder else AutoModelForCausalLM
-        model = kind.from_pretrained(options.checkpoint.location, dtype=dtype, **source, **options.passed_on)
+        model = kind.from_pretrained(folder, dtype=dtype, **source, **options.passed_on)
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise ModelError(f"transformers cannot load {options.model}: {error}") from error
     return (model if "device_map" in options.passed_on else model.to(device)).eval()
@@ -385,8 +385,8 @@ def _load(options: Options) -> Any:
 def _with_adapters(model: Any, names: dict[str, str]) -> Any:
     from peft import PeftModel
 
-    (first, name), *others = names.items()
     try:
+        (first, name), *others = [(checkpoints.fetch_adapter(adapter), name) for adapter, name in names.items()]
         adapted = PeftModel.from_pretrained(model, first, adapter_name=name)
         for adapter, other in others:
             adapted.load_adapter(adapter, adapter_name=other)

@@ -37,7 +37,7 @@ from ner_ray.engines._requests import CLOSED, OpenRequests
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import require
-from ner_ray.models import tokenizers
+from ner_ray.models import checkpoints, tokenizers
 from ner_ray.models.options import CheckpointOptions, identity, prompt_counter, token_counter
 from ner_ray.models.options import check as check_model
 from ner_ray.types import Completion, Prompt
@@ -398,8 +398,8 @@ def _set_environment(options: Options, *, on_cpu: bool) -> None:
 def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, *, on_cpu: bool) -> dict[str, Any]:
     """The arguments of `vllm.EngineArgs`."""
     arguments: dict[str, Any] = {
-        "model": options.checkpoint.location,
-        "revision": options.revision,
+        "model": checkpoints.fetch(options.checkpoint),
+        "revision": options.checkpoint.wanted,
         "dtype": _dtype_on_cpu(options) if on_cpu and options.dtype == "auto" else options.dtype,
         "quantization": options.quantization,
         "max_model_len": options.max_model_len,
@@ -440,9 +440,7 @@ def _dtype_on_cpu(options: Options) -> str:
 
     if not _has_bfloat16():
         return "float32"
-    model = AutoConfig.from_pretrained(
-        options.checkpoint.location, revision=options.revision, trust_remote_code=options.trust_remote_code
-    )
+    model = AutoConfig.from_pretrained(options.checkpoint.location, **options.checkpoint.source)
     return "bfloat16" if model.dtype == torch.bfloat16 else "float32"
 
 
@@ -565,19 +563,12 @@ def _token_ends(sample: Any) -> tuple[int, ...]:
 def _lora(number: int, adapter: str) -> Any:
     from vllm.lora.request import LoRARequest
 
-    return LoRARequest(adapter, number, str(_local(adapter)))
-
-
-def _local(adapter: str) -> Path:
-    if Path(adapter).is_dir():
-        return Path(adapter)
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(adapter))
+    return LoRARequest(adapter, number, str(checkpoints.fetch_adapter(adapter)))
 
 
 def _lora_rank(adapters: Sequence[str]) -> int:
     import json
 
-    ranks = [json.loads((_local(adapter) / "adapter_config.json").read_text())["r"] for adapter in adapters]
+    folders = [checkpoints.fetch_adapter(adapter) for adapter in adapters]
+    ranks = [json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["r"] for folder in folders]
     return next(rank for rank in _MAX_LORA_RANKS if rank >= max(ranks))

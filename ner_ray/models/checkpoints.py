@@ -1,24 +1,37 @@
-"""Checkpoints in Hugging Face's layout: where one is, whether it can be read, and what tells it from another."""
+"""Checkpoints in Hugging Face's layout: where one is, whether it can be read, and what tells it from another.
+
+A model is named by a folder, by the URI of a folder on an object store, or as `hub:organization/name`, to which a
+branch, tag or commit may be added: `hub:organization/name@v1`. A name without `hub:` is never looked up on the hub:
+what is meant as a relative path could be registered there by a stranger.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ner_ray.errors import ModelError
+from ner_ray.models import copies
 
 STARTER = "starter"  # the name of the model that ships with the package
+
+_HUB = "hub:"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HUB_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model on disk or on the hub.
+    """A model on disk, on an object store or on the hub.
 
     Attributes:
-        model: a folder, an id on the Hugging Face hub, or `starter`.
-        revision: a branch, tag or commit on the hub; None: the main branch.
+        model: a folder, the URI of one, `hub:` and an id on the Hugging Face hub, or `starter`.
+        revision: a branch, tag or commit on the hub; None: what follows `@` in `model`, or else the main branch.
         trust_remote_code: whether Python code that comes with the model may run.
         legacy: whether a LLaMA tokenizer puts a blank before what follows a special token; None: as its files say.
     """
@@ -29,24 +42,64 @@ class Checkpoint:
     legacy: bool | None = None
 
     @property
-    def location(self) -> str:
-        """What loaders are given: the folder inside the package for `starter`, otherwise `model` unchanged.
+    def repository(self) -> str | None:
+        """Its id on the hub; None if it is elsewhere.
 
-        >>> Checkpoint("org/name").location
-        'org/name'
+        >>> Checkpoint("hub:org/name@v1").repository, Checkpoint("org/name").repository
+        ('org/name', None)
         """
-        return str(Path(__file__).parent.parent / STARTER) if self.model == STARTER else self.model
+        return self.model.removeprefix(_HUB).partition("@")[0] if self.model.startswith(_HUB) else None
+
+    @property
+    def location(self) -> str:
+        """What loaders of configuration files and tokenizers are given: a folder on this node, or an id on the hub.
+
+        The small files of a model on an object store are copied to this node first.
+        """
+        if self.model == STARTER:
+            return str(Path(__file__).parent.parent / STARTER)
+        if "://" in self.model:
+            return str(copies.of_small_files(self.model))
+        return self.repository or str(Path(self.model).expanduser())
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The arguments that go with `location` to transformers' `from_pretrained`."""
+        return {"revision": self.wanted, "trust_remote_code": self.trust_remote_code}
+
+    @property
+    def wanted(self) -> str | None:
+        """The branch, tag or commit on the hub; None for the main branch."""
+        named = self.model.partition("@")[2] if self.repository else ""
+        return self.revision or named or None
 
     def file(self, name: str) -> Path | None:
-        """One of its files, from its folder or the hub's cache; None where it is in neither."""
-        folder = Path(self.location)
-        if folder.is_dir():
-            file = folder / name
+        """One of its small files, from its folder or the hub's cache; None where it is in neither."""
+        if self.repository is None:
+            file = Path(self.location) / name
             return file if file.is_file() else None
         from huggingface_hub import try_to_load_from_cache
 
-        cached = try_to_load_from_cache(self.model, name, revision=self.revision)
+        cached = try_to_load_from_cache(self.repository, name, revision=self.wanted)
         return Path(cached) if isinstance(cached, str) else None
+
+
+def fetch(checkpoint: Checkpoint) -> str:
+    """What loaders of weights are given: a complete folder on this node, or an id on the hub.
+
+    A model on an object store is copied once a node; a loader downloads models of the hub itself.
+    """
+    return str(copies.of_all_files(checkpoint.model)) if "://" in checkpoint.model else checkpoint.location
+
+
+def fetch_adapter(adapter: str) -> Path:
+    """The folder of an adapter on this node; it is downloaded if it is not there yet."""
+    checkpoint = Checkpoint(adapter)
+    if checkpoint.repository is None:
+        return Path(fetch(checkpoint))
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(checkpoint.repository, revision=checkpoint.wanted))
 
 
 def check(checkpoint: Checkpoint, adapter: str | None = None) -> None:
@@ -58,7 +111,7 @@ def check(checkpoint: Checkpoint, adapter: str | None = None) -> None:
         ModelError: no model is named, a folder or file is missing or malformed, or the hub does not provide it.
     """
     if not checkpoint.model:
-        raise ModelError("no model is named", hint="set engine.model to a folder or to an id on the Hugging Face hub")
+        raise ModelError("no model is named", hint="set engine.model to a folder or to hub:ORGANIZATION/NAME")
     _check_file(checkpoint, "config.json", "model")
     if adapter:
         _check_file(Checkpoint(adapter), "adapter_config.json", "adapter")
@@ -68,34 +121,69 @@ def identity(checkpoint: Checkpoint) -> str | None:
     """What distinguishes the model from others of the same name.
 
     Returns:
-        For a folder, a checksum over `config.json` and the names and sizes of the weight files. For a model on the
-        hub, the commit in the local cache or else the requested revision; None where neither is known.
+        For a folder or a store, a checksum over `config.json` and the names and sizes of the weight files. For a model
+        on the hub, the commit in the local cache or else the requested revision; None where neither is known.
     """
+    if checkpoint.repository:
+        cached = checkpoint.file("config.json")
+        return cached.parent.name if cached else checkpoint.wanted
+    if not checkpoint.model:
+        return None
+    if "://" in checkpoint.model:
+        return _checksum(Path(checkpoint.location), copies.sizes(checkpoint.model))
     folder = Path(checkpoint.location)
-    if checkpoint.model and folder.is_dir():
-        return _checksum(folder)
-    cached = checkpoint.file("config.json") if checkpoint.model else None
-    return cached.parent.name if cached else checkpoint.revision
+    return _checksum(folder, {file.name: file.stat().st_size for file in folder.glob("*")}) if folder.is_dir() else None
 
 
-def _checksum(folder: Path) -> str:
+def pinned(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint at the commit that its revision means now, so that a later push to the hub changes nothing.
+
+    Without the hub, that is the commit in the local cache; where there is none either, the checkpoint stays as it is.
+    """
+    if checkpoint.repository is None or _COMMIT.fullmatch(checkpoint.wanted or ""):
+        return checkpoint
+    commit = _newest(checkpoint) or identity(checkpoint)
+    return replace(checkpoint, model=f"{_HUB}{checkpoint.repository}", revision=commit)
+
+
+def _newest(checkpoint: Checkpoint) -> str | None:
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    if constants.HF_HUB_OFFLINE:
+        return None
+    try:
+        found = HfApi().model_info(checkpoint.repository or "", revision=checkpoint.wanted, timeout=_HUB_SECONDS)
+    except (HfHubHTTPError, HFValidationError, OSError):
+        return None
+    return found.sha
+
+
+def _checksum(folder: Path, sizes: Mapping[str, int]) -> str:
     digest = hashlib.sha256((folder / "config.json").read_bytes())
-    for file in sorted(folder.glob("*.safetensors")):
-        digest.update(f"{file.name} {file.stat().st_size}".encode())
+    for name in sorted(name for name in sizes if name.endswith(".safetensors")):
+        digest.update(f"{name} {sizes[name]}".encode())
     return digest.hexdigest()[:16]
 
 
 def _check_file(checkpoint: Checkpoint, file: str, kind: str) -> None:
-    name = checkpoint.location
-    folder = Path(name)
-    if folder.is_dir():
-        if not (folder / file).is_file():
-            raise ModelError(f"the {kind} folder {name} has no {file}", hint="name a folder in Hugging Face's layout")
-        _check_json(folder / file, kind)
+    if checkpoint.repository:
+        _check_hub(checkpoint, file, kind)
         return
-    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise ModelError(f"no such {kind} folder: {name}")
-    _check_hub(checkpoint, file, kind)
+    folder = Path(checkpoint.location)
+    if not folder.is_dir():
+        raise ModelError(f"no such {kind} folder: {checkpoint.model}", hint=_hint(checkpoint.model))
+    if not (folder / file).is_file():
+        raise ModelError(
+            f"the {kind} folder {checkpoint.model} has no {file}", hint="name a folder in Hugging Face's layout"
+        )
+    _check_json(folder / file, kind)
+
+
+def _hint(model: str) -> str:
+    """What a name that is no folder may have been meant as."""
+    is_id = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) and not model.startswith(".")
+    return f"if you mean the Hugging Face hub, and trust who owns that name there: hub:{model}" if is_id else ""
 
 
 def _check_json(path: Path, kind: str) -> None:
@@ -109,13 +197,12 @@ def _check_hub(checkpoint: Checkpoint, file: str, kind: str) -> None:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     from huggingface_hub.file_download import hf_hub_download
 
-    name = checkpoint.model
     try:
         if checkpoint.file(file):
             return
-        hf_hub_download(name, file, revision=checkpoint.revision, etag_timeout=5)
+        hf_hub_download(checkpoint.repository or "", file, revision=checkpoint.wanted, etag_timeout=_HUB_SECONDS)
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise ModelError(
-            f"the {kind} {name!r} is neither a local folder nor available from the hub: {type(error).__name__}",
-            hint="check the name; without a network, name a local folder",
+            f"the {kind} {checkpoint.model!r} is not available from the hub: {type(error).__name__}",
+            hint="check the name; a gated model needs HF_TOKEN; without a network, name a local folder",
         ) from error

@@ -18,7 +18,7 @@ from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 class CheckpointOptions(EngineConfig):
     """What to load, how precisely to compute, and what to hand on to the library that loads it."""
 
-    revision: str | None = Field(default=None, description="The model's branch, tag or commit on the hub.")
+    revision: str | None = Field(default=None, description="Branch, tag or commit on the hub, as in hub:NAME@REVISION.")
     trust_remote_code: bool = Field(
         default=False, description="Allow Python code that comes with the model to run. Off by default."
     )
@@ -73,6 +73,18 @@ def token_counter(options: CheckpointOptions) -> TokenCounter:
 def prompt_counter(options: CheckpointOptions) -> PromptCounter:
     """Counts what the checkpoint's chat template makes of a prompt."""
     return tokenizers.prompt_counter(options.checkpoint)
+
+
+def pinned(options: CheckpointOptions) -> CheckpointOptions:
+    """The settings with the model at the commit that its revision means now; see `checkpoints.pinned`."""
+    fixed = checkpoints.pinned(options.checkpoint)
+    return options.model_copy(update={"model": fixed.model, "revision": fixed.revision})
+
+
+def pinned_adapter(adapter: str) -> str:
+    """An adapter's name with the commit that it means now."""
+    fixed = checkpoints.pinned(Checkpoint(adapter))
+    return f"{fixed.model}@{fixed.revision}" if fixed.revision else adapter
 
 
 def identity(options: CheckpointOptions) -> dict[str, str | None]:

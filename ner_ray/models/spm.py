@@ -30,7 +30,7 @@ def rebuild(checkpoint: Checkpoint) -> Any:  # transformers' tokenizer
     from tokenizers import decoders, normalizers
     from transformers import TokenizersBackend
 
-    tokenizer = TokenizersBackend.from_pretrained(checkpoint.location, revision=checkpoint.revision)
+    tokenizer = TokenizersBackend.from_pretrained(checkpoint.location, revision=checkpoint.wanted)
     if _processor(checkpoint).encode("a", out_type=str)[0].startswith(_BLANK):
         core = tokenizer.backend_tokenizer
         core.normalizer = normalizers.Sequence([normalizers.Prepend(_BLANK), core.normalizer])

@@ -96,17 +96,12 @@ def _load(checkpoint: Checkpoint) -> tuple[Any, bool]:
 
     legacy = {} if checkpoint.legacy is None else {"legacy": checkpoint.legacy}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            checkpoint.location,
-            revision=checkpoint.revision,
-            trust_remote_code=checkpoint.trust_remote_code,
-            **legacy,
-        )
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.location, **checkpoint.source, **legacy)
         if _has_class_of_its_own(checkpoint) and not probe.agrees(tokenizer, checkpoint):
             return spm.rebuild(checkpoint), True
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"cannot load the tokenizer of {checkpoint.location}: {error}",
+            f"cannot load the tokenizer of {checkpoint.model}: {error}",
             hint="if the model comes with code of its own that you trust: engine.trust_remote_code=true",
         ) from error
     return tokenizer, bool(legacy)
@@ -136,7 +131,7 @@ def counter(checkpoint: Checkpoint) -> TokenCounter:
     try:
         core = Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises nothing more specific
-        raise ModelError(f"cannot load the tokenizer of {checkpoint.location}: {error}") from error
+        raise ModelError(f"cannot load the tokenizer of {checkpoint.model}: {error}") from error
     core.no_truncation()
     core.no_padding()
     return lambda texts: [len(encoding) for encoding in core.encode_batch_fast(list(texts), add_special_tokens=False)]

@@ -65,6 +65,7 @@ def prepare(config: AnnotateConfig) -> Job:
     run.claim(fingerprint(settings), settings)
     spec = resolve(config)
     pools.check(spec)
+    spec = pools.pin(spec, run.record().get("models", {}))
     waves, committed = run.waves(), run.committed()
     known = [numbered.shard for wave in waves for numbered in (*wave.shards, *wave.missing)]
     shards = list_shards(config.input.path, known, left_out=[config.output.path])

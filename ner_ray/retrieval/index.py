@@ -11,11 +11,9 @@ Arrays are memory-mapped in place; those of a remote store from a copy that one 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
-import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,7 +32,8 @@ from ner_ray.retrieval import base, leakage
 from ner_ray.retrieval.base import Builder, Retriever
 from ner_ray.retrieval.pool import Pool, read_pool
 from ner_ray.schema import DEMONSTRATION, demonstration_to_row, demonstrations_from_table
-from ner_ray.storage import Location
+from ner_ray.storage import Location, made_once
+from ner_ray.storage import cache as node_cache
 from ner_ray.types import Demonstration
 
 KIND = base.CONTRACT.kind
@@ -43,7 +42,6 @@ MANIFEST = "manifest.json"
 
 _EXAMPLES = "examples.arrow"
 _REJECTS = "rejects.jsonl"
-_CACHE = "~/.cache/ner_ray/retrieval"
 _BATCH = 10_000
 _log = logging.getLogger(__name__)
 
@@ -147,7 +145,8 @@ def open_index(uri: str, *, cache: str | None = None) -> Index:
     place = Location(uri)
     content, manifest = _read_manifest(place, uri)
     digest = hashlib.sha256(content).hexdigest()
-    folder = place.local or _copied(place, manifest, digest, Path(cache or _CACHE).expanduser())
+    copies = Path(cache).expanduser() if cache else node_cache("retrieval")
+    folder = place.local or _copied(place, manifest, copies / digest[:32])
     _verify(folder, manifest, uri)
     with pa.memory_map(str(folder / _EXAMPLES)) as source:
         table = pa.ipc.open_file(source).read_all()
@@ -272,19 +271,14 @@ def _verify(folder: Path, manifest: Mapping[str, Any], uri: str) -> None:
             raise InputError(f"{name} of the index at {uri} is damaged", hint="build it again")
 
 
-def _copied(place: Location, manifest: Mapping[str, Any], digest: str, cache: Path) -> Path:
+def _copied(place: Location, manifest: Mapping[str, Any], target: Path) -> Path:
     """A node's copy of a remote index; the first process that asks makes it, the others wait."""
-    cache.mkdir(parents=True, exist_ok=True)
-    target = cache / digest[:32]
-    with (cache / f"{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.is_dir():
-            with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                partial = Path(scratch) / "index"
-                for name in manifest["files"]:
-                    place.download(name, partial / name)
-                shutil.move(partial, target)
-    return target
+
+    def make(folder: Path) -> None:
+        for name in manifest["files"]:
+            place.download(name, folder / name)
+
+    return made_once(target, make)
 
 
 def _entry(path: Path) -> dict[str, Any]:

@@ -99,9 +99,14 @@ class Location:
         """All files in this folder, recursively, as sorted names relative to it; for a file, a single empty name."""
         if self._store.get_file_info(self.path).type == fs.FileType.File:
             return [""]
+        return list(self.sizes())
+
+    def sizes(self) -> dict[str, int]:
+        """All files in this folder, recursively, with their sizes in bytes, by sorted names relative to it."""
         listing = self._store.get_file_info(fs.FileSelector(self.path, recursive=True, allow_not_found=True))
         prefix = len(self.path.rstrip("/")) + 1
-        return sorted(entry.path[prefix:] for entry in listing if entry.type == fs.FileType.File)
+        found = {entry.path[prefix:]: entry.size for entry in listing if entry.type == fs.FileType.File}
+        return dict(sorted(found.items()))
 
     def open(self, name: str = "", *, compression: str | None = None) -> Any:  # a pyarrow stream
         """Opens a file for sequential reading; `compression` may be `detect`."""

@@ -69,7 +69,7 @@ class PassageConfig(Section):
     tokenizer: str = Field(
         default="words",
         description="What counts tokens: `words` (words; characters in scripts without spaces), `tiktoken:NAME` "
-        "(published for Sky-NER: tiktoken:o200k_base), or a model's folder or hub id.",
+        "(published for Sky-NER: tiktoken:o200k_base), or a model's folder or hub:ORGANIZATION/NAME.",
     )
     tokens: int = Field(default=256, ge=8, description="Maximum length of a passage, in tokens.")
     separators: Literal["en", "zh"] = Field(default="en", description="Whose punctuation passages are cut at.")

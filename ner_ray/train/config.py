@@ -112,7 +112,7 @@ class ScratchConfig(Section):
 class ModelConfig(Section):
     """Which weights are trained: with `lora` an adapter, with `scratch` new weights, else all weights of `base`."""
 
-    base: str | None = Field(default=None, description="A folder, or a model id on a hub.")
+    base: str | None = Field(default=None, description="A folder, its URI, or hub:ORGANIZATION/NAME.")
     revision: str | None = Field(default=None, description="The base's revision on the hub.")
     trust_remote_code: bool = Field(
         default=False, description="Run Python code that comes with the base model. Only for sources you trust."

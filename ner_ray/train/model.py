@@ -10,7 +10,7 @@ from typing import Any
 
 from ner_ray.errors import ModelError
 from ner_ray.extras import require
-from ner_ray.models import tokenizers
+from ner_ray.models import checkpoints, tokenizers
 from ner_ray.models.checkpoints import Checkpoint
 from ner_ray.train.config import LoraConfig, ModelConfig, ScratchConfig
 from ner_ray.train.induction import install_induction
@@ -22,8 +22,8 @@ def tokenizer_of(config: ModelConfig, texts: Iterable[str]) -> Any:  # transform
     if config.scratch:
         scratch = config.scratch
         return build_tokenizer(texts, scratch.vocabulary, scratch.spaced, scratch.positions, scratch.phrases)
-    assert config.base is not None
-    base = Checkpoint(config.base, config.revision, config.trust_remote_code, config.legacy)
+    base = _base(config)
+    checkpoints.check(base)
     tokenizers.check(base)
     tokenizer = tokenizers.load(base)
     if tokenizer.pad_token_id is None:
@@ -126,7 +126,7 @@ def _load(config: ModelConfig) -> Any:
     # Frozen weights may keep the precision of the checkpoint; trained ones need float32.
     dtype = "auto" if config.lora else torch.float32
     try:
-        return loader.from_pretrained(config.base, dtype=dtype, **_source(config))
+        return loader.from_pretrained(checkpoints.fetch(_base(config)), dtype=dtype, **_base(config).source)
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot load the model {config.base}: {error}") from error
 
@@ -135,13 +135,14 @@ def _architecture(config: ModelConfig) -> Any:  # transformers' PretrainedConfig
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(config.base, **_source(config))
+        return AutoConfig.from_pretrained(_base(config).location, **_base(config).source)
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot load the model {config.base}: {error}") from error
 
 
-def _source(config: ModelConfig) -> dict[str, Any]:
-    return {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+def _base(config: ModelConfig) -> Checkpoint:
+    assert config.base is not None
+    return Checkpoint(config.base, config.revision, config.trust_remote_code, config.legacy)
 
 
 def _with_adapters(model: Any, lora: LoraConfig) -> Any:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ner_ray.errors import ModelError
-from ner_ray.models.checkpoints import STARTER, Checkpoint, check, identity
+from ner_ray.models import copies
+from ner_ray.models.checkpoints import STARTER, Checkpoint, check, fetch, fetch_adapter, identity, pinned
+from ner_ray.storage import Location
 
 
 @pytest.fixture
@@ -44,6 +48,8 @@ def test_the_model_that_ships_with_the_package_is_found_and_can_be_read() -> Non
         ("{folder}/nowhere", "no such model folder"),
         ("./nowhere", "no such model folder"),
         ("too/many/parts", "no such model folder"),
+        ("org/name", "no such model folder: org/name\n.*hub:org/name"),
+        ("gpt2", "no such model folder: gpt2\n.*hub:gpt2"),
         ("{folder}", "has no config.json"),
     ],
 )
@@ -86,12 +92,105 @@ def test_a_folders_identity_changes_with_its_configuration_and_its_weights(tiny_
 
 
 def test_a_model_of_the_hub_is_identified_by_its_commit(hub: Path) -> None:
-    assert identity(Checkpoint("some/model")) == "c0ffee"
-    assert identity(Checkpoint("some/model", revision="v2")) == "f00d"
-    check(Checkpoint("some/model", revision="v2"))
+    assert identity(Checkpoint("hub:some/model")) == "c0ffee"
+    assert identity(Checkpoint("hub:some/model", revision="v2")) == "f00d"
+    check(Checkpoint("hub:some/model", revision="v2"))
 
 
 def test_a_model_that_was_never_downloaded_has_the_revision_that_is_asked_for(hub: Path) -> None:
-    assert identity(Checkpoint("other/model", revision="v3")) == "v3"
-    assert identity(Checkpoint("other/model")) is None
+    assert identity(Checkpoint("hub:other/model", revision="v3")) == "v3"
+    assert identity(Checkpoint("hub:other/model")) is None
     assert identity(Checkpoint("")) is None
+
+
+def test_a_name_says_where_the_model_is_and_at_which_revision() -> None:
+    named = Checkpoint("hub:org/name@v1")
+
+    assert (named.repository, named.location, named.wanted) == ("org/name", "org/name", "v1")
+    assert Checkpoint("hub:org/name@v1", revision="v2").wanted == "v2"
+    assert Checkpoint("hub:org/name").wanted is None
+    assert Checkpoint("org/name").repository is None
+    assert Checkpoint("./folder@home").wanted is None
+
+
+def test_a_revision_is_pinned_to_its_commit(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = "0123456789" * 4
+    asked: list[tuple[object, ...]] = []
+
+    def model_info(_: object, repository: str, *, revision: str | None, timeout: float) -> SimpleNamespace:
+        asked.append((repository, revision))
+        return SimpleNamespace(sha=commit)
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
+    fixed = pinned(Checkpoint("hub:some/model@v2"))
+
+    assert (fixed.model, fixed.revision) == ("hub:some/model", commit)
+    assert pinned(fixed) == fixed
+    assert pinned(Checkpoint("./folder")) == Checkpoint("./folder")
+    assert asked == [("some/model", "v2")]
+
+
+def test_without_the_hub_the_commit_in_the_cache_is_taken(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+    assert pinned(Checkpoint("hub:some/model@v2")).revision == "f00d"
+    assert pinned(Checkpoint("hub:other/model")).revision is None
+
+
+@pytest.fixture
+def remote(bucket: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The tiny model on an object store, with weights in a second format that nobody needs."""
+    monkeypatch.setenv("NER_RAY_CACHE", str(tmp_path / "cache"))
+    uri = f"s3://{bucket}/models/tiny"
+    place = Location(uri)
+    for file in tiny_model.iterdir():
+        place.upload(file, file.name)
+    place.write("pytorch_model.bin", b"0" * 1000)
+    return uri
+
+
+def test_a_model_on_a_store_is_copied_once_its_weights_only_for_engines(
+    remote: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = Checkpoint(remote)
+    check(checkpoint)
+    small = Path(checkpoint.location)
+
+    assert identity(checkpoint) == identity(Checkpoint(str(tiny_model)))
+    assert (small / "tokenizer.json").is_file()
+    assert not [*small.glob("*.safetensors"), *small.glob("*.bin")]
+
+    with ThreadPoolExecutor(4) as pool:
+        [folder] = set(pool.map(lambda _: fetch(checkpoint), range(4)))
+    monkeypatch.setattr(Location, "download", lambda *_: pytest.fail("copied again"))
+
+    assert (Path(folder) / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
+    assert not [*Path(folder).glob("*.bin")]
+    assert fetch(checkpoint) == checkpoint.location == folder == str(fetch_adapter(remote))
+
+
+def test_another_model_at_the_same_place_is_another_copy(remote: str) -> None:
+    before = Checkpoint(remote).location
+    Location(remote).write("generation_config.json", b"{}")
+    copies.sizes.cache_clear()  # as in another process
+
+    assert Checkpoint(remote).location != before
+
+
+@pytest.mark.parametrize("uri", ["s3://{bucket}/nothing/here", "s3://no-such-bucket-{bucket}/model"])
+def test_a_store_without_the_model_is_named(uri: str, bucket: str) -> None:
+    with pytest.raises(ModelError, match="model"):
+        check(Checkpoint(uri.format(bucket=bucket)))
+
+
+def test_a_copy_that_fails_leaves_nothing_behind(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Location, "download", _no_space)
+        with pytest.raises(ModelError, match="cannot be copied to this node: no space"):
+            fetch(Checkpoint(remote))
+
+    assert (Path(fetch(Checkpoint(remote))) / "model.safetensors").is_file()
+
+
+def _no_space(*_: object) -> None:
+    raise OSError("no space")

@@ -32,7 +32,7 @@ _UNINER = (
 GOLDEN = {
     "b2ner-internlm2-20b": _B2NER,
     "b2ner-internlm2.5-7b": _B2NER,
-    "cascade-qwen2-1.5b": "<|im_start|>systemĊYouĠareĠaĠhelpfulĠassistant.<|im_end|>Ċ<|im_start|>userĊAdaĠmetĠBob."
+    "cascade-qwen2.5-1.5b": "<|im_start|>systemĊYouĠareĠaĠhelpfulĠassistant.<|im_end|>Ċ<|im_start|>userĊAdaĠmetĠBob."
     "<|im_end|>Ċ<|im_start|>assistantĊ",
     "gner-llama-7b": "<s>▁[INST]▁Please▁analyze…O.<0x0A>Sentence:▁Ada▁met▁Bob▁.▁[/INST]",
     "gner-t5-base": _GNER_T5,
