@@ -357,8 +357,8 @@ class Reading:
             `words` ("there are none" in words), `shape` (records where strings were asked for), `fields` (a record
             under names of its own), `label` (written otherwise than in the set), `bio` (words tagged one by one, put
             together), `sides` (the label stood on the other side), `unclear` (nothing tells which side is the label),
-            `untyped` (mentions without a label, in `dropped`), `tags` and `marks` (in a copy of the text, other than
-            well-formed).
+            `untyped` (mentions without a label, in `dropped`), `prose` (sentences), `continuation` (what followed the
+            answer left out), `tags` and `marks` (in a copy of the text, other than well-formed).
     """
 
     mentions: tuple[Mention, ...]

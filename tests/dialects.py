@@ -381,7 +381,6 @@ def tags_as_fields(gold: Gold, pick: Pick) -> str:
 @dialect(*LABELLED)
 def labels_in_brackets_before(gold: Gold, pick: Pick) -> str:
     assume(not any(":" in label for _, label in gold))  # `[film: sequel]` is an entity with its label
-    assume(not any(surface.endswith(".") for surface, _ in gold))  # the full stop of the line, as it seems
     return "\n".join(f"- [{label}] {surface}" for surface, label in gold) or "None"
 
 
@@ -395,6 +394,43 @@ def a_type_above_its_entities(gold: Gold, pick: Pick) -> str:
 @dialect(*LABELLED)
 def entities_above_their_fields(gold: Gold, pick: Pick) -> str:
     return "\n".join(f"{n}. **{s}**\n   - **Type:** {label}" for n, (s, label) in enumerate(gold, 1)) or "None"
+
+
+@dialect(*LABELLED)
+def sentences(gold: Gold, pick: Pick) -> str:
+    quote, states = pick(["", '"', "'"]), pick([" is a ", " is an ", " is classified as ", " refers to a ", " is the "])
+    return " ".join(f"{quote}{surface}{quote}{states}{label}." for surface, label in gold) or "None"
+
+
+@dialect(*LABELLED)
+def sentences_label_first(gold: Gold, pick: Pick) -> str:
+    assume(not any(surface.endswith(".") for surface, _ in gold))  # the full stop of the sentence, as it seems
+    named = pick([" entities mentioned in the text are ", " is ", " found here are "])
+    return " ".join(f"The {label}{named}{' and '.join(ss)}." for label, ss in _by_label(gold)) or "None"
+
+
+@dialect(*LABELLED)
+def questions_and_answers(gold: Gold, pick: Pick) -> str:
+    lead = pick([("Q: ", "A: "), ("Question: ", "Answer: "), ("**Q1:** ", "**A1:** ")])
+    blocks = [f"{lead[0]}Which {label} is there?\n{lead[1]}{', '.join(ss)}" for label, ss in _by_label(gold)]
+    return "\n".join(blocks) or "None"
+
+
+@dialect(*LABELLED)
+def questions_answered_with_yes(gold: Gold, pick: Pick) -> str:
+    return "\n".join(f"Q: Is {s} a {label}?\nA: {pick(['Yes', 'Yes.', 'yes, it is'])}" for s, label in gold) or "None"
+
+
+@dialect(*OPEN)
+def tuples_without_quotes(gold: Gold, pick: Pick) -> str:
+    (opening, closing), separator, between = pick(["[]", "()"]), pick([" | ", ", "]), pick([", ", "\n", " "])
+    return between.join(f"{opening}{s}{separator}{label}{closing}" for s, label in gold) or "[]"
+
+
+@dialect(*LABELLED)
+def records_in_a_string(gold: Gold, pick: Pick) -> str:
+    written = json.dumps([{"entity": s, "type": label} for s, label in gold], ensure_ascii=pick([True, False]))
+    return json.dumps({pick(["result", "entities", "answer"]): written}, ensure_ascii=pick([True, False]))
 
 
 @dialect("b2ner")
@@ -442,6 +478,16 @@ def bullets(gold: Gold, pick: Pick) -> str:
 def the_label_and_its_entities(gold: Gold, pick: Pick) -> str:
     separator = pick([", ", "; ", "、"])
     return f"{gold[0][1]}: {separator.join(surface for surface, _ in gold)}" if gold else "None"
+
+
+@dialect(*ASKED)
+def marks(gold: Gold, pick: Pick) -> str:
+    return pick([" and ", " ", "\n"]).join(f"@@{surface}##" for surface, _ in gold) or "None"
+
+
+@dialect(*ASKED)
+def an_answer_to_a_question(gold: Gold, pick: Pick) -> str:
+    return pick(["A: ", "Answer: "]) + (", ".join(surface for surface, _ in gold) or "None")
 
 
 BULLETS: tuple[Callable[[int], str], ...] = (
@@ -493,6 +539,7 @@ THOUGHTS = (
     ("<planning>", "</planning>"), ("[think]", "[/think]"),
     ("<longcat_think>", "</longcat_think>"), ("<|inner_prefix|>", "<|inner_suffix|>"), ('<details type="reasoning">',
     "</details>"),
+    ("<plan>", "</plan>"), ("<step>", "</step>\n"), ("<work_notes>", "</work_notes>"),
 )  # fmt: skip
 PREAMBLES = (
     "Sure! Here are the entities:\n", "Here is the answer:\n\n", "Based on the given label set:\n", "Answer:\n",
@@ -504,6 +551,12 @@ POSTSCRIPTS = ("\n\nLet me know if you need anything else!", "\n\nNote that only
 DRAFTS = (
     'In the form [{"entity 1": "type of entity 1"}, ...]: ', 'Draft: ["it rained"]. Final answer: ',
     'First attempt:\n[{"Once": "type"}]\n\nWait, that is wrong. Corrected:\n',
+)  # fmt: skip
+# What models that are shown examples write behind the answer, and what chat templates put there.
+CONTINUATIONS = (
+    "\n\nText: Nobody knew where the old lighthouse stood.\nEntities: lighthouse",
+    '\n\nSentence: Carl sang loudly in Rome.\nAnswer: [{"Carl": "PER"}]', "<|im_end|>\n<|im_start|>user\nAnd now?",
+    "</s>[INST] Which others?", "\n\n### Input:\nEverybody slept until seven o'clock.\n\n### Response:\nNone",
 )  # fmt: skip
 
 Feature = Callable[[str, Pick], str]
@@ -524,8 +577,9 @@ FEATURES: dict[str, Feature] = {
     "fence": lambda answer, pick: f"```{pick(['', 'json', 'text'])}\n{answer}\n```",
     "draft": lambda answer, pick: pick(DRAFTS) + answer,
     "answer tags": lambda answer, pick: f"<answer>{answer}</answer>",
+    "continuation": lambda answer, pick: answer + pick(CONTINUATIONS),
 }
-_OUTERMOST = ("fence", "draft", "preamble", "postscript", "answer tags", "thoughts")
+_OUTERMOST = ("fence", "draft", "preamble", "postscript", "answer tags", "continuation", "thoughts")
 # A draft of brackets before lines, or fences around blocks that have fences, are no dialect of any model.
 _ONLY_LISTS = frozenset({"draft"})
 
@@ -547,7 +601,7 @@ def features_of(text: str) -> Iterator[str]:
     """The features that can stand around an answer."""
     for name in FEATURES:
         fenced = name == "fence" and "```" in text
-        lines = name in _ONLY_LISTS and not text.startswith(("[", "{"))
+        lines = name in _ONLY_LISTS and not text.startswith(('["', "['", "[{", "[(", "[[", "[]", "{"))
         if not fenced and not lines:
             yield name
 

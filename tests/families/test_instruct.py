@@ -145,7 +145,7 @@ def test_nothing_may_be_said_in_several_ways(answer: str, verdict: Verdict) -> N
     assert (reading.mentions, reading.verdict) == ((), verdict)
 
 
-@pytest.mark.parametrize("answer", ["", "Ann is a person.", '["Ann", "Ghent"]', "[1, 2]"])
+@pytest.mark.parametrize("answer", ["", "Ann may be a person.", '["Ann", "Ghent"]', "[1, 2]"])
 def test_an_answer_without_pairs_is_unparsable_and_kept(answer: str) -> None:
     reading = read(tagger("instruct"), PASSAGE, answer)
 

@@ -51,6 +51,12 @@ MENDS: dict[str, dict[str, Callable[..., Any]]] = {
     "tables": {"lines._row": _returning([])},
     "tags": {"lines._tagged": _returning([])},
     "headings above lines": {"lines._heading": _returning(None)},
+    "sentences": {"answers.read_prose": _returning([])},
+    "questions": {"lines.question": _returning(None)},
+    "tuples without quotes": {"lines.bare_tuples": _returning([])},
+    "lists in strings": {"lists._encoded": _returning(None)},
+    "continuations": {"thoughts.end_of_answer": lambda answer, *_, **__: len(answer)},
+    "tags of stages": {"thoughts._stages": _returning(([], False))},
     "several entities behind a label": {"lines.split_values": lambda text, start, _: [Text(text, start, start)]},
 }
 

@@ -1,9 +1,11 @@
 """From an answer in any dialect to mentions: brackets are tried first, then lines, then "there is nothing".
 
 thoughts   removed before a family sees the answer (`transcript.read_samples`)
+copies     copies of the passage with marks in them, tried first
 lists      brackets and their content
 records    which strings in brackets are entities, and which are labels
 lines      the same for answers without brackets
+prose      the same for sentences
 answers    which lists are the answer and which are drafts; resolved labels; a verdict with its reasons
 """
 
@@ -17,11 +19,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ner_ray.families.base import LabelPolicy
+from ner_ray.families.toolkit.copies import marked
 from ner_ray.families.toolkit.guide import Guide, Item, bio_prefix
 from ner_ray.families.toolkit.labels import resolve
 from ner_ray.families.toolkit.languages import announces, headings, plain, says_nothing
 from ner_ray.families.toolkit.lines import read_lines
 from ner_ray.families.toolkit.lists import Root, Text, groups, is_empty, roots, texts
+from ner_ray.families.toolkit.prose import read_prose
 from ner_ray.families.toolkit.records import items, on_one_side
 from ner_ray.families.toolkit.transcript import cut_short, settle, unparsable
 from ner_ray.types import Completion, Mention, Reading
@@ -35,6 +39,8 @@ _HEADING = re.compile(
     r"^[*_#\s]{0,9}(?P<title>[^\W\d_][^\n:：*]{0,60}?)[*_]{0,3}[ \t]{0,3}(?:[:：][*_]{0,3}|$)", re.MULTILINE
 )
 _SHELL = re.compile(r"(?:\s|```\w*|~~~\w*|</?[A-Za-z][\w-]{0,40}\s?/?>|\|[^\n]*\|[ \t]*\n[ \t]*\|[ \t|:+-]+\|)*+")
+_IN_A_STRING = re.compile(r'[:,]\s?"\s*[\[{]')  # `lists` reads a list in a string of a list
+_ESCAPED_LIST = re.compile(r'[\[{(](?:\s|\\n|[\[{(])*\\"')
 _TWICE = re.compile(r'\\(["n])')
 _NO_LABEL = frozenset(
     {"o", "none", "null", "n/a", "na", "no label", "not an entity", "no entity", "outside", "other:none"}
@@ -123,6 +129,8 @@ def list_entities(answer: str, guide: Guide, *, cut: bool = False) -> Listed:
     [('Ann', 'person'), ('Bo', 'dog')]
     """
     answer = _decoded(answer)
+    if entities := _marked(answer, guide):
+        return Listed(tuple(entities[: -1 if cut else None]), frozenset({"marks"}))
     found = [] if _CELLS in answer else list(roots(answer))
     parts = _parts(answer, found, guide)
     kept = _without_drafts(parts, cut=cut)
@@ -132,20 +140,32 @@ def list_entities(answer: str, guide: Guide, *, cut: bool = False) -> Listed:
     has_list = any(part.items or part.empty or (part.root.cut and part.root.likely) for part in kept)
     if any(part.heading and _is_inline(part, answer) for part in kept):
         listed = _with_lines(answer, listed, kept, guide, cut=cut)
-    if _usable(listed, guide) or (has_list and not listed.items):
+    usable = _usable(listed, guide)
+    if (usable and any(part.root.likely for part in kept)) or (has_list and not listed.items):
         return listed
     lines = _from_lines(answer, guide, cut=cut)
+    if usable and _placeable(lines, guide) <= _placeable(listed, guide):
+        return listed
     if lines.items or (lines.understood and not listed.items):
         return lines
     return replace(listed, understood=listed.cut)
 
 
+def _marked(answer: str, guide: Guide) -> list[Item]:
+    """The entities marked in a copy of the passage, if it is known which label they have."""
+    subject = guide.subject or (guide.names[0] if len(guide.names) == 1 else "")
+    label = None if guide.subject else Text(subject, 0, 0)
+    return [Item(entity, label) for entity in marked(answer, guide)] if subject else []
+
+
 def _decoded(answer: str) -> str:
-    """An answer whose quotes are all escaped, since it was encoded twice, without the escapes; of the same length."""
-    escaped = answer.count('\\"')
-    if escaped < 2 or answer.count('"') - escaped > 2:
+    """An answer that was encoded twice, so that all quotes are escaped, without the escapes; of the same length."""
+    first = None if _IN_A_STRING.search(answer) else _ESCAPED_LIST.search(answer)
+    begin = first.start() if first else len(answer)
+    escaped = answer.count('\\"', begin)
+    if escaped < 2 or answer.count('"', begin) - escaped > 2:
         return answer
-    return _TWICE.sub(lambda match: "  " if match[1] == "n" else " " + match[1], answer)
+    return answer[:begin] + _TWICE.sub(lambda match: "  " if match[1] == "n" else " " + match[1], answer[begin:])
 
 
 def to_reading(
@@ -376,6 +396,12 @@ def _usable(listed: Listed, guide: Guide) -> bool:
     return bool(listed.items) and (bool(guide.subject) or any(item.label is not None for item in listed.items))
 
 
+def _placeable(listed: Listed, guide: Guide) -> int:
+    """How many entities are in the passage and have a label of the set, if there is one."""
+    placed = [item for item in listed.items if guide.has(item.entity.value)]
+    return sum(item.label is None or not guide.names or guide.label(item.label.value) is not None for item in placed)
+
+
 def _with_lines(answer: str, listed: Listed, kept: Sequence[_Part], guide: Guide, *, cut: bool) -> Listed:
     """The lists that follow labels on their lines, together with the lines that have no list."""
     pieces, at = [], 0
@@ -399,6 +425,8 @@ def _from_lines(answer: str, guide: Guide, *, cut: bool) -> Listed:
             return Listed(found, frozenset(repairs))
         if lines.denied or len(found) < len(lines.items):
             return Listed((), frozenset({"words"}))
+    if not cut and (stated := read_prose(answer, guide)):
+        return Listed(tuple(stated), frozenset({"prose"}))
     return Listed((), frozenset({"words"}), understood=says_nothing(answer) or _is_shell(answer))
 
 

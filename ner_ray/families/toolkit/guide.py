@@ -7,7 +7,7 @@ passage does, since it contains the entity.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import yaml
 
 from ner_ray.families.toolkit.labels import fold
-from ner_ray.families.toolkit.languages import says_nothing
+from ner_ray.families.toolkit.languages import says_nothing, whole_word
 from ner_ray.families.toolkit.lists import Text
 
 _FIELD = re.compile(r"[\s_\-\d.]+")
@@ -25,6 +25,8 @@ _MARKUP = "*_`\"' <>[]()#:"
 _NUMBERED = re.compile(r"\(s$|(?<=[^\W\d]) ?\d{1,3}$")  # `person_1`, and `person(s)` without its markup
 _PEOPLE = ("people",)
 _LONGEST_LABEL = 200
+_LONGEST_ACRONYM = 5
+_LONGEST_ABBREVIATION = 5
 
 
 def _fields_named(kind: str) -> frozenset[str]:
@@ -67,6 +69,7 @@ class Guide:
     _headings: dict[str, str | None] = field(init=False, default_factory=dict)
     _present: dict[str, bool] = field(init=False, default_factory=dict)
     _void: dict[str, bool] = field(init=False, default_factory=dict)
+    _named: re.Pattern[str] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.folded_text = self.text.casefold()
@@ -88,6 +91,13 @@ class Guide:
             bare = _NUMBERED.sub("", fold(written.strip(_MARKUP)))
             self._headings[written] = self.label(written) or self._plural.get(bare) or self._folded.get(bare)
         return self._headings[written]
+
+    def named_in(self, prose: str) -> list[Text]:
+        """The labels of the set in some prose, plurals included; acronyms (`PER`) must be written as such."""
+        if self._named is None:
+            self._named = _names_in_prose(self.names, self._plural)
+        found = ((self.heading(match[0]), match) for match in self._named.finditer(prose))
+        return [Text(label, match.start(), match.end()) for label, match in found if label]
 
     def may_name_a_label(self, line: str) -> bool:
         """A quick test for whether a line can contain a label of the set at all."""
@@ -118,6 +128,14 @@ class Guide:
         if known is None:
             known = self._present[surface] = bool(surface) and surface in self.text
         return known
+
+    def is_abbreviated(self, line: str) -> bool:
+        """Whether the last word of a line is one that the passage abbreviates, so that a full stop belongs to it."""
+        word = line.rsplit(" ", maxsplit=1)[-1]
+        if not word or not self.has(word + "."):
+            return False
+        inside = re.search(rf"(?<!\w){re.escape(word)}\.(?=\s*[^\sA-Z])", self.text)
+        return "." in word or (len(word) <= _LONGEST_ABBREVIATION and inside is not None)
 
     def is_placeholder(self, value: str) -> bool:
         """Whether a string merely describes what belongs in its place, such as `entity 1`."""
@@ -154,6 +172,18 @@ def bio_prefix(written: str, guide: Guide) -> str:
     return (
         match["prefix"] if match and written not in guide.names and fold(written) not in map(fold, guide.names) else ""
     )
+
+
+def _names_in_prose(names: Sequence[str], plurals: Iterable[str]) -> re.Pattern[str]:
+    acronyms = [name for name in names if name.isupper() and len(name) <= _LONGEST_ACRONYM]
+    spoken = {*map(fold, names), *plurals} - {form for name in acronyms for form in _forms(name)}
+    longest_first = sorted(spoken, key=lambda name: (-len(name), name))
+    parts = [*map(whole_word, acronyms), *(f"(?i:{whole_word(name)})" for name in longest_first if name)]
+    return re.compile("|".join(parts) or r"(?!)")
+
+
+def _forms(name: str) -> list[str]:
+    return [fold(name), *_plurals(fold(name))]
 
 
 def _plurals(name: str) -> list[str]:

@@ -58,7 +58,32 @@ def headings(kind: str) -> frozenset[str]:
 @functools.lru_cache(4096)
 def announces(kind: str, text: str) -> bool:
     """Whether some prose contains a word of a kind (`final`, `draft`)."""
-    return _pattern(kind).search(text.casefold()) is not None
+    return any_of(kind).search(text.casefold()) is not None
+
+
+@functools.cache
+def words(kind: str) -> frozenset[str]:
+    """The words of a kind in all languages."""
+    return frozenset(_words(kind))
+
+
+@functools.cache
+def any_of(kind: str) -> re.Pattern[str]:
+    """A pattern for any word of a kind in case-folded text."""
+    return one_of(_words(kind))
+
+
+def one_of(choices: Iterable[str]) -> re.Pattern[str]:
+    """A pattern for any of some words or phrases in case-folded text: whole words, in scripts that have spaces."""
+    return re.compile("|".join(whole_word(word.casefold()) for word in sorted(choices, key=len, reverse=True)))
+
+
+def whole_word(word: str) -> str:
+    """The source of a pattern for a word or a phrase; with `*` at its end, for all words that begin so."""
+    stem = re.escape(word.removesuffix("*")).replace(r"\ ", r"\s+")
+    if _UNSPACED.search(word):
+        return stem
+    return rf"(?<!\w){stem}" + ("" if word.endswith("*") else r"(?!\w)")
 
 
 @functools.cache
@@ -82,26 +107,10 @@ def _first_words() -> frozenset[str]:
 def _denials() -> tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]:
     """For each language, patterns for what denies and for what is denied: both must be of the same language."""
     return tuple(
-        (_any_of(language["negation"]), _any_of(language["entity"]))
+        (one_of(language["negation"]), one_of(language["entity"]))
         for language in _load().values()
         if "negation" in language
     )
-
-
-@functools.cache
-def _pattern(kind: str) -> re.Pattern[str]:
-    return _any_of(_words(kind))
-
-
-def _any_of(words: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(_word(word.casefold()) for word in sorted(words, key=len, reverse=True)))
-
-
-def _word(word: str) -> str:
-    stem = re.escape(word.removesuffix("*")).replace(r"\ ", r"\s+")
-    if _UNSPACED.search(word):
-        return stem
-    return rf"(?<!\w){stem}" + ("" if word.endswith("*") else r"(?!\w)")
 
 
 def _words(kind: str) -> Iterable[str]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ner_ray.families.toolkit.guide import CONTAINERS, ENTITY_FIELDS, TYPE_FIELDS, Guide, Item, field_name
-from ner_ray.families.toolkit.languages import headings, plain
 from ner_ray.families.toolkit.lists import Text, unquote
-from ner_ray.families.toolkit.statements import clean, statements
+from ner_ray.families.toolkit.questions import affirms, behind_answer, introduces, question
+from ner_ray.families.toolkit.statements import bare_tuples, clean, statements
 
 _LINE = re.compile(r"[^\n]+")
 _LEAD = re.compile(
@@ -26,7 +26,8 @@ _SEVERAL = re.compile(
 )
 _SEPARATOR = re.compile(r"\s*(?:->|→|=>|⇒|:=|\|)\s*|\s*[:：]\s*|\s+[-–—=~]\s+|\t+|,\s*(?=[^,]{1,40}$)")
 _PARTS = re.compile(r"[^,，、;；]+")
-_AND = re.compile(r"\s+(?:and|und|et|y|e|en|i|и|ve|och|og|ja|dan|و|&)\s+|\s*(?:和|及|と|및)\s*")
+_AND = re.compile(r"\s+(?:and|und|et|y|e|en|i|и|ve|och|og|ja|dan|و)\s+|\s*(?:和|及|と|및)\s*")
+_AMPERSAND = re.compile(rf"{_AND.pattern}|\s+&\s+")
 _FIELD = re.compile(
     r"(?:^|[,;|]\s{0,3})[*_`\"']{0,3}(?P<name>[^\W\d][\w -]{0,24}?)[*_`\"']{0,3}\s?[:：=][*_`]{0,3}\s?"
     r"(?P<value>(?:(?![,;|]\s{0,3}[*_`\"']{0,3}[^\W\d][\w -]{0,24}[*_`\"']{0,3}\s?[:：=]).){1,300})"
@@ -39,6 +40,8 @@ _FIELDS = ENTITY_FIELDS | TYPE_FIELDS
 _FIELD_TAG = re.compile(r"<(?P<name>\w{1,40})>(?P<value>[^<>\n]{1,300})</(?P=name)>")
 _ANY_TAG = re.compile(r"</?\w{1,40}>")
 _RULE = re.compile(r"[\s|:+-]+")
+_PIECES = re.compile(r"[^;\s][^;]*")
+_STATEMENTS = re.compile(r"[;；]\s|[:：]\s.*[;；,，]")
 _SENTENCE = re.compile(r"[.!?。！？]\s")
 _MARKUP = "*_`"
 _TRIM = " \t\r,;，；、."
@@ -70,6 +73,7 @@ class _State:
     heading: Text | None = None
     entity: Text | None = None
     label: Text | None = None
+    asked: Item | None = None
     denied: bool = False
     named: dict[tuple[str, Text | None], tuple[int, list[Item]]] = field(default_factory=dict)
 
@@ -125,32 +129,50 @@ def _and(part: Text, guide: Guide) -> list[Text]:
     bare = part.value.rstrip(".")
     if guide.has(bare):
         return [Text(bare, part.start, part.start + len(bare))]
-    pieces: list[Text] = []
-    begin = 0
-    for match in _AND.finditer(part.value):
-        pieces.append(Text(part.value[begin : match.start()], part.start + begin, part.start + match.start()))
-        begin = match.end()
-    pieces.append(Text(part.value[begin:], part.start + begin, part.end))
-    pieces = [piece for piece in pieces if piece.value]
-    if len(pieces) > 1 and all(guide.has(piece.value) for piece in pieces):
-        return pieces
+    for conjunction in (_AND, _AMPERSAND):
+        pieces = _pieces(part, conjunction)
+        if len(pieces) > 1 and all(guide.has(piece.value) for piece in pieces):
+            return pieces
     head = _PARENS.fullmatch(part.value)
     if head and guide.has(head["head"]):
         return [Text(head["head"], part.start, part.start + head.end("head"))]
     return [part]
 
 
+def _pieces(part: Text, conjunction: re.Pattern[str]) -> list[Text]:
+    pieces: list[Text] = []
+    begin = 0
+    for match in conjunction.finditer(part.value):
+        pieces.append(Text(part.value[begin : match.start()], part.start + begin, part.start + match.start()))
+        begin = match.end()
+    pieces.append(Text(part.value[begin:], part.start + begin, part.end))
+    return [piece for piece in pieces if piece.value]
+
+
 def _read(match: re.Match[str], guide: Guide, state: _State) -> list[Item]:
     """The items of a line. Models that are caught in a loop repeat lines; under the same heading, one is read once."""
     key = match[0], state.heading
-    complete = state.entity is None and state.label is None
+    complete = state.entity is None and state.label is None and state.asked is None
     if complete and key in state.named:
         start, named = state.named[key]
         return [_moved(item, match.start() - start, state.heading) for item in named]
-    found = [] if _FENCE.fullmatch(match[0]) else _tagged(match, guide) or _line(match[0], match.start(), guide, state)
-    if complete and (state.heading, state.entity, state.label) == (key[1], None, None):
+    found = [] if not match[0].strip() or _FENCE.fullmatch(match[0]) else _whole_line(match, guide, state)
+    if complete and (state.heading, state.entity, state.label, state.asked) == (key[1], None, None, None):
         state.named[key] = match.start(), found
     return found
+
+
+def _whole_line(match: re.Match[str], guide: Guide, state: _State) -> list[Item]:
+    line, start = match[0], match.start()
+    asked = question(line, start, guide)
+    if asked:
+        state.asked, state.heading = asked.item, None if asked.item else asked.label
+        return []
+    begin = behind_answer(line, guide) if state.heading or state.asked or guide.subject else 0
+    if begin and state.asked:
+        return _answered(line[begin:], state)
+    line = " " * begin + line[begin:]
+    return _tagged(match, guide) or bare_tuples(line, start, guide) or _line(line, start, guide, state)
 
 
 def _moved(item: Item, shift: int, heading: Text | None) -> Item:
@@ -189,6 +211,13 @@ def _line(line: str, start: int, guide: Guide, state: _State) -> list[Item]:
     if not found and state.heading is not None and not is_item:
         state.heading = None
     return [item for item in found if item.entity.value]
+
+
+def _answered(line: str, state: _State) -> list[Item]:
+    """The entity about which a question asks, if the answer is yes."""
+    asked, state.asked = state.asked, None
+    state.denied |= not affirms(line)
+    return [asked] if asked and affirms(line) else []
 
 
 def _with_fields(line: str) -> str:
@@ -409,6 +438,15 @@ def _unknown_sides(body: str, start: int, guide: Guide, state: _State) -> Iterat
     """The entities in a line with a label outside the set, or in any line if there is no set."""
     if guide.subject or len(body) > 400 or (state.heading is not None and guide.names):
         return
+    pieces = list(_PIECES.finditer(body)) if ";" in body and not guide.names else ()
+    found = [list(_one_statement(piece[0], start + piece.start(), guide)) for piece in pieces]
+    if len(pieces) > 1 and all(found):
+        yield from (item for items in found for item in items)
+    else:
+        yield from _one_statement(body, start, guide)
+
+
+def _one_statement(body: str, start: int, guide: Guide) -> Iterator[Item]:
     brackets = _SEVERAL.finditer(body) if _BRACKET.search(body) else ()
     several = [match for match in brackets if guide.has(match["head"].strip(_MARKUP + " "))]
     parens = (
@@ -424,7 +462,7 @@ def _unknown_sides(body: str, start: int, guide: Guide, state: _State) -> Iterat
         if match[0].strip() == ",":
             continue
         left, right = clean(body[: match.start()], start), clean(body[match.end() :], start + match.end())
-        if left is None or right is None or plain(left.value) in headings("answer"):
+        if left is None or right is None or introduces(left.value):
             continue
         if guide.has(left.value) and _is_label(right.value):
             yield Item(left, right, "unclear" if guide.has(right.value) and not guide.names else "")
@@ -480,5 +518,9 @@ def _some(matches: Iterator[re.Match[str]]) -> Sequence[re.Match[str]]:
 
 def _is_label(text: str) -> bool:
     return (
-        len(text) <= 40 and len(text.split()) <= 4 and not _SENTENCE.search(text + " ") and any(map(str.isalpha, text))
+        len(text) <= 40
+        and len(text.split()) <= 4
+        and not _SENTENCE.search(text + " ")
+        and not _STATEMENTS.search(text)
+        and any(map(str.isalpha, text))
     )

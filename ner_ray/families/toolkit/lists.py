@@ -8,7 +8,7 @@ and full-width punctuation. What the brackets mean is decided in `records`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -28,6 +28,9 @@ _START = re.compile(
     r"|[\[【{｛]\s*(?i:null|none)\s*[\]】}｝]"
 )
 _EMPTY_WORDS = frozenset({"none", "null", "true", "false", "...", "nil", "nan", "undefined"})
+# A string that holds a list: `"[{\"entity\": ...}]"`, as in the arguments of a tool.
+_ENCODED = re.compile(r"\s*[\[{]\s*(?:[\"'\[{]|[\]}]\s*\Z)")
+_ENCODES = re.compile(r"(?:\\[nrt]|\s)*[\[{]")
 _LITERAL = re.compile(r"-?\d+(?:\.\d+)?|null|true|false")
 # What nearly all lists consist of: signs, and strings of which nothing has to be repaired.
 _PLAIN = re.compile(r'\s*(?:(?P<sign>[\[\]{}(),:])|"(?P<text>[^"\\]*)"(?=\s{0,60}(?:[,\]})]|(?P<key>:))))')
@@ -39,6 +42,7 @@ _COMMENT = re.compile(r"//[^\n]*|/\*(?:[^*]|\*(?!/)){0,500}\*/|#\s[^\n\[\]{}]*(?
 _BEGIN = 32  # characters by which a list is compared with earlier ones
 # No answer to our prompts is nested more deeply than this; anything deeper is skipped.
 _MAX_DEPTH = 32
+_MOST_ENCODED = 2
 
 
 class Text(NamedTuple):
@@ -159,8 +163,9 @@ def _any_bracket(answer: str) -> int | None:
 class _Scanner:
     """One pass over a list, with a stack of its own, so that no nesting depth can make it fail."""
 
-    def __init__(self, answer: str, start: int) -> None:
+    def __init__(self, answer: str, start: int, *, encoded: int = 0) -> None:
         self.answer = answer
+        self.encoded = encoded
         self.start = start
         self.at = start + 1
         self.root = Group(answer[start].translate(_WIDE))
@@ -181,7 +186,7 @@ class _Scanner:
             else:
                 self.odd |= last == "item"
                 start, self.at = match.start("text") - 1, match.end("text") + 1
-                self.stack[-1].items.append(Text(match["text"].strip(), start, self.at))
+                self._append(match["text"], match["text"], start)
                 last = "item"
         for group in self.stack:
             group.cut = True
@@ -236,11 +241,12 @@ class _Scanner:
         """Reads a string or a bare word into `group`; False if the answer ends within it."""
         start = self.at
         if self.answer[start] in QUOTES:
-            value = self._quoted(group.bracket)
-            if value is None:
-                return False
-            group.items.append(Text(value.strip(), start, self.at))
-            return True
+            raw = self._quoted(group.bracket)
+            if raw is not None:
+                self._append(raw, _unescape(raw), start)
+            elif encoded := _encoded(self.answer[start + 1 :], start + 1, self.encoded, cut=True):
+                group.items.append(encoded)
+            return raw is not None
         skipped = _COMMENT.match(self.answer, start) or _MEMBER_END.match(self.answer, start)
         if skipped:
             self.odd = True
@@ -267,8 +273,14 @@ class _Scanner:
         group.items.append(Text(kept, start, self.at, quoted=False))
         return True
 
+    def _append(self, raw: str, value: str, start: int) -> None:
+        """Appends a string, or the list that it holds."""
+        encoded = _encoded(raw, start + 1, self.encoded) if value[:1] in "[{ \n" else None
+        self.odd |= encoded is not None
+        self.stack[-1].items.append(Text(value.strip(), start, self.at) if encoded is None else encoded)
+
     def _quoted(self, bracket: str) -> str | None:
-        """The string that begins here; None if its end is missing."""
+        """The string that begins here, as written; None if its end is missing."""
         opening = self.answer[self.at]
         closers = QUOTES[opening] + ('”"' if opening == "„" else "")
         begin = self.at + 1
@@ -279,7 +291,7 @@ class _Scanner:
         self.at = match.end()
         raw = self.answer[begin : self.at - 1]
         self.odd |= opening != '"' or any(closer in _ESCAPE.sub("", raw) for closer in closers)
-        return _unescape(raw)
+        return raw
 
 
 @lru_cache
@@ -293,6 +305,46 @@ def _string(closers: str, ends_at_colon: bool) -> re.Pattern[str]:
 def _is_callee(answer: str, text: Text, at: int) -> bool:
     """Whether a bare word is the name of a record: `Entity(text='Ann')`."""
     return not text.quoted and text.end == at - 1 and _CALL.match(answer, text.start) is not None
+
+
+def _encoded(raw: str, begin: int, depth: int, *, cut: bool = False) -> Group | None:
+    """The list that a string holds; None if it holds anything else.
+
+    Args:
+        raw: the string as written.
+        begin: its offset in the answer.
+        depth: how many strings it is in that hold lists themselves.
+        cut: whether its end is missing.
+    """
+    if depth >= _MOST_ENCODED or not _ENCODES.match(raw):
+        return None
+    text, places = _decode(raw, begin)
+    start = _ENCODED.match(text)
+    if start is None or len(places) <= len(text):
+        return None
+    root = _Scanner(text, len(text) - len(text.lstrip()), encoded=depth + 1).scan()
+    if root.cut != cut or text[root.end :].strip():
+        return None
+    _relocate(root.group, places)
+    return root.group
+
+
+def _decode(raw: str, begin: int) -> tuple[str, list[int]]:
+    """A string without its escapes, and where each of its characters, and its end, is in the answer."""
+    places: list[int] = []
+    at = 0
+    for match in _ESCAPE.finditer(raw):
+        places += [*range(begin + at, begin + match.start()), begin + match.start()]
+        at = match.end()
+    return _unescape(raw), [*places, *range(begin + at, begin + len(raw) + 1)]
+
+
+def _relocate(group: Group, places: Sequence[int]) -> None:
+    for number, item in enumerate(group.items):
+        if isinstance(item, Group):
+            _relocate(item, places)
+        elif isinstance(item, Text):
+            group.items[number] = item._replace(start=places[item.start], end=places[item.end])
 
 
 def _unescape(raw: str) -> str:

@@ -78,7 +78,7 @@ def _list(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
     for item in group.items:
         if isinstance(item, Text):
             if item.value:
-                yield _string(item, guide, label)
+                yield from (_string(one, guide, label) for one in _alternatives(item, guide))
         elif isinstance(item, Group):
             if item.bracket == "{" or any(True for _ in entries(item)):
                 yield from _dictionary(item, guide, label)
@@ -86,6 +86,14 @@ def _list(group: Group, guide: Guide, label: Text | None) -> Iterator[Item]:
                 yield from _tuple(bare, guide, label)
             else:
                 yield from items(item, guide, label)
+
+
+def _alternatives(item: Text, guide: Guide) -> list[Text]:
+    """The entities in `Ann | Bo`, without quotes; a list of one string is its usual case."""
+    if item.quoted or "|" not in item.value or guide.has(item.value):
+        return [item]
+    parts = [part for part in map(str.strip, item.value.split("|")) if part]
+    return [item._replace(value=part) for part in parts] if all(map(guide.has, parts)) else [item]
 
 
 def _string(item: Text, guide: Guide, label: Text | None) -> Item:

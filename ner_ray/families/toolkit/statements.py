@@ -30,6 +30,10 @@ _MARKED = re.compile(
     r"[\[{(](?P<entity>[^\[\](){}|:;\n]{1,200})(?:[\]}]\s?\((?P<behind>[^()\n]{1,60})\)|\s*[|:;]\s*(?P<inside>[^\[\](){}\n]{1,60})[\]})])"
     r"|(?P<word>[^\s()]{1,100})\((?P<tag>[BILUES]-[^()\n]{1,60})\)"
 )
+# `[Ann | PER], [PER: Bo]`, `(Ann, PER) (Bo, PER)`: tuples without quotes, and what may stand between them.
+_BARE_TUPLE = re.compile(r"[\[({<](?P<inside>[^\[\](){}<>\n]{3,400})[\])}>]")
+_BETWEEN_PARTS = re.compile(r"\s*(?:\||->|=>|::|[,;:，；：])\s*|\s[-–—]\s")
+_BESIDE_TUPLES = re.compile(r"[\s,;.，；。、*•·\d)\[\](){}-]*(?:(?:and|und|et|y|e|和)[\s,]*)?")
 _SPLITS = (re.compile(r"[;；]\s*"), re.compile(r"[,，、]\s*"), re.compile(r"[.。]\s+"))
 _ATTRIBUTES = re.compile(
     r"<\w[\w-]{0,40}(?P<attributes>(?:\s+\w{1,40}\s?=\s?(?:\"[^\"<>]{0,200}\"|'[^'<>]{0,200}')){2,9})\s*/?>"
@@ -51,6 +55,37 @@ def statements(body: str, start: int, guide: Guide) -> list[Item]:
         return []
     found = list(_attributes(body, start, guide)) or list(_marked(body, start, guide))
     return found or _several(body, start, guide) or _one(body, start, guide)
+
+
+def bare_tuples(line: str, start: int, guide: Guide) -> list[Item]:
+    """The entities in a line that consists of tuples without quotes, such as `[Ann | person], [Bo | person]`.
+
+    Without a label set, the passage must contain the first part of every tuple and no second part.
+    """
+    found: list[Item] = []
+    at = 0
+    if len(line) > _LONGEST or not set(line) & set("[({<"):
+        return found
+    for match in _BARE_TUPLE.finditer(line):
+        item = _in_tuple(match, start, guide)
+        if item is None or not _BESIDE_TUPLES.fullmatch(line, at, match.start()):
+            return []
+        found.append(item)
+        at = match.end()
+    return found if _BESIDE_TUPLES.fullmatch(line, at) else []
+
+
+def _in_tuple(match: re.Match[str], start: int, guide: Guide) -> Item | None:
+    inside, begin = match["inside"], start + match.start("inside")
+    for between in islice(_BETWEEN_PARTS.finditer(inside), _MOST_SPLITS):
+        first, second = clean(inside[: between.start()], begin), clean(inside[between.end() :], begin + between.end())
+        if not first or not second:
+            continue
+        if guide.has(first.value) and not guide.has(second.value) and (guide.label(second.value) or not guide.names):
+            return Item(first, second)
+        if guide.label(first.value) and guide.has(second.value) and not guide.has(first.value):
+            return Item(second, first, "sides")
+    return None
 
 
 def clean(text: str, start: int) -> Text | None:
@@ -105,6 +140,8 @@ def _several(body: str, start: int, guide: Guide) -> list[Item]:
 
 def _one(body: str, start: int, guide: Guide) -> list[Item]:
     bare = body.rstrip(" .。\t*`_")
+    if guide.is_abbreviated(bare):
+        bare += "."
     for form in _ONE:
         match = form.fullmatch(bare)
         if match and (item := _item(match, start, guide)):

@@ -1,10 +1,13 @@
 """Removes what a reasoning model thinks before it answers, once, before any family reads the answer.
 
 Thought marks are recognised by the words in them (`think`, `thought`, `reasoning`, ...), whatever brackets the maker of
-a model put around these; the channels of gpt-oss, the lines of `ollama`, and headings (`### Reasoning ... ### Answer`)
-are recognised, too. The text after the last thought is the answer; thoughts that never end leave none.
+a model put around these; the channels of gpt-oss, the lines of `ollama`, tags of stages (`<plan>`, `<step>`), and
+headings (`### Reasoning ... ### Answer`) are recognised, too. The text after the last thought is the answer; thoughts
+that never end leave none.
 
 A mark that also occurs in the passage is text, unless the answer begins with it and the passage does not.
+
+What follows the answer goes, too: another example, another turn (`continuations`).
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ner_ray.families.toolkit.continuations import end_of_answer, is_echo
 from ner_ray.families.toolkit.languages import headings, plain
+from ner_ray.families.toolkit.questions import is_question
 from ner_ray.types import Completion
 
 _THOUGHT = (
@@ -46,9 +51,22 @@ _CHANNEL = re.compile(
 _BARE_CHANNEL = re.compile(r"\s*(?:assistant)?(?P<bare>analysis|commentary)(?=[A-Z\[{(\"'*\n])")
 _TURN_END = re.compile(r"<\|end\|>(?:<\|(?:begin|start)\|>assistant)?(?:<\|(?:content|message)\|>)?")
 _CHANNEL_END = re.compile(r"<\|(?:return|end|call)\|>|<channel\|>")
+# Names of tags that hold thoughts only if an answer follows and they hold more than an entity.
+_STAGE = re.compile(
+    r"\s*<(?P<name>(?:plan|step|work|working|note|draft|explanation|observation|hypothesis|check|verification|review"
+    r"|evidence|approach|strategy|assessment|interpretation|process|logic|understanding|breakdown|discussion|task"
+    r"|self[_-]?check|context|problem|summary|outline|sketch|idea|notion|study|inner|meta|trace|steps|notes|checks)"
+    r"s?(?:[_-]?\w{1,16})?)(?:\s[^<>\n]{0,40})?>(?P<held>.*?)</(?P=name)\s?>",
+    re.IGNORECASE | re.DOTALL,
+)
+_NO_NAME = re.compile(r"[\[{:：?？=\n]")
+_OPEN_STAGE = re.compile(_STAGE.pattern.partition(r"(?P<held>")[0], re.IGNORECASE)
 _OLLAMA = re.compile(r"\s*Thinking(?:\.\.\.|…)\s*\n")
 _OLLAMA_END = re.compile(r"(?:\.\.\.|…)\s*done thinking\.?", re.IGNORECASE)
-_FENCED = re.compile(rf"\s*(?P<fence>```|~~~){_THOUGHT}\s*\n(?:.*?\n(?P<end>(?P=fence))|.*)", re.DOTALL | re.IGNORECASE)
+_FENCED = re.compile(
+    rf"\s*(?P<fence>```|~~~){_THOUGHT}[^\S\n]*(?:(?:\n.*?)?\n[^\S\n]*(?P<end>(?P=fence))|\n.*)",
+    re.DOTALL | re.IGNORECASE,
+)
 _QUOTED = re.compile(r"(?:>[^\n]*(?:\n|\Z))+")
 _LINE = re.compile(r"[^\n]+")
 _INLINE_HEADING = re.compile(r"[*_#\s]*(?P<title>[^\W\d_][^\n:：*]{0,40}?)[*_]{0,3}\s*[:：][*_]{0,3}")
@@ -63,10 +81,12 @@ class Answer:
     Attributes:
         completion: without its thoughts; its tokens are those of the answer, with offsets into the answer.
         lost: if nothing remains, the reason; otherwise empty.
+    ran_on: whether something else than the answer followed it.
     """
 
     completion: Completion
     lost: str = ""
+    ran_on: bool = False
 
 
 def answer_of(completion: Completion, text: str = "") -> Answer:
@@ -84,11 +104,19 @@ def answer_of(completion: Completion, text: str = "") -> Answer:
     kept = [] if unfinished else _kept(answer, spans)
     kept = _inside_answer_tags(answer, kept, text)
     if any(answer[start:end].strip() for start, end in kept):
-        return Answer(completion if kept == [(0, len(answer))] else _only(completion, kept))
+        return _without_continuation(completion if kept == [(0, len(answer))] else _only(completion, kept), text)
     if not spans and completion.finish_reason != "length":
         return Answer(completion)
     why = "all tokens were spent on thinking" if spans else "the limit was reached before any answer"
     return Answer(completion, lost=why)
+
+
+def _without_continuation(completion: Completion, text: str) -> Answer:
+    """A completion up to where its answer ends; that answer is whole, even if the limit was reached later."""
+    end = end_of_answer(completion.text, text, cut=completion.finish_reason == "length")
+    if not completion.text[end:].strip():
+        return Answer(completion)
+    return Answer(replace(_only(completion, [(0, end)]), finish_reason="stop"), ran_on=True)
 
 
 def _kept(answer: str, spans: Sequence[Span]) -> list[Span]:
@@ -126,7 +154,9 @@ def _thoughts(completion: Completion, text: str) -> tuple[list[Span], bool]:
         spans, unfinished = finder(completion.text, text)
         if spans:
             return spans, unfinished
-    return _headed(completion.text, text, cut=completion.finish_reason == "length")
+    cut = completion.finish_reason == "length"
+    spans, unfinished = _stages(completion.text, text, cut=cut)
+    return (spans, unfinished) if spans else _headed(completion.text, text, cut=cut)
 
 
 def _tags(answer: str, text: str) -> tuple[list[Span], bool]:
@@ -200,6 +230,26 @@ def _fenced(answer: str, text: str) -> tuple[list[Span], bool]:
     return [match.span()], match["end"] is None
 
 
+def _stages(answer: str, text: str, *, cut: bool) -> tuple[list[Span], bool]:
+    """The tags at the beginning of an answer that are named like stages of work and hold no entity of the passage."""
+    spans: list[Span] = []
+    at = 0
+    while (match := _STAGE.match(answer, at)) and _is_thought(match["held"], text):
+        spans.append(match.span())
+        at = match.end()
+    opened = _OPEN_STAGE.match(answer, at) if cut and not match else None
+    if opened and _is_thought(answer[opened.end() :], text):
+        return [*spans, (at, len(answer))], True
+    return (spans, False) if cut or answer[at:].strip() else ([], False)
+
+
+def _is_thought(held: str, text: str) -> bool:
+    held = held.strip()
+    if not held or held in text:
+        return not held
+    return _NO_NAME.search(held) is not None or (len(held.split()) > 1 and not is_echo(held, text))
+
+
 def _headed(answer: str, text: str, *, cut: bool) -> tuple[list[Span], bool]:
     """Thoughts under a heading, up to one that announces the answer; without one, only if the answer is truncated."""
     first = _LINE.search(answer)
@@ -211,9 +261,15 @@ def _headed(answer: str, text: str, *, cut: bool) -> tuple[list[Span], bool]:
     if quoted and answer[quoted.end() :].strip():
         return [(0, quoted.end())], False
     lines = [line for line in _LINE.finditer(answer, first.end()) if line[0].strip() not in text]
-    ends = [end for line in lines if (end := _answer_heading(line, text)) is not None]
+    asked = [False, *(is_question(line[0]) for line in lines)]
+    ends = [
+        end
+        for line, behind_question in zip(lines, asked, strict=False)
+        if not behind_question and (end := _answer_heading(line, text)) is not None
+    ]
     if ends:
-        return [(0, ends[-1])], False
+        stop = ends[0] + end_of_answer(answer[ends[0] :], text, cut=cut)
+        return [(0, max(end for end in ends if end <= stop))], False
     return ([(0, len(answer))], True) if cut else ([], False)
 
 

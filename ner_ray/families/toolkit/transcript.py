@@ -74,6 +74,9 @@ def _read(
     if answer.lost:
         return cut_short(role, completion, answer.lost)
     reading = read_one(prompt, answer.completion)
+    if answer.ran_on:
+        repairs = tuple(sorted({*reading.repairs, "continuation"}))
+        reading = replace(reading, verdict=worst([reading.verdict, Verdict.RECOVERED]), repairs=repairs)
     if answer.completion is completion or not reading.errors:
         return reading
     # An error contains the raw answer, including thoughts.

@@ -1,0 +1,74 @@
+"""Answers that repeat questions: `Q: Which persons are there? A: Ann, Bo`, `Q: Is Ann a person? A: Yes`."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ner_ray.families.toolkit.guide import Guide, Item
+from ner_ray.families.toolkit.languages import headings, plain
+from ner_ray.families.toolkit.lists import Text
+from ner_ray.families.toolkit.statements import clean
+
+_QUESTION = re.compile(
+    r"\W{0,6}(?:Q(?:uestion)?|Frage|Pregunta|Domanda|Вопрос|问题?|質問|질문)\s?\d{0,3}[*_]{0,2}\s?[:：.)]",
+    re.IGNORECASE,
+)
+_ANSWER = re.compile(
+    r"\W{0,6}(?P<title>A(?:ns)?|答|[^\W\d_][^\n:：]{0,20}?)\s?\d{0,3}[*_]{0,2}\s?[:：][*_]{0,2}", re.IGNORECASE
+)
+_ENTITY = re.compile(
+    r"\W*(?:is|are|was|were|does)\s+(?P<entity>.+?)\s+(?:refer to |denote |labell?ed as )?(?:an?|the)?\s*$",
+    re.IGNORECASE,
+)
+_ROLES = frozenset(
+    {"q", "a", "ans", "question", "frage", "pregunta", "domanda", "вопрос", "问", "答", "问题", "質問", "질문"}
+)
+_YES = frozenset({"yes", "true", "correct", "ja", "sí", "oui", "sì", "sim", "да", "是", "是的", "はい", "네", "예"})
+
+
+class Asked(NamedTuple):
+    """What a question asks: for the entities of a label, or whether one entity has it."""
+
+    label: Text
+    item: Item | None
+
+
+def question(line: str, start: int, guide: Guide) -> Asked | None:
+    """What a line asks, if it is a question that names one label.
+
+    >>> question("Q: Is Ann a person?", 0, Guide(("person", "place"), "Ann went to Paris.")).item.entity.value
+    'Ann'
+    """
+    lead = _QUESTION.match(line)
+    named = guide.named_in(line[lead.end() :]) if lead else []
+    if not lead or len({label.value for label in named}) != 1:
+        return None
+    shift = start + lead.end()
+    asked = _ENTITY.match(line[lead.end() : lead.end() + named[0].start])
+    entity = clean(asked["entity"], shift + asked.start("entity")) if asked else None
+    label = named[0].moved(shift)
+    return Asked(label, Item(entity, label) if entity and guide.has(entity.value) else None)
+
+
+def is_question(line: str) -> bool:
+    """Whether a line begins as questions do: `Q: ...`."""
+    return _QUESTION.match(line) is not None
+
+
+def behind_answer(line: str, guide: Guide) -> int:
+    """Where the answer begins in a line such as `A: Ann`; 0 in any other line."""
+    match = _ANSWER.match(line)
+    if match is None or guide.heading(match["title"]) or guide.label(line[match.end() :].strip()):
+        return 0
+    return match.end() if introduces(match["title"]) else 0
+
+
+def introduces(title: str) -> bool:
+    """Whether a title stands before a question or an answer, and names nothing itself."""
+    return plain(title) in _ROLES or plain(title) in headings("answer")
+
+
+def affirms(answer: str) -> bool:
+    """Whether an answer begins with a word for yes."""
+    return bool(_YES & {plain(answer), plain(re.split(r"[\s,.;，。!]", answer.strip(), maxsplit=1)[0])})
