@@ -44,7 +44,7 @@ def night(config: AnnotateConfig, layout: Layout | None = None) -> RunDirectory:
     """Runs the waves that are to be run."""
     layout = layout or Layout()
     job = prepare(config)
-    waves = job.run.plan_waves(job.shards, config.output.rows_per_wave)
+    waves = job.run.plan_waves(job.listing, config.output.rows_per_wave)
     job.run.write_record(record_of(job))
     stage = ReadStage(job.spec, job.spec.steps, Counts(None), config.input.keep)
     for wave in waves:

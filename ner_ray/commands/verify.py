@@ -4,11 +4,14 @@ For example:
 
     ner-ray verify s3://runs/news
 
+Where `RAY_ADDRESS` names a cluster, its machines read the files.
+
 Exit status: 0 everything is there, 1 something is wrong.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +21,8 @@ from ner_ray.config import Section
 from ner_ray.errors import EXIT_DONE, EXIT_STOPPED
 
 if TYPE_CHECKING:
-    from ner_ray.store.health import Finding
+    from ner_ray.store.file_checks import Finding
+    from ner_ray.store.health import Spread
 
 
 class Config(Section):
@@ -43,14 +47,23 @@ class Result:
 
 
 def run(config: Config) -> Result:
-    """Reads every committed file.
+    """Reads every committed file, by tasks on the cluster that `RAY_ADDRESS` names, or else in this process.
 
     Raises:
         RunError: there is no run, or nothing is committed.
     """
-    from ner_ray.store.health import verify
+    from ner_ray.store.health import in_threads, verify
 
-    return Result(*verify(config.run))
+    return Result(*verify(config.run, _on_cluster() if os.environ.get("RAY_ADDRESS") else in_threads))
+
+
+def _on_cluster() -> Spread:
+    """Joins the cluster; what spreads the work over it."""
+    from ner_ray.pipeline.cluster import connect
+    from ner_ray.pipeline.tasks import map_tasks
+
+    connect()
+    return map_tasks
 
 
 def show(result: Result) -> str:

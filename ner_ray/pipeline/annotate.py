@@ -23,7 +23,7 @@ from ner_ray.pipeline.commits import Commits
 from ner_ray.pipeline.graph import run_waves
 from ner_ray.pipeline.preflight import Job, prepare
 from ner_ray.pipeline.progress import Progress, start_scoreboard
-from ner_ray.pipeline.record import inputs_of, now, record_of
+from ner_ray.pipeline.record import now, record_of
 from ner_ray.pipeline.summary import Summary, summarize
 from ner_ray.pipeline.suspects import start_suspects
 from ner_ray.schema import ROW_ID
@@ -57,7 +57,7 @@ def annotate(config: AnnotateConfig) -> Summary:
 
 def _plan(job: Job) -> list[Wave]:
     config = job.spec.config
-    return job.run.plan_waves(job.shards, config.output.rows_per_wave, config.input.on_change)
+    return job.run.plan_waves(job.listing, config.output.rows_per_wave, config.input.on_change)
 
 
 def retry(uri: str, codes: Sequence[str], paths: Sequence[str] = ()) -> Summary:
@@ -82,7 +82,7 @@ def retry(uri: str, codes: Sequence[str], paths: Sequence[str] = ()) -> Summary:
     input_ = config.input.model_copy(update={"path": list(paths)} if paths else {})
     job = prepare(config.model_copy(update={"input": input_, "output": output}))
     with Lease(run.store, run.path) as lease:
-        waves = _plan(job) if run.open_waves() else [run.plan_retry(_failed(run, codes), job.shards)]
+        waves = _plan(job) if run.open_waves() else [run.plan_retry(_failed(run, codes), job.listing)]
         return _run(job, lease, waves)
 
 
@@ -93,7 +93,7 @@ def _run(job: Job, lease: Lease, waves: list[Wave]) -> Summary:
         return summarize(job, {}, waves)
     connect()
     check_resources(config.resources, len(job.spec.pools))
-    run.write_record({**run.record(), **record_of(job), "inputs": inputs_of(job.shards)})
+    run.write_record({**run.record(), **record_of(job), "inputs": job.listing.size})
     totals = _run_waves(job, lease, waves)
     summary = summarize(job, totals, waves)
     run.write_record({**run.record(), "finished": now(), "last": summary.to_dict()})

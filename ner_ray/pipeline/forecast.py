@@ -68,7 +68,7 @@ def forecast(config: AnnotateConfig, sample: int = 256, *, measure: bool = False
         NerRayError: as `annotate` does.
     """
     job = prepare(config)
-    waves = job.run.plan_waves(job.shards, config.output.rows_per_wave, config.input.on_change, freeze=False)
+    waves = job.run.plan_waves(job.listing, config.output.rows_per_wave, config.input.on_change, freeze=False)
     total = sum(wave.rows for wave in waves)
     rows = draw(job, waves, sample, seed).to_pylist()
     scale = total / max(1, len(rows))
@@ -78,7 +78,7 @@ def forecast(config: AnnotateConfig, sample: int = 256, *, measure: bool = False
         waves=len(waves),
         shards=sum(len(wave.shards) for wave in waves),
         rows=total,
-        quarantined={shard.uri: shard.problem for shard in job.shards if shard.problem},
+        quarantined=job.listing.quarantined,
         sampled=len(rows),
         chunks=round(chunks * scale),
         prompt_tokens=None if prompt_tokens is None else round(prompt_tokens * scale),

@@ -19,10 +19,11 @@ from ner_ray.config.load import label_source
 from ner_ray.errors import ConfigError, InputError
 from ner_ray.retrieval import index_digest
 from ner_ray.storage import require_writable
+from ner_ray.store.comparison import Listing, list_input
 from ner_ray.store.input_types import check_columns
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.run_schema import merged, settle
-from ner_ray.store.shards import Shard, list_shards, schemas_of, typed_shard
+from ner_ray.store.shards import Shard, schemas_of, typed_shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Job:
         run: the run directory.
         settings: everything that changes results.
         spec: the resolved configuration.
-        shards: of the whole input.
+        listing: the whole input.
         schema: of the kept columns.
     """
 
@@ -42,7 +43,7 @@ class Job:
     run: RunDirectory
     settings: dict[str, Any]
     spec: Spec
-    shards: list[Shard]
+    listing: Listing
     schema: pa.Schema
 
     def output_schema(self) -> pa.Schema:
@@ -66,12 +67,10 @@ def prepare(config: AnnotateConfig) -> Job:
     spec = resolve(config)
     pools.check(spec)
     spec = pools.pin(spec, run.record().get("models", {}))
-    waves, committed = run.waves(), run.committed()
-    known = [numbered.shard for wave in waves for numbered in (*wave.shards, *wave.missing)]
-    shards = list_shards(config.input.path, known, left_out=[config.output.path])
-    checked = [numbered.shard for wave in waves if wave.number in committed for numbered in wave.shards]
-    kept = check_input(spec, shards, checked, run)
-    return Job(began, run, settings, fit(spec), shards, kept)
+    listing = list_input(config.input.path, run.history(), left_out=[config.output.path])
+    annotated = [listing.annotated] if listing.annotated else []
+    kept = check_input(spec, [*listing.shards, *annotated], annotated, run)
+    return Job(began, run, settings, fit(spec), listing, kept)
 
 
 def check_input(
@@ -94,8 +93,7 @@ def check_input(
     """
     good = [shard for shard in shards if not shard.problem]
     recorded = run.schema() if run else pa.schema([])
-    checked = list(checked)
-    if not good and (checked or not shards):
+    if not good and (not shards or (run and run.committed())):
         return recorded
     if not good:
         raise InputError(

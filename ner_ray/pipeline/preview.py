@@ -34,7 +34,7 @@ def preview(config: AnnotateConfig, documents: int = 3, seed: int = 0, character
     with tempfile.TemporaryDirectory() as folder:
         fresh = config.output.model_copy(update={"path": join(folder, "nothing-yet")})
         job = prepare(config.model_copy(update={"output": fresh}))
-        waves = job.run.plan_waves(job.shards, config.output.rows_per_wave, freeze=False)
+        waves = job.run.plan_waves(job.listing, config.output.rows_per_wave, freeze=False)
     if not job.spec.pools:
         raise ConfigError("replay asks no model", hint="set replay=false for the preview")
     rows = draw(job, waves, documents, seed).to_pylist()

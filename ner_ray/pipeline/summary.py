@@ -11,7 +11,6 @@ from typing import Any
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS
 from ner_ray.pipeline.preflight import Job
-from ner_ray.store.manifests import tallied
 from ner_ray.store.tally import Tally
 from ner_ray.store.waves import Wave, left_out
 
@@ -69,10 +68,9 @@ def summarize(job: Job, totals: Mapping[str, float], waves: Sequence[Wave]) -> S
     }
     if "start" in seconds:
         seconds["start"] = round(seconds["start"] / counts.get("engines", 1), 3)
-    manifests, numbers = job.run.manifests(), {wave.number for wave in waves}
-    written = [manifest for manifest in manifests if manifest["wave"] in numbers]
-    too_many = any(_too_many(tallied(of_waves), job.spec.config) for of_waves in (manifests, written))
-    quarantined = {shard.uri: shard.problem for shard in job.shards if shard.problem}
+    tallies = (job.run.tally(), job.run.tally({wave.number for wave in waves}))
+    too_many = any(_too_many(tally, job.spec.config) for tally in tallies)
+    quarantined = job.listing.quarantined
     for uri, problem in quarantined.items():
         _LOG.warning("shard.quarantined uri=%s reason=%s", uri, problem)
     missing = {numbered.shard.uri: numbered.rows for numbered in (*job.run.missing(), *left_out(waves))}

@@ -67,8 +67,11 @@ def put_json(store: fs.FileSystem, path: str, content: Any) -> None:  # anything
 
 def get_json(store: fs.FileSystem, path: str) -> Any:  # anything JSON can express
     """The content of a JSON file, or None if there is no such file."""
-    if store.get_file_info(path).type != fs.FileType.File:
-        return None
+    return read_json(store, path) if store.get_file_info(path).type == fs.FileType.File else None
+
+
+def read_json(store: fs.FileSystem, path: str) -> Any:  # anything JSON can express
+    """The content of a JSON file that exists."""
     with store.open_input_stream(path) as stream:
         return json.loads(stream.read())
 

@@ -7,12 +7,10 @@ chance alone does not halve a hundred (Poisson: p < 1e-7).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ner_ray.store.tally import Tally
-from ner_ray.store.waves import Wave
 
 _FACTOR = 2.0
 _ENTITIES = 100
@@ -26,13 +24,14 @@ class Drift:
     last: float
 
 
-def drift(waves: Sequence[Wave], manifests: Sequence[Mapping[str, Any]]) -> dict[str, Drift]:
+def drift(tallies: Iterable[Tally]) -> dict[str, Drift]:
     """The labels whose rate has changed, most frequent first; empty with fewer than two waves.
 
-    Waves that retry failed documents say nothing about the input and are skipped.
+    Args:
+        tallies: of the committed waves, in order, without those that retry failed documents: they say nothing about the
+            input.
     """
-    whole = {wave.number for wave in waves if all(shard.chosen is None for shard in wave.shards)}
-    *earlier, last = [_tally(manifest) for manifest in manifests if manifest["wave"] in whole] or [Tally()]
+    *earlier, last = list(tallies) or [Tally()]
     before = sum(earlier, Tally())
     if not before.documents or not last.documents:
         return {}
@@ -48,7 +47,3 @@ def drift(waves: Sequence[Wave], manifests: Sequence[Mapping[str, Any]]) -> dict
 def _is_drift(expected: float, found: int) -> bool:
     low, high = sorted((expected, found))
     return high >= _ENTITIES and high >= _FACTOR * low
-
-
-def _tally(manifest: Mapping[str, Any]) -> Tally:
-    return sum((Tally.from_dict(file["tally"]) for file in manifest["files"]), Tally())

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow import fs
+import pyarrow.compute as pc
 
 from ner_ray.errors import RunError
-from ner_ray.schema import ROW_ID
 from ner_ray.store.drift import Drift, drift
+from ner_ray.store.file_checks import Checked, Finding, check_files, compare_types
+from ner_ray.store.history import History, tallies, tally_of
 from ner_ray.store.lease import holder_of
-from ner_ray.store.manifests import tallied
 from ner_ray.store.row_runs import Runs
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.run_schema import derive, mismatch, typed_files
-from ner_ray.store.shards import Shard
 from ner_ray.store.tally import Tally
 from ner_ray.store.wave_files import OutputFile, read_ids
-from ner_ray.store.waves import ROW_BITS, Wave, missing_shards
+from ner_ray.store.waves import ROW_BITS, Wave
 
-_READERS = 8
+_FILES_TOGETHER = 64
+
+# Called with a function, groups of files, and further arguments of the function.
+Spread = Callable[..., Iterable[Checked]]
+
+
+def in_threads(work: Callable[..., Checked], groups: Sequence[Any], *shared: Any) -> Iterator[Checked]:
+    """Checks files in this process; each group is read by threads."""
+    return (work(group, *shared) for group in groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,37 +79,43 @@ def status(uri: str) -> Status:
         RunError: there is no run.
     """
     run = RunDirectory(uri)
-    record = run.record()
-    waves, manifests = run.waves(), run.manifests()
-    if not record and not waves:
+    record, history = run.record(), run.history()
+    if not record and not history.planned:
         raise RunError(f"there is no run in {uri}")
-    numbers = {manifest["wave"] for manifest in manifests}
-    open_waves = [wave for wave in waves if wave.number not in numbers]
-    left = sum(wave.rows - _written(run, wave) for wave in open_waves)
-    rows = sum(shard.rows for shard in _current_shards(waves).values())
-    rate = _rate(manifests)
+    left = sum(wave.rows - _written(run, wave) for wave in history.waves(history.open))
+    rows = _rows(history.shards("ordinal", "rows", "replaces", "missing"))
+    committed = history.table("tally", "removed", "counts", "committed", "chosen")
+    rate = _rate(map(json.loads, committed["counts"].drop_null().to_pylist()))
     return Status(
         run=run.uri,
-        waves=len(waves),
-        committed=len(manifests),
+        waves=len(history.planned),
+        committed=len(history.committed),
         rows=rows,
         done=rows - left,
-        tally=tallied(manifests),
-        drift=drift(waves, manifests),
+        tally=tally_of(committed),
+        drift=drift(tallies(_of_whole_shards(committed), "tally")),
         quarantined=record.get("last", {}).get("quarantined", {}),
-        missing={numbered.shard.uri: numbered.rows for numbered in missing_shards(waves)},
+        missing={numbered.shard.uri: numbered.rows for numbered in run.missing()},
         rate=rate,
         eta=left / rate if rate else None,
         driver=holder_of(run.store, run.path),
-        last_commit=max((manifest["committed"] for manifest in manifests if "committed" in manifest), default=None),
+        last_commit=pc.max(committed["committed"]).as_py(),
     )
 
 
-def _current_shards(waves: Sequence[Wave]) -> dict[int, Shard]:
-    """The shards of all waves by ordinal, without those that a later wave replaces."""
-    replaced = {ordinal for wave in waves for ordinal in wave.replaces}
-    numbered_shards = [numbered for wave in waves for numbered in wave.shards]
-    return {numbered.ordinal: numbered.shard for numbered in numbered_shards if numbered.ordinal not in replaced}
+def _rows(shards: pa.Table) -> int:
+    """The number of rows in the shards of all waves, each once, without those that a later wave replaces."""
+    there = shards.filter(pc.invert(shards["missing"]))
+    ordinals, first = np.unique(there["ordinal"].to_numpy(), return_index=True)
+    replaced = np.isin(ordinals, there["replaces"].drop_null().to_numpy())
+    return int(there["rows"].to_numpy()[first[~replaced]].sum())
+
+
+def _of_whole_shards(waves: pa.Table) -> pa.Table:
+    """Without the waves that retry documents."""
+    chosen = waves["chosen"].combine_chunks()
+    retried = pc.list_parent_indices(chosen).filter(pc.is_valid(pc.list_flatten(chosen)))
+    return waves.take(np.setdiff1d(np.arange(len(waves)), retried.to_numpy()))
 
 
 def _written(run: RunDirectory, wave: Wave) -> int:
@@ -113,30 +124,21 @@ def _written(run: RunDirectory, wave: Wave) -> int:
     return len(written.where(wave.holds(written.firsts)))
 
 
-def _rate(manifests: Sequence[dict[str, Any]]) -> float | None:
-    timed = [manifest["counts"] for manifest in manifests if manifest["counts"].get("seconds")]
+def _rate(counted: Iterable[dict[str, Any]]) -> float | None:
+    timed = [counts for counts in counted if counts.get("seconds")]
     seconds = sum(counts["seconds"] for counts in timed)
     return sum(counts.get("documents", 0) for counts in timed) / seconds if seconds else None
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A discrepancy between a run's manifests and its files.
-
-    Attributes:
-        place: the file, shard or run concerned.
-        problem: what is wrong with it.
-    """
-
-    place: str
-    problem: str
-
-
-def verify(uri: str) -> tuple[int, list[Finding]]:
+def verify(uri: str, spread: Spread = in_threads) -> tuple[int, list[Finding]]:
     """Reads every committed file completely and compares it with the manifests.
 
     The checksum of each page is verified, each input row of a committed wave must occur exactly once, and all files
     must read as one table.
+
+    Args:
+        uri: the run directory.
+        spread: what does the work, a group of files at a time, and yields its results in any order.
 
     Returns:
         The number of rows read, and the discrepancies.
@@ -145,56 +147,43 @@ def verify(uri: str) -> tuple[int, list[Finding]]:
         RunError: there is no run, or nothing is committed.
     """
     run = RunDirectory(uri)
-    if not (paths := run.files()):
+    history = run.history()
+    described = history.table("paths", "path_rows")
+    paths, rows = (pc.list_flatten(described[name].combine_chunks()) for name in ("paths", "path_rows"))
+    known = dict(zip(paths.to_pylist(), rows.to_pylist(), strict=True))
+    if not (files := [(path, known[path]) for path in history.files()]):
         raise run.nothing_committed()
-    described = {file["path"]: file for manifest in run.manifests() for file in manifest["files"]}
-    with ThreadPoolExecutor(_READERS) as threads:
-        read = list(threads.map(lambda path: _read(run.store, path), paths))
-    findings = [Finding(path, problem) for path, (_, problem) in zip(paths, read, strict=True) if problem]
-    findings += _compare_types(run, [path for path, (ids, _) in zip(paths, read, strict=True) if ids is not None])
-    for path, (ids, _) in zip(paths, read, strict=True):
-        described_file = described[path.removeprefix(run.path).strip("/")]
-        if ids is not None and len(ids) != described_file.get("rows", len(ids)):
-            findings.append(Finding(path, f"{len(ids)} rows, the manifest says {described_file['rows']}"))
-    row_ids = np.concatenate([ids for ids, _ in read if ids is not None] or [np.empty(0, np.int64)])
-    return len(row_ids), findings + _compare(run, row_ids)
+    schema = run.record().get("schema", "")
+    groups = [files[at : at + _FILES_TOGETHER] for at in range(0, len(files), _FILES_TOGETHER)]
+    checked = list(spread(check_files, groups, uri, schema))
+    findings = [finding for group in checked for finding in group.findings]
+    if not schema:  # of an earlier version, which did not record it
+        unreadable = {finding.place for finding in findings}
+        findings += compare_types(run.store, [path for path in run.files() if path not in unreadable])
+    found = Runs.joined(group.rows for group in checked)
+    return len(found), [*findings, *_compare(run, history, found)]
 
 
-def _read(store: fs.FileSystem, path: str) -> tuple[Any, str]:
-    """A file's row ids, of shape (rows,) and int64, and no problem; or None and the problem."""
-    try:
-        with pq.ParquetFile(path, filesystem=store, page_checksum_verification=True) as file:
-            ids = [batch[ROW_ID].to_numpy() for batch in file.iter_batches()]
-    except (pa.ArrowException, OSError) as error:
-        return None, f"cannot be read: {str(error).splitlines()[0]}"
-    return (np.concatenate(ids) if ids else np.empty(0, np.int64)), ""
-
-
-def _compare_types(run: RunDirectory, paths: Sequence[str]) -> list[Finding]:
-    """Compares the columns of readable files with those of the run."""
-    files = typed_files(run.store, paths)
-    try:
-        schema = run.recorded_schema() or derive(files)
-    except RunError as error:
-        return [Finding(run.uri, error.message)]
-    problems = [(file.place, mismatch(file, schema)) for file in files]
-    return [Finding(place, problem) for place, problem in problems if problem]
-
-
-def _compare(run: RunDirectory, row_ids: Any) -> list[Finding]:
-    """Compares the number of rows in and out of each shard; `row_ids` are those in all committed files."""
-    done = run.committed()
-    waves = [wave for wave in run.waves() if wave.number in done]
-    shards = _current_shards(waves)
-    ordinals, counts = np.unique(row_ids >> ROW_BITS, return_counts=True)  # the shard is in the upper bits
-    out = dict(zip(ordinals.tolist(), counts.tolist(), strict=True))
+def _compare(run: RunDirectory, history: History, found: Runs) -> list[Finding]:
+    """Compares the number of rows in and out of each shard; `found` are those in all committed files."""
+    expected = _current(history)
+    ordinals, at = np.unique(found.firsts >> ROW_BITS, return_inverse=True)  # the shard is in the upper bits
+    out = dict(zip(ordinals.tolist(), np.bincount(at, found.stops - found.firsts).astype(int).tolist(), strict=True))
     findings = [
-        Finding(shard.uri, f"{shard.rows} rows in, {out.get(ordinal, 0)} out")
-        for ordinal, shard in shards.items()
-        if out.get(ordinal, 0) != shard.rows
+        Finding(uri, f"{rows} rows in, {out.get(ordinal, 0)} out")
+        for ordinal, uri, rows in zip(*(expected[name].to_pylist() for name in ("ordinal", "uri", "rows")), strict=True)
+        if out.get(ordinal, 0) != rows
     ]
-    findings += [
-        Finding(run.uri, f"{out[ordinal]} rows that belong to no shard") for ordinal in out.keys() - shards.keys()
-    ]
-    duplicates = len(row_ids) - len(np.unique(row_ids))
+    foreign = out.keys() - set(expected["ordinal"].to_pylist())
+    findings += [Finding(run.uri, f"{out[ordinal]} rows that belong to no shard") for ordinal in sorted(foreign)]
+    duplicates = len(found) - len(found.union())
     return findings + ([Finding(run.uri, f"{duplicates} duplicate rows")] if duplicates else [])
+
+
+def _current(history: History) -> pa.Table:
+    """The shards of committed waves, each once, without those that a later committed wave replaces."""
+    shards = history.shards("ordinal", "uri", "rows", "replaces", "missing")
+    committed = np.isin(shards["wave"].to_numpy(), list(history.committed)) & ~shards["missing"].to_numpy()
+    there = shards.filter(pa.array(committed))
+    ordinals, first = np.unique(there["ordinal"].to_numpy(), return_index=True)
+    return there.take(first[~np.isin(ordinals, there["replaces"].drop_null().to_numpy())])

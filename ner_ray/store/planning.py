@@ -2,63 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from ner_ray.errors import RunError
 from ner_ray.store.changes import Input, OnChange, changed_shards, settled, still_there
-from ner_ray.store.shards import Shard
+from ner_ray.store.comparison import Concern
 from ner_ray.store.wave_files import grouped
 from ner_ray.store.waves import ROW_BITS, Ids, NumberedShard, Wave, current_shards
 
 
 def next_waves(
-    waves: Sequence[Wave],
-    committed: Collection[int],
-    shards: Sequence[Shard],
-    rows_per_wave: int,
-    on_change: OnChange,
-) -> list[Wave]:
-    """All waves of a run: those that it has, as their files are now, and those for new and changed files.
+    found: Concern, committed: Collection[int], rows_per_wave: int, on_change: OnChange
+) -> tuple[list[Wave], list[Wave]]:
+    """The waves that a listing concerns, as their files are now, and waves for new and changed files.
 
     Raises:
         InputError: a file has changed, and `on_change` is `error`.
     """
-    now = Input(shards, waves)
-    settled_waves = settled(waves, committed, now, on_change)
+    now = Input(found.shards, found.waves)
+    settled_waves = settled(found.waves, committed, now, on_change)
     changed = changed_shards(settled_waves, now, on_change)
     current = current_shards(settled_waves)
     fresh = [shard for shard in now.readable() if shard.rows and shard.uri not in current]
-    numbered = _numbered([*changed, *fresh], [*waves, *settled_waves], current)
-    groups = grouped(numbered, lambda numbered: numbered.rows, rows_per_wave)
-    return [*settled_waves, *(Wave(number, tuple(group)) for number, group in enumerate(groups, start=len(waves)))]
-
-
-def _numbered(
-    shards: Sequence[Shard], waves: Iterable[Wave], current: Mapping[str, NumberedShard]
-) -> list[NumberedShard]:
-    """The shards with the next ordinals, and with those of the versions that they replace."""
-    used = (numbered.ordinal for wave in waves for numbered in (*wave.shards, *wave.missing))
-    first = 1 + max(used, default=-1)
-    return [
+    numbered = [
         NumberedShard(ordinal, shard, replaces=current[shard.uri].ordinal if shard.uri in current else None)
-        for ordinal, shard in enumerate(shards, start=first)
+        for ordinal, shard in enumerate([*changed, *fresh], start=found.next_ordinal)
     ]
+    groups = grouped(numbered, lambda numbered: numbered.rows, rows_per_wave)
+    return settled_waves, [Wave(number, tuple(group)) for number, group in enumerate(groups, start=found.next_wave)]
 
 
-def retry_wave(waves: Sequence[Wave], ids: Ids, shards: Sequence[Shard]) -> Wave:
+def retry_wave(found: Concern, ids: Ids) -> Wave:
     """A wave of committed rows; those of files that are gone or have changed are set aside.
+
+    Args:
+        found: what a listing gives to decide, with the shards of these rows.
+        ids: of the rows.
 
     Raises:
         InputError: none of their files is still what it was.
     """
-    planned = {numbered.ordinal: numbered.shard for wave in waves for numbered in wave.shards}
+    planned = {numbered.ordinal: numbered.shard for wave in found.waves for numbered in wave.shards}
     rows: dict[int, list[int]] = {}  # ordinal of a shard -> numbers of its rows, ascending
     for row_id in np.sort(ids).tolist():
         rows.setdefault(row_id >> ROW_BITS, []).append(row_id & ((1 << ROW_BITS) - 1))
     chosen = [NumberedShard(ordinal, planned[ordinal], tuple(numbers)) for ordinal, numbers in rows.items()]
-    return still_there(Wave(len(waves), tuple(chosen)), Input(shards, waves))
+    return still_there(Wave(found.next_wave, tuple(chosen)), Input(found.shards, found.waves))
 
 
 def without_files(
@@ -82,8 +73,3 @@ def without_files(
             "`ner-ray status` names those that are missing",
         )
     return kept, lost
-
-
-def unfinished(waves: Iterable[Wave], committed: Collection[int]) -> list[Wave]:
-    """Planned waves that are not committed."""
-    return [wave for wave in waves if wave.number not in committed]

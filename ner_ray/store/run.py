@@ -6,6 +6,7 @@
     data/kept=NNNNN/    the remaining rows of files that the wave supersedes
     journal/NNNNN/      the answers so far, while the wave is open (`ner_ray.store.journal`)
     manifest/NNNNN.json the files and counts of a committed wave: written last, in one atomic step
+    snapshot/           what plans and manifests say, in one file: a cache (`ner_ray.store.snapshot`)
     lease.json          the driver that is writing (`ner_ray.store.lease`)
 
 A wave is open while it has a plan and no manifest. Running the command again resumes open waves with exactly the same
@@ -24,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 from pyarrow import fs
 
@@ -32,11 +34,14 @@ from ner_ray.errors import RunError
 from ner_ray.storage import get_json, join, open_store, put_json
 from ner_ray.store import run_schema
 from ner_ray.store.changes import OnChange
-from ner_ray.store.manifests import committed_files, documents, manifests, tallied
-from ner_ray.store.planning import next_waves, retry_wave, unfinished, without_files
+from ner_ray.store.comparison import Listing, completed, concern
+from ner_ray.store.history import BETWEEN_SNAPSHOTS, History, tally_of, waves_of
+from ner_ray.store.manifests import manifests, tallied
+from ner_ray.store.planning import next_waves, retry_wave, without_files
 from ner_ray.store.row_runs import Runs
 from ner_ray.store.run_schema import TypedFile, typed_files
 from ner_ray.store.shards import Shard
+from ner_ray.store.snapshot import SHARDS
 from ner_ray.store.tally import Tally, tally
 from ner_ray.store.wave_files import (
     Layout,
@@ -46,7 +51,7 @@ from ner_ray.store.wave_files import (
     without,
     write_rows,
 )
-from ner_ray.store.waves import Ids, NumberedShard, Wave, missing_shards
+from ner_ray.store.waves import ROW_BITS, Ids, NumberedShard, Wave, missing_shards
 
 _READERS = 16
 _AS_WRITTEN = Layout()
@@ -79,6 +84,7 @@ class RunDirectory:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.store, self.path = open_store(uri)
+        self._commits = 0  # by this process
 
     def record(self) -> dict[str, Any]:
         """The contents of `run.json`; empty for a new run."""
@@ -101,21 +107,31 @@ class RunDirectory:
                 hint="choose another output.path, or restore the earlier settings",
             )
 
+    def history(self) -> History:
+        """What is planned and committed now."""
+        return History(self.store, self.path)
+
     def waves(self) -> list[Wave]:
         """All planned waves, in order."""
-        return [Wave.from_dict(plan) for plan in documents(self.store, join(self.path, "plan"))]
+        return self.history().waves()
 
     def open_waves(self) -> list[Wave]:
         """Planned waves that are not committed."""
-        return unfinished(self.waves(), self.committed())
+        history = self.history()
+        return history.waves(history.open)
 
     def missing(self) -> list[NumberedShard]:
         """Shards that were planned, are gone, and have neither come back nor been given up."""
-        return missing_shards(self.waves())
+        history = self.history()
+        if not pc.any(history.shards("missing")["missing"]).as_py():
+            return []
+        shards = history.shards("uri", "missing")
+        named = pc.is_in(shards["uri"], shards["uri"].filter(shards["missing"]).combine_chunks())
+        return missing_shards(waves_of(history.shards(*SHARDS).filter(named)))
 
     def committed(self) -> set[int]:
         """The numbers of the committed waves."""
-        return {manifest["wave"] for manifest in self.manifests()}
+        return self.history().committed
 
     def manifests(self) -> list[dict[str, Any]]:
         """The manifests of the committed waves, in order."""
@@ -123,7 +139,7 @@ class RunDirectory:
 
     def plan_waves(
         self,
-        shards: Sequence[Shard],
+        shards: Listing | Sequence[Shard],
         rows_per_wave: int,
         on_change: OnChange = "error",
         *,
@@ -143,14 +159,20 @@ class RunDirectory:
         Raises:
             InputError: a shard has changed, and `on_change` is `error`.
         """
-        before, committed = self.waves(), self.committed()
-        waves = next_waves(before, committed, shards, rows_per_wave, on_change)
+        history = self.history()
+        found = concern(history, shards if isinstance(shards, Listing) else Listing.of(shards))
+        settled, new = next_waves(found, history.committed, rows_per_wave, on_change)
+        unfinished = [wave for wave in (*settled, *new) if wave.number not in history.committed]
         if freeze:
-            for at, wave in enumerate(waves):
-                if at >= len(before) or wave != before[at]:
-                    self._freeze(wave)
-            self._close_empty(unfinished(waves, committed))
-        return [wave for wave in unfinished(waves, committed) if wave.shards]
+            before = {wave.number: wave for wave in found.waves}
+            changed = [wave for wave in settled if wave != before[wave.number]]
+            self._freeze_all([*(self._whole(history, wave) for wave in changed), *new])
+            self._close_empty(unfinished)
+            history.snapshot()
+        return [wave for wave in unfinished if wave.shards]
+
+    def _whole(self, history: History, wave: Wave) -> Wave:
+        return completed(wave, history.waves([wave.number])[0]) if wave.number in history.committed else wave
 
     def _close_empty(self, waves: Iterable[Wave]) -> None:
         """Commits open waves that have nothing left to annotate and nothing to wait for."""
@@ -159,7 +181,7 @@ class RunDirectory:
                 self.resume(wave)
                 self.commit(wave, {})
 
-    def plan_retry(self, ids: Ids, shards: Sequence[Shard]) -> Wave:
+    def plan_retry(self, ids: Ids, shards: Listing | Sequence[Shard]) -> Wave:
         """Plans a wave of committed rows that are to be retried; those of files that are gone or changed are set aside.
 
         Args:
@@ -169,7 +191,8 @@ class RunDirectory:
         Raises:
             InputError: none of their files is still what it was.
         """
-        wave = retry_wave(self.waves(), ids, shards)
+        listing = shards if isinstance(shards, Listing) else Listing.of(shards)
+        wave = retry_wave(concern(self.history(), listing, np.unique(ids >> ROW_BITS).tolist()), ids)
         self._freeze(wave)
         return wave
 
@@ -184,11 +207,19 @@ class RunDirectory:
         Raises:
             RunError: the run does not wait for one of these files.
         """
-        changed, forgotten = without_files(self.waves(), self.committed(), uris)
+        history = self.history()
+        changed, forgotten = without_files(history.waves(), history.committed, uris)
         for wave in changed:
             self._freeze(wave)
         self._close_empty(self.open_waves())
         return forgotten
+
+    def _freeze_all(self, waves: Sequence[Wave]) -> None:
+        """Writes plans side by side; the first one before all others, as it makes the folder a run."""
+        for wave in waves[:1]:
+            self._freeze(wave)
+        with ThreadPoolExecutor(_READERS) as threads:
+            list(threads.map(self._freeze, waves[1:]))
 
     def _freeze(self, wave: Wave) -> None:
         put_json(self.store, join(self.path, "plan", f"{wave.number:05}.json"), wave.to_dict())
@@ -251,7 +282,8 @@ class RunDirectory:
                     for file, described in zip(rewritten, self._described(rewritten), strict=True)
                 ),
             ],
-            "supersedes": [self._relative(path) for path in superseded],
+            "supersedes": (removed := [self._relative(path) for path in superseded]),
+            "removed": (self.history().removed(removed) if removed else Tally()).to_dict(),
             "rows": wave.rows,
             "shards": [{"ordinal": numbered.ordinal, "rows": numbered.rows} for numbered in wave.shards],
             "counts": dict(counts),
@@ -263,6 +295,9 @@ class RunDirectory:
         journal = join(self.path, "journal", f"{wave.number:05}")
         if self.store.get_file_info(journal).type == fs.FileType.Directory:
             self.store.delete_dir(journal)
+        self._commits += 1
+        if self._commits % BETWEEN_SNAPSHOTS == 0:
+            self.history().snapshot()
 
     def _superseded(self, wave: Wave) -> tuple[list[str], list[OutputFile]]:
         """The committed files with rows that the wave replaces, and new files with their remaining rows."""
@@ -270,29 +305,22 @@ class RunDirectory:
         ordinals = {*wave.replaces, *(numbered.ordinal for numbered in retried)}
         if not ordinals:
             return [], []
-        may_hold = {
-            file["path"]
-            for manifest in self.manifests()
-            for file in manifest["files"]
-            if _may_hold(ordinals, file, manifest)
-        }
-        paths = [path for path in self.files() if self._relative(path) in may_hold]
-        shards = {numbered.ordinal: numbered for planned in self.waves() for numbered in planned.shards}
-        replaced = [NumberedShard(ordinal, shards[ordinal].shard).row_ids() for ordinal in wave.replaces]
+        history = self.history()
+        live = set(history.files())
+        may_hold = [join(self.path, path) for path in _may_hold(ordinals, history) if path in live]
+        shards = history.shards("ordinal", "rows")
+        rows = dict(zip(shards["ordinal"].to_pylist(), shards["rows"].to_pylist(), strict=True))
+        replaced = [np.arange(rows[ordinal]) + (ordinal << ROW_BITS) for ordinal in wave.replaces]
         return without(
             self.store,
-            paths,
+            may_hold,
             np.concatenate([*replaced, *(numbered.row_ids() for numbered in retried)]),
             join(self.path, "data", f"kept={wave.number:05}"),
         )
 
-    def described_files(self) -> list[dict[str, Any]]:
-        """Exactly the committed files, as manifests describe them: path below the run, size, rows, tally."""
-        return committed_files(self.manifests())
-
     def files(self) -> list[str]:
         """Exactly the committed files, as paths on the store."""
-        return [join(self.path, file["path"]) for file in self.described_files()]
+        return [join(self.path, path) for path in self.history().files()]
 
     def dataset(self) -> pads.Dataset:
         """Exactly the committed rows, as a pyarrow dataset.
@@ -324,7 +352,7 @@ class RunDirectory:
 
     def nothing_committed(self) -> RunError:
         """The error for a reader that finds no committed file."""
-        if not self.record() and not self.waves():
+        if not self.record() and not self.history().planned:
             return RunError(f"there is no run in {self.uri}")
         return RunError(
             f"nothing is committed yet in {self.uri}", hint="let the run finish; `ner-ray status` shows its progress"
@@ -333,9 +361,13 @@ class RunDirectory:
     def _relative(self, path: str) -> str:
         return path.removeprefix(self.path).strip("/")
 
-    def tally(self) -> Tally:
-        """The counts of all committed documents."""
-        return tallied(self.manifests())
+    def tally(self, waves: Collection[int] | None = None) -> Tally:
+        """The counts of all committed documents, or of those in the files that some waves have written."""
+        history = self.history()
+        if waves is None:
+            return tally_of(history.table("tally", "removed"))
+        chosen = history.manifests(history.committed & set(waves))
+        return tallied(chosen)
 
     def _described(self, files: Sequence[OutputFile]) -> list[dict[str, Any]]:
         with ThreadPoolExecutor(_READERS) as threads:
@@ -351,12 +383,16 @@ class RunDirectory:
             ]
 
 
-def _may_hold(ordinals: set[int], file: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
-    """Whether a committed file may hold rows of the shards, so that it has to be opened."""
-    if "ordinals" in file:
-        return not ordinals.isdisjoint(file["ordinals"])
-    # Remaining rows of superseded files may be those of any shard; earlier versions do not say of which.
-    return file["path"].startswith("data/kept=") or any(shard["ordinal"] in ordinals for shard in manifest["shards"])
+def _may_hold(ordinals: set[int], history: History) -> list[str]:
+    """The files that may hold rows of some shards, so that they have to be opened."""
+    found: list[str] = []
+    for manifest in history.table("paths", "path_ordinals", "committed_ordinals").to_pylist():
+        of_wave = not ordinals.isdisjoint(manifest["committed_ordinals"] or ())
+        for path, own in zip(manifest["paths"] or (), manifest["path_ordinals"] or (), strict=True):
+            # Remaining rows of superseded files may be those of any shard; earlier versions do not say of which.
+            if (of_wave or path.startswith("data/kept=")) if own is None else not ordinals.isdisjoint(own):
+                found.append(path)
+    return found
 
 
 def _check_ids(wave: Wave, files: Sequence[OutputFile]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
@@ -106,7 +106,17 @@ def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = (), left_ou
     files = list_files(paths, before, left_out)
     fresh = [file for file in files if file.uri not in before]
     names = unique_names(fresh, (shard.name for shard in before.values()))
-    named = {file.uri: name for file, name in zip(fresh, names, strict=True)}
+    return inspect_all(files, before, dict(zip((file.uri for file in fresh), names, strict=True)))
+
+
+def inspect_all(files: Sequence[InputFile], before: Mapping[str, Shard], names: Mapping[str, str]) -> list[Shard]:
+    """Shards as they are now; the footers of those that have not changed since `before` are not read again.
+
+    Args:
+        files: of the input.
+        before: shards as they were, by URI.
+        names: of the files that were not there before, by URI.
+    """
 
     def shard_of(file: InputFile) -> Shard:
         shard = before.get(file.uri)
@@ -114,7 +124,7 @@ def list_shards(paths: str | Sequence[str], known: Iterable[Shard] = (), left_ou
             return replace(
                 shard, signature=file.signature
             )  # where the store tells no times, a file may have changed without a sign
-        return _inspect(file, shard.name if shard else named[file.uri])
+        return _inspect(file, shard.name if shard else names[file.uri])
 
     return list(by_threads(shard_of, files, "listed"))
 

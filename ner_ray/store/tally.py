@@ -17,7 +17,7 @@ _LEAVES = ("status", "errors.list.element.code", "entities.list.element.label", 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts of committed documents; adds.
+    """Counts of committed documents; adds and subtracts.
 
     Attributes:
         documents: number of documents.
@@ -37,6 +37,9 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, count.name) + getattr(other, count.name) for count in fields(Tally)))
+
+    def __sub__(self, other: Tally) -> Tally:
+        return Tally(*(getattr(self, count.name) - getattr(other, count.name) for count in fields(Tally)))
 
     def share(self, status: str) -> float:
         """The share of documents with a status; 0 without documents."""

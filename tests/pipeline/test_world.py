@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import HealthCheck, currently_in_test_context, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -42,11 +44,14 @@ from ner_ray.pipeline import commits
 from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.stages import ReadStage
 from ner_ray.pipeline.write import ROWS, WAVE, WriteStage
+from ner_ray.store import history, snapshot, wave_files
 from ner_ray.store import run as run_module
-from ner_ray.store import wave_files
+from ner_ray.store.comparison import Concern, completed
 from ner_ray.store.documents import read_rows
 from ner_ray.store.health import status, verify
+from ner_ray.store.planning import next_waves
 from ner_ray.store.run import RunDirectory
+from ner_ray.store.shards import list_shards
 from ner_ray.store.waves import Wave, WaveNumbers, missing_shards
 
 NAMES = ("a.parquet", "b.parquet", "sub/a.parquet", "sub/c d%20.parquet", "date=1/z.parquet")
@@ -83,6 +88,7 @@ def death_after(steps: int | None) -> Iterator[None]:
         mock.patch.multiple(
             wave_files, **{name: stepping(getattr(wave_files, name)) for name in ("write_rows", "read_ids", "_copy")}
         ),
+        mock.patch.object(snapshot, "put_atomically", stepping(snapshot.put_atomically)),
     ):
         yield
 
@@ -106,6 +112,35 @@ class AtOnce:
         future: Future[Any] = Future()
         future.set_result(work(*arguments))
         return future
+
+
+@contextmanager
+def decisions_checked(paths: str, left_out: str) -> Iterator[None]:
+    """Decides everything once more with all shards of all waves at hand, and compares."""
+
+    def decide(found: Concern, committed: set[int], *options: Any) -> tuple[list[Wave], list[Wave]]:
+        waves = RunDirectory(left_out).waves()
+        known = [numbered.shard for wave in waves for numbered in (*wave.shards, *wave.missing)]
+        everything = replace(found, shards=list_shards(paths, known, [left_out]), waves=waves)
+        try:
+            settled, new = next_waves(everything, committed, *options)
+        except InputError:
+            with pytest.raises(InputError):
+                next_waves(found, committed, *options)
+            raise
+        before, part = {wave.number: wave for wave in waves}, {wave.number: wave for wave in found.waves}
+        settled_part, new_part = next_waves(found, committed, *options)
+        changed = [wave for wave in settled if wave != before[wave.number]]
+        assert new_part == new
+        assert changed == [
+            completed(wave, before[wave.number]) if wave.number in committed else wave
+            for wave in settled_part
+            if wave != part[wave.number]
+        ]
+        return settled_part, new_part
+
+    with mock.patch.object(run_module, "next_waves", decide):
+        yield
 
 
 def note(what: str) -> None:
@@ -178,6 +213,14 @@ class Cluster:
             mock.patch.object(commits, "ThreadPoolExecutor", AtOnce),
         ):
             yield
+
+
+@pytest.fixture(autouse=True)
+def snapshots_are_always_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as a wave is not in the last one."""
+    monkeypatch.setattr(history, "BETWEEN_SNAPSHOTS", 1)
+    monkeypatch.setattr(run_module, "BETWEEN_SNAPSHOTS", 1)
+    monkeypatch.setattr(history, "_TICK_NS", 0)
 
 
 def exchange(answer: str) -> dict[str, Any]:
@@ -307,7 +350,8 @@ class World(RuleBasedStateMachine):
 
     def _drive(self, work: Callable[[], Any], dies_after: int | None, rows: int | None) -> Any:
         self.cluster.rows_left = rows
-        with self.cluster.driving(), death_after(dies_after):
+        checked = decisions_checked(str(self.corpus), str(self.folder / "run"))
+        with self.cluster.driving(), checked, death_after(dies_after):
             return work()
 
     @property
@@ -432,6 +476,13 @@ class World(RuleBasedStateMachine):
 
     def _statuses(self) -> dict[str, str]:
         return {row["doc_id"]: row["status"] for row in self._output()}
+
+    @invariant()
+    def the_snapshot_says_what_the_documents_say(self) -> None:
+        columns = [name for name in snapshot.SCHEMA.names if name not in ("wave", *snapshot.STAMPS)]
+        with mock.patch.object(history, "read_snapshot", return_value=None):
+            documents = self.run.history().table(*columns)
+        assert self.run.history().table(*columns).to_pylist() == documents.to_pylist()
 
     @invariant()
     def the_run_is_sound(self) -> None:
