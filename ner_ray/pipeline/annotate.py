@@ -174,7 +174,7 @@ def _failed(run: RunDirectory, codes: Sequence[str]) -> Ids:
     """The ids of committed rows with an error of one of the codes, or with any error if there are no codes."""
     chosen = set(codes)
     ids: list[int] = []
-    for batch in run.dataset().to_batches(columns=[ROW_ID, "errors"]):
+    for batch in run.dataset_with_errors(chosen).to_batches(columns=[ROW_ID, "errors"]):
         with_errors = batch.filter(pc.greater(pc.list_value_length(batch["errors"]), 0))
         ids += [
             row_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ from ner_ray.store.shards import Shard
 from ner_ray.store.snapshot import SCHEMA, SHARDS, STAMPS, read_snapshot, row_of, write_snapshot
 from ner_ray.store.tally import Tally
 from ner_ray.store.waves import NumberedShard, Wave
+
+_LOG = logging.getLogger(__name__)
 
 _READERS = 16
 _READ_TOGETHER = 64
@@ -100,10 +103,20 @@ class History:
 
     def files(self) -> list[str]:
         """Exactly the committed files, as paths below the run."""
-        waves = self.table("paths", "supersedes")
-        paths, superseded = (pc.list_flatten(waves[name].combine_chunks()) for name in ("paths", "supersedes"))
-        live = paths.filter(pc.invert(pc.is_in(paths, superseded))) if len(superseded) else paths
-        return [str(path) for path in live.to_pylist()]
+        return [path for path, _ in self._live("path_rows")]
+
+    def files_with_errors(self, codes: Collection[str] = ()) -> list[str]:
+        """The committed files with documents that have one of some error codes, or any if there are no codes."""
+        return [path for path, own in self._live("path_codes") if own and (not codes or not set(codes).isdisjoint(own))]
+
+    def _live(self, column: str) -> Iterator[tuple[str, Any]]:
+        """The committed files that no later wave supersedes, each with its value in another column of paths."""
+        waves = self.table("paths", column, "supersedes")
+        paths, values, superseded = (pc.list_flatten(waves[name]) for name in ("paths", column, "supersedes"))
+        if len(superseded):
+            live = pc.invert(pc.is_in(paths, superseded.combine_chunks()))
+            paths, values = paths.filter(live), values.filter(live)
+        return zip(paths.to_pylist(), values.to_pylist(), strict=True)
 
     def snapshot(self, *, at_least: int | None = None) -> None:
         """Writes a new snapshot if there are many waves that the last one does not tell of.
@@ -122,8 +135,12 @@ class History:
         for name, values in zip(STAMPS, zip(*stamps, strict=True), strict=True):
             rows = rows.append_column(name, pa.array(values, pa.int64()))
         rows = rows.select(SCHEMA.names).filter(pa.array(settled, pa.bool_()))
-        if len(rows) > covered:
+        if not len(rows):
+            return
+        try:
             write_snapshot(self._store, self._path, rows)
+        except OSError as error:  # the run does without
+            _LOG.warning("snapshot.not_written reason=%s", error)
 
     def _stamps_of(self, number: int) -> tuple[int | None, ...]:
         return (*self._plans.get(number, _NONE), *self._manifests.get(number, _NONE))
@@ -206,8 +223,7 @@ def _stamps(store: fs.FileSystem, folder: str) -> dict[int, _Stamp]:
         infos = store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
     except (FileNotFoundError, NotADirectoryError):  # the folder appeared between two calls inside Arrow
         return {}
-    return {
-        int(info.base_name.removesuffix(".json")): (info.size, info.mtime_ns or 0)
-        for info in infos
-        if info.is_file and info.extension == "json" and info.base_name[:1].isdecimal()
-    }
+    named = [
+        (info.base_name.removesuffix(".json"), info) for info in infos if info.is_file and info.extension == "json"
+    ]
+    return {int(name): (info.size, info.mtime_ns or 0) for name, info in named if name.isdecimal()}

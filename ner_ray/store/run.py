@@ -331,7 +331,14 @@ class RunDirectory:
         files = self.files()
         if not files:
             raise self.nothing_committed()
-        return pads.dataset(files, self.schema(), filesystem=self.store, format="parquet")
+        return self._dataset(files)
+
+    def dataset_with_errors(self, codes: Collection[str] = ()) -> pads.Dataset:
+        """The rows of those committed files in which documents have one of some error codes, or any code."""
+        return self._dataset([join(self.path, path) for path in self.history().files_with_errors(codes)])
+
+    def _dataset(self, files: Sequence[str]) -> pads.Dataset:
+        return pads.dataset(list(files), self.schema(), filesystem=self.store, format="parquet")
 
     def schema(self) -> pa.Schema:
         """The columns of the run's rows, as its last wave recorded them; empty for a new run.

@@ -49,6 +49,7 @@ SHARDS = {
 _COMMITTED = {
     "paths": pa.list_(pa.string()),
     "path_rows": pa.list_(pa.int64()),
+    "path_codes": pa.list_(pa.list_(pa.string())),
     "path_ordinals": pa.list_(pa.list_(pa.int64())),
     "supersedes": pa.list_(pa.string()),
     "committed_ordinals": pa.list_(pa.int64()),
@@ -88,6 +89,7 @@ def _committed(manifest: dict[str, Any]) -> dict[str, Any]:
     return {
         "paths": [file["path"] for file in files],
         "path_rows": [file.get("rows") for file in files],
+        "path_codes": [list(file["tally"]["errors"]) for file in files],
         "path_ordinals": [file.get("ordinals") for file in files],
         "supersedes": manifest.get("supersedes", []),
         "committed_ordinals": [shard["ordinal"] for shard in manifest["shards"]],
