@@ -53,7 +53,7 @@ def write(folder: Path, sizes: list[int]) -> None:
 
 
 def waves_of(job: Job) -> list[Wave]:
-    return job.run.plan_waves(job.shards, 1000, freeze=False)
+    return job.run.plan_waves(job.listing, 1000, freeze=False)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
