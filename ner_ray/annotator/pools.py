@@ -37,7 +37,10 @@ def start(spec: Spec, pool: Pool) -> Engine:
     Raises:
         ModelError: the model cannot be served.
     """
-    return load(pool.engine.name).create(pool.engine, pool.adapters, spec.config.resources.tensor_parallel)
+    resources = spec.resources(pool)
+    shares = isinstance(resources.gpus, float) and 0 < resources.gpus < 1
+    engine = pool.engine.on_share(float(resources.gpus)) if shares else pool.engine
+    return load(engine.name).create(engine, pool.adapters, resources.tensor_parallel)
 
 
 def start_all(spec: Spec) -> list[Engine]:

@@ -8,6 +8,7 @@ from ner_ray import plugins
 from ner_ray.annotator.document import ReadingRules
 from ner_ray.config import AnnotateConfig, EngineConfig, SamplingConfig, labels
 from ner_ray.config import load as compose
+from ner_ray.config.annotate import EngineResources
 from ner_ray.errors import ConfigError
 from ner_ray.families.base import CONTRACT, Step, load
 from ner_ray.types import LabelSet
@@ -64,6 +65,10 @@ class Spec:
     budget: int
     demonstration_tokens: int | None = None
 
+    def resources(self, pool: Pool) -> EngineResources:
+        """What each engine of a pool gets."""
+        return self.config.resources.of(role.step.role for role in pool.roles)
+
     @property
     def rules(self) -> ReadingRules:
         """How answers become entities."""
@@ -78,6 +83,7 @@ def resolve(config: AnnotateConfig) -> Spec:
     """
     column = labels.column_of(config.labels)
     steps = family_steps(config.family)
+    _check_resources(config, [step.role for step in steps])
     return Spec(
         config=config,
         labels=None if column else labels.parse(compose.label_source(config.labels)),
@@ -119,6 +125,14 @@ def _pools(config: AnnotateConfig, steps: tuple[Step, ...]) -> tuple[Pool, ...]:
         else:
             pools.append(Pool(engine.base(), (role,)))
     return tuple(pools)
+
+
+def _check_resources(config: AnnotateConfig, roles: list[str]) -> None:
+    if unknown := sorted(set(config.resources.roles) - set(roles)):
+        raise ConfigError(
+            f"resources.roles names {', '.join(unknown)}, but the family's roles are {', '.join(roles)}",
+            hint="name roles of the family, or set resources for all of them",
+        )
 
 
 def _check_roles(engines: dict[str, EngineConfig], roles: list[str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -151,14 +152,19 @@ class OutputConfig(Section):
     row_group_rows: int = operational(5_000, ge=1, description="Rows per Parquet row group.")
 
 
-class ResourceConfig(Section):
-    """The resources that the job uses. Nothing here changes the results."""
+class EngineResources(Section):
+    """What each engine of a pool gets."""
 
     replicas: int = operational(1, ge=1, description="Minimum (and initial) number of engines per pool.")
     max_replicas: int | None = operational(
         None, ge=1, description="Maximum number of engines per pool; default: `replicas`."
     )
-    gpus: float = operational(0.0, ge=0, description="GPUs per engine, to be multiplied by `tensor_parallel`.")
+    gpus: Literal["auto"] | Annotated[float, Field(ge=0)] = operational(
+        "auto",
+        description="GPUs per engine, to be multiplied by `tensor_parallel`. A fraction is also the engine's share of "
+        "the GPU's memory: with 0.5, two engines use one GPU. auto: 1 for an engine that is installed for GPUs, and "
+        "otherwise none.",
+    )
     cpus: float | None = operational(
         None,
         ge=0,
@@ -167,6 +173,32 @@ class ResourceConfig(Section):
         "reading and writing.",
     )
     tensor_parallel: int = operational(1, ge=1, description="Number of GPUs that one model is split across.")
+    accelerator: str | None = operational(
+        None, description="Ray's name for the type of GPU that engines must be on, such as H100 or A100-80G."
+    )
+
+    @model_validator(mode="after")
+    def _gpus_make_sense(self) -> Self:
+        gpus = 1.0 if self.gpus == "auto" else self.gpus
+        if self.tensor_parallel > 1 and gpus not in (0, 1):
+            raise ValueError(
+                f"a model that is split across {self.tensor_parallel} GPUs uses each of them whole and once: "
+                f"`gpus` is 1 then, not {gpus:g}"
+            )
+        if gpus > 1 and gpus % 1:
+            raise ValueError(f"`gpus` is a whole number or less than 1, not {gpus:g}")
+        return self
+
+
+class ResourceConfig(EngineResources):
+    """The resources that the job uses. Nothing here changes the results."""
+
+    roles: dict[str, EngineResources] = operational(
+        default_factory=dict, description="What is different for the engines of a role: {classifier: {gpus: 0.5}}."
+    )
+    wait_seconds: float = operational(
+        0, ge=0, description="How long to wait for nodes that the cluster lacks and that autoscaling may bring."
+    )
     block_kib: int = operational(
         256,
         ge=16,
@@ -184,6 +216,19 @@ class ResourceConfig(Section):
         description="Maximum number of concurrent tasks for each stage without an engine (chunking, retrieval, reading "
         "answers, writing); default: as many as Ray finds CPUs for.",
     )
+
+    def of(self, roles: Iterable[str]) -> EngineResources:
+        """What each engine gets that serves these roles of a family."""
+        values = {name: getattr(self, name) for name in EngineResources.model_fields}
+        for role in roles:
+            values |= self.roles[role].model_dump(exclude_unset=True) if role in self.roles else {}
+        return EngineResources.model_validate(values)
+
+    @model_validator(mode="after")
+    def _roles_make_sense(self) -> Self:
+        for role in self.roles:
+            self.of([role])
+        return self
 
 
 class AnnotateConfig(Section):

@@ -92,6 +92,14 @@ class EngineConfig(Section):
         """The number of requests that the engine works on at once, or more where only the engine itself knows."""
         return self.max_num_seqs or SEATS
 
+    def default_gpus(self, available: float) -> float:  # noqa: ARG002  # most engines need none
+        """How many GPUs an engine uses by default, in a cluster that has so many."""
+        return 0.0
+
+    def on_share(self, gpus: float) -> Self:  # noqa: ARG002  # most engines share none
+        """These settings for an engine that has only that fraction of a GPU to itself."""
+        return self
+
     def base(self) -> Self:
         """These settings without those that may differ between roles sharing one engine."""
         return self.model_copy(update={"adapter": None, "sampling": SamplingConfig()})

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from itertools import groupby
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ from ner_ray.engines._decoding import Decoded, Decoder, Rule
 from ner_ray.engines._requests import CLOSED
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
-from ner_ray.extras import require
+from ner_ray.extras import is_installed, require
 from ner_ray.models import checkpoints, tokenizers
 from ner_ray.models.likelihood import likelihoods
 from ner_ray.models.options import CheckpointOptions, identity, prompt_counter, token_counter
@@ -51,6 +52,10 @@ class Options(CheckpointOptions):
     """
 
     name: Literal["transformers"] = "transformers"
+
+    def default_gpus(self, available: float) -> float:
+        """See `EngineConfig.default_gpus`; without a GPU it runs on CPUs."""
+        return float(available > 0 and is_installed("torch") and "cpu" not in version("torch"))
 
 
 def check(options: Options) -> None:

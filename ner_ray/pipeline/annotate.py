@@ -92,7 +92,7 @@ def _run(job: Job, lease: Lease, waves: list[Wave]) -> Summary:
         _LOG.info("nothing new at %s; nothing is left to annotate in %s", masked(str(config.input.path)), run.uri)
         return summarize(job, {}, waves)
     connect()
-    check_resources(config.resources, len(job.spec.pools))
+    check_resources(job.spec)
     run.write_record({**run.record(), **record_of(job), "inputs": job.listing.size})
     totals = _run_waves(job, lease, waves)
     summary = summarize(job, totals, waves)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,17 @@ from typing import Any
 import ray
 from ray._private import services
 
-from ner_ray.config import ResourceConfig
+from ner_ray.annotator.spec import Spec
 from ner_ray.errors import ResourceError, StoppedError
+from ner_ray.pipeline.placement import Bundle, bundles, missing
 
 _LOG = logging.getLogger(__name__)
 
-_CPUS_BESIDE_ENGINES = 2  # logical CPUs, for reading and writing
-_LEAST_CPUS = 0.5  # per engine
+_CPUS_BESIDE_ENGINES = 2  # logical CPUs, beside those of the machine, for reading and writing
 _LOCAL_OBJECT_STORE = 1024**3
 _ADDRESS_SECONDS = 5.0
+_LOOK_SECONDS = 5.0
+_LOG_SECONDS = 60.0
 
 
 def connect(*, log_to_driver: bool = False) -> None:
@@ -136,41 +138,37 @@ def _no_stderr() -> Iterator[None]:
             os.close(stderr)
 
 
-def engine_cpus(resources: ResourceConfig, pools: int) -> float:
-    """The number of CPUs per engine: as configured, or without a GPU an even share of the smallest machine.
-
-    Ray gives an actor as many OpenMP threads as CPUs (one if it has less than one CPU), and they determine the speed of
-    an engine without a GPU.
-    """
-    if resources.cpus is not None:
-        return resources.cpus
-    if resources.gpus:
-        return 1.0
-    machines = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-    engines_per_machine = math.ceil(resources.replicas * pools / len(machines))
-    share = (min(machines) - _CPUS_BESIDE_ENGINES) // engines_per_machine
-    # With less than one CPU per engine, they share all but one, which is left for reading and writing.
-    return float(share) if share >= 1 else min(1.0, max(_LEAST_CPUS, (min(machines) - 1) / engines_per_machine))
+def engine_bundles(spec: Spec) -> list[Bundle]:
+    """What Ray reserves for an engine of each pool, on the cluster as it is now."""
+    return bundles(spec, ray.nodes())
 
 
-def check_resources(resources: ResourceConfig, pools: int) -> None:
-    """Makes sure that the cluster can hold the initial number of engines.
+def check_resources(spec: Spec) -> None:
+    """Makes sure that the cluster can hold the initial engines; waits for nodes that autoscaling may bring.
 
     Raises:
-        ResourceError: it cannot; the message says what is needed and what there is.
+        ResourceError: it cannot, not even after `resources.wait_seconds`; the message says what is missing.
     """
-    available = ray.cluster_resources()
-    engines = resources.replicas * pools
-    if not engines:
-        return
-    needed = {
-        "GPU": engines * resources.gpus * resources.tensor_parallel,
-        "CPU": engines * engine_cpus(resources, pools) + 1,
-    }
-    for kind, amount in needed.items():
-        if amount > available.get(kind, 0):
-            raise ResourceError(
-                f"{engines} engine{'s need' if engines > 1 else ' needs'} {amount:g} {kind}s, "
-                f"the cluster has {available.get(kind, 0):g}",
-                hint="lower resources.replicas, .gpus or .cpus, or join a larger cluster (RAY_ADDRESS)",
-            )
+    wait = spec.config.resources.wait_seconds
+    began = said = time.monotonic()
+    while (lack := missing(engine_bundles(spec), ray.nodes())) and time.monotonic() - began < wait:
+        if said == began or time.monotonic() - said >= _LOG_SECONDS:
+            said = time.monotonic()
+            _LOG.info("cluster.waiting seconds=%d for=%s", said - began, lack)
+            _request(engine_bundles(spec))
+        time.sleep(min(_LOOK_SECONDS, wait))
+    if lack:
+        raise ResourceError(
+            lack,
+            hint="lower resources.replicas, .gpus or .cpus, or join a larger cluster (RAY_ADDRESS); "
+            "if it grows when it is asked: resources.wait_seconds=1800",
+        )
+    if said != began:
+        _request([])
+
+
+def _request(wanted: Sequence[Bundle]) -> None:
+    """Tells the autoscaler what will be needed; engines that only wait to be placed would not be there yet."""
+    from ray.autoscaler.sdk import request_resources
+
+    request_resources(bundles=[bundle.resources for bundle in wanted for _ in range(bundle.count)])

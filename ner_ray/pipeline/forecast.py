@@ -107,7 +107,8 @@ def _measured(counted: Forecast, config: AnnotateConfig, rows: Sequence[Row], sc
         asked = [ask(annotator, row) for row in rows]
         tokens = sum(annotation.result().usage.output_tokens for annotation in asked)
         seconds = time.perf_counter() - began
-    gpus = config.resources.gpus * config.resources.tensor_parallel
+    each = 0.0 if config.resources.gpus == "auto" else config.resources.gpus
+    gpus = each * config.resources.tensor_parallel
     return replace(
         counted,
         output_tokens=round(tokens * scale),

@@ -13,7 +13,7 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 from ner_ray.annotator.rows import columns_of
 from ner_ray.annotator.spec import Spec
 from ner_ray.config.engine import SEATS, SEATS_ON_GPUS
-from ner_ray.pipeline.cluster import engine_cpus
+from ner_ray.pipeline.cluster import engine_bundles
 from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.pipeline.journals import Journals
 from ner_ray.pipeline.progress import Counts
@@ -129,9 +129,9 @@ def _read(spec: Spec, waves: Sequence[Wave], schema: pa.Schema, counts: Counts) 
 
 
 def _blocks_in_engines(spec: Spec) -> int:
-    """The number of blocks in the engines of a pool at its maximum size."""
-    resources = spec.config.resources
-    return (resources.max_replicas or resources.replicas) * blocks_in_flight(spec)
+    """The number of blocks in the engines of the largest pool, at its maximum size."""
+    sizes = [resources.max_replicas or resources.replicas for resources in map(spec.resources, spec.pools)]
+    return max(sizes, default=1) * blocks_in_flight(spec)
 
 
 def blocks_in_flight(spec: Spec) -> int:
@@ -139,7 +139,7 @@ def blocks_in_flight(spec: Spec) -> int:
     resources = spec.config.resources
     if resources.blocks_in_flight:
         return resources.blocks_in_flight
-    default = SEATS_ON_GPUS if resources.gpus else SEATS
+    default = SEATS_ON_GPUS if any(bundle.gpus for bundle in engine_bundles(spec)) else SEATS
     seats = max((pool.engine.max_num_seqs or default for pool in spec.pools), default=0)
     return max(_LEAST_BLOCKS, -(-_REQUESTS_PER_SEAT * seats * _BYTES_PER_REQUEST // (resources.block_kib * 1024)))
 
@@ -151,7 +151,7 @@ def _on_cpus(rows: Dataset, stage: Any, tasks: TaskPoolStrategy) -> Dataset:
 
 
 def _generate(rows: Dataset, spec: Spec, pool: int, counts: Counts, books: Mapping[str, Any]) -> Dataset:
-    resources = spec.config.resources
+    resources, bundle = spec.resources(spec.pools[pool]), engine_bundles(spec)[pool]
     return rows.map_batches(
         GenerateStage,
         fn_constructor_kwargs={"spec": spec, "pool": pool, "counts": counts, **books},
@@ -164,8 +164,9 @@ def _generate(rows: Dataset, spec: Spec, pool: int, counts: Counts, books: Mappi
             max_tasks_in_flight_per_actor=2 * blocks_in_flight(spec),
             enable_true_multi_threading=True,
         ),
-        num_gpus=resources.gpus * resources.tensor_parallel,
-        num_cpus=engine_cpus(resources, len(spec.pools)),
+        num_gpus=bundle.gpus,
+        num_cpus=bundle.cpus,
+        **({"accelerator_type": bundle.accelerator} if bundle.accelerator else {}),
     )
 
 
