@@ -44,6 +44,10 @@ sample: $(INSTALLED) ## Build the sample corpus from its sources
 lock: $(INSTALLED) ## Write this environment's versions to constraints.txt
 	$(BIN)/python .ci/lock.py
 
+lock-gpu: ## Resolve constraints-gpu.txt again, for the image (needs uv)
+	uv pip compile pyproject.toml --all-extras --no-extra cpu --no-extra demo --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_28 --no-header --no-annotate --output-file constraints-gpu.txt
+
 install: $(INSTALLED) ## Create .venv with everything in it
 
 $(INSTALLED): constraints.txt pyproject.toml .ci/install.sh
@@ -54,4 +58,4 @@ clean: ## Remove everything that can be built again, except .venv
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find ner_ray tests jobs -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test check lint types imports faults long sample lock install clean
+.PHONY: help demo test check lint types imports faults long sample lock lock-gpu install clean

@@ -19,11 +19,10 @@ from ray._private import services
 
 from ner_ray.annotator.spec import Spec
 from ner_ray.errors import ResourceError, StoppedError
-from ner_ray.pipeline.placement import Bundle, bundles, missing
+from ner_ray.pipeline.placement import CPUS_BESIDE_ENGINES, Bundle, bundles, missing
 
 _LOG = logging.getLogger(__name__)
 
-_CPUS_BESIDE_ENGINES = 2  # logical CPUs, beside those of the machine, for reading and writing
 _LOCAL_OBJECT_STORE = 1024**3
 _ADDRESS_SECONDS = 5.0
 _LOOK_SECONDS = 5.0
@@ -50,7 +49,7 @@ def connect(*, log_to_driver: bool = False) -> None:
     if not address:
         options |= {
             "address": "local",
-            "num_cpus": (os.cpu_count() or 1) + _CPUS_BESIDE_ENGINES,
+            "num_cpus": (os.cpu_count() or 1) + CPUS_BESIDE_ENGINES,
             "include_dashboard": False,
             "object_store_memory": _LOCAL_OBJECT_STORE,
             "_node_ip_address": "127.0.0.1",

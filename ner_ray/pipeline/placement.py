@@ -10,7 +10,9 @@ from typing import Any
 from ner_ray.annotator.spec import Pool, Spec
 from ner_ray.config.annotate import EngineResources
 
-_CPUS_BESIDE_ENGINES = 2  # per machine, for reading and writing
+CPUS_BESIDE_ENGINES = 2
+"""Logical CPUs of each machine for reading and writing; a local cluster counts as many more than it has."""
+
 _LEAST_CPUS = 0.5  # per engine
 _ACCELERATOR = "accelerator_type:"
 
@@ -135,7 +137,7 @@ def _cpus(resources: EngineResources, gpus: float, engines: int, able: Sequence[
         return 1.0
     smallest = min(node["Resources"]["CPU"] for node in able)
     here = math.ceil(engines / len(able))
-    share = (smallest - _CPUS_BESIDE_ENGINES) // here
+    share = (smallest - CPUS_BESIDE_ENGINES) // here
     # With less than one CPU per engine, they share all but one, which is left for reading and writing.
     return float(share) if share >= 1 else min(1.0, max(_LEAST_CPUS, (smallest - 1) / here))
 
