@@ -10,11 +10,11 @@ from markupsafe import Markup, escape
 from ner_ray.types import Annotation, DocumentStatus, Entity
 
 _MIN_DISTANCE = 6  # of two hues, in steps; closer ones look alike
-_COLOURS = 24  # in page.css: c0 to c23, hues 15 degrees apart
+_COLOURS = 24  # in base.css: c0 to c23, hues 15 degrees apart
 # Browsers drop or change control characters, so they are shown as symbols; a carriage return survives as a reference.
 _DRAWN: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
 _DRAWN |= {ord("\r"): "&#13;", 0x7F: 0x2421}
-_HUE_OF_FIRST, _HUE_STEP = 10, 15  # degrees, as in page.css
+_HUE_OF_FIRST, _HUE_STEP = 10, 15  # degrees, as in base.css
 _NOTE = 200  # characters of an error's message that are shown
 _FRAGMENT_STYLE = """
 .ner-ray .text { line-height: 2.1; white-space: pre-wrap; overflow-wrap: anywhere }

@@ -224,6 +224,15 @@ def exchange_to_row(chunk: int, role: str, exchange: Exchange, *, with_prompt: b
     }
 
 
+def readable_prompt(prompt: str) -> str:
+    """The prompt of an exchange's row as people read it: chat turns, which are kept as JSON, one below the other."""
+    try:
+        turns = json.loads(prompt)
+        return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
+    except (ValueError, TypeError, KeyError):
+        return prompt
+
+
 def exchange_from_row(row: Row) -> Exchange:
     """An exchange from its row; earlier versions wrote neither `choices` nor `error`."""
     prompt = Prompt(row["prompt"] or "", subject=row["subject"], choices=tuple(row.get("choices") or ()))

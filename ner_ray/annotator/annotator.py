@@ -5,9 +5,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -36,6 +47,7 @@ Configuration = str | Path | Mapping[str, Any] | AnnotateConfig
 _PER_CALL = "column:labels"  # set if a configuration has no labels: each call brings its own
 _TEXTS_PER_SEQUENCE = 4  # texts of a stream in flight, per request that an engine can run at once
 _CLOSE_SECONDS = 30.0
+_TELL_SECONDS = 0.2  # between reports on a text that is being annotated
 _LABEL_SETS = 64  # for which chunk sizes are remembered
 
 
@@ -111,14 +123,27 @@ class Annotator:
         return await asyncio.wrap_future(self.submit(text, labels=labels, demonstrations=demonstrations))
 
     def submit(
-        self, text: str | None, *, labels: Any = None, demonstrations: Sequence[Demonstration] | None = None
+        self,
+        text: str | None,
+        *,
+        labels: Any = None,
+        demonstrations: Sequence[Demonstration] | None = None,
+        on_progress: Callable[[AnnotatedDocument], None] | None = None,
     ) -> Future[AnnotatedDocument]:
-        """Starts to annotate one text; returns a future, like a `concurrent.futures` executor."""
+        """Starts to annotate one text; returns a future, like a `concurrent.futures` executor.
+
+        Args:
+            text: as for a call.
+            labels: likewise.
+            demonstrations: likewise.
+            on_progress: called a few times a second, in the annotator's own thread, with what has been found in a long
+                text so far.
+        """
         if text is not None and not isinstance(text, str):
             raise TypeError(f"a text must be a string, not {type(text).__name__}; Annotator.stream takes many texts")
         if not self._close.alive:
             raise ConfigError("the annotator is closed", hint="create another one")
-        return self._worker.submit(self._annotate(text, _label_set(labels), demonstrations))
+        return self._worker.submit(self._annotate(text, _label_set(labels), demonstrations, on_progress))
 
     def stream(
         self,
@@ -182,19 +207,23 @@ class Annotator:
         return _TEXTS_PER_SEQUENCE * max(pool.engine.seats for pool in self._spec.pools)
 
     async def _annotate(
-        self, text: str | None, label_set: LabelSet | None, demonstrations: Sequence[Demonstration] | None
+        self,
+        text: str | None,
+        label_set: LabelSet | None,
+        demonstrations: Sequence[Demonstration] | None,
+        on_progress: Callable[[AnnotatedDocument], None] | None,
     ) -> AnnotatedDocument:
         if error := unusable(text, self._spec.config.input.max_characters):
             return AnnotatedDocument.of(text or "", Annotation((), status=DocumentStatus.FAILED, errors=(error,)))
         assert text is not None
         prepare = partial(self._prepare, text, label_set, demonstrations)
         labels_asked, chunks, shown = await self._worker.in_thread(prepare)
+        so_far = _SoFar(text, chunks, on_progress)
         conversations = await together(
-            self._worker.converse(text, chunk, labels_asked, examples)
-            for chunk, examples in zip(chunks, shown, strict=True)
+            so_far.add(number, self._worker.converse(text, chunk, labels_asked, examples))
+            for number, (chunk, examples) in enumerate(zip(chunks, shown, strict=True))
         )
-        annotation = merge(text, chunks, [conversation.findings for conversation in conversations])
-        return AnnotatedDocument.of(text, annotation, chunks, conversations)
+        return AnnotatedDocument.of(text, so_far.annotation(), chunks, conversations)
 
     def _prepare(
         self, text: str, label_set: LabelSet | None, demonstrations: Sequence[Demonstration] | None
@@ -211,6 +240,31 @@ class Annotator:
             return spec.labels, chunks, [()] * len(chunks)
         chosen, _ = select(self._selector, [text[chunk.start : chunk.end] for chunk in chunks], measure(spec))
         return spec.labels, chunks, chosen
+
+
+class _SoFar:
+    """What has been found in a text's chunks so far, and who wants to know."""
+
+    def __init__(
+        self, text: str, chunks: Sequence[Chunk], on_progress: Callable[[AnnotatedDocument], None] | None
+    ) -> None:
+        self._text = text
+        self._chunks = chunks
+        self._findings = [Findings()] * len(chunks)
+        self._tell = on_progress
+        self._told = time.monotonic()
+
+    async def add(self, number: int, work: Awaitable[Conversation]) -> Conversation:
+        """The conversation about a chunk, once it is over."""
+        conversation = await work
+        self._findings[number] = conversation.findings
+        if self._tell and time.monotonic() - self._told > _TELL_SECONDS:
+            self._tell(AnnotatedDocument.of(self._text, self.annotation(), self._chunks))
+            self._told = time.monotonic()
+        return conversation
+
+    def annotation(self) -> Annotation:
+        return merge(self._text, self._chunks, self._findings)
 
 
 class _Worker:

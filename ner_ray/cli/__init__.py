@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -23,7 +25,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-_CHATTY = ("urllib3", "asyncio", "filelock", "httpx", "httpx2", "httpcore", "httpcore2", "jieba")
+_QUIET = dict.fromkeys(
+    ("urllib3", "asyncio", "filelock", "httpx", "httpx2", "httpcore", "httpcore2", "jieba"), logging.WARNING
+) | {"vllm": logging.ERROR}
 
 
 class _Lines(logging.Formatter):
@@ -62,5 +66,8 @@ def _options(
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
-    for library in _CHATTY:
-        logging.getLogger(library).setLevel(logging.WARNING)
+    for library, level in _QUIET.items():
+        logging.getLogger(library).setLevel(level)
+    if not verbose:
+        warnings.simplefilter("ignore", FutureWarning)  # of libraries about each other; tests show them
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

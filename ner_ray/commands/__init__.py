@@ -7,7 +7,8 @@ From Python, a command is its configuration and a call:
     result = status.run(status.Config(run="runs/news"))
     print(status.show(result))
 
-`base.Command` describes what such a module has. A folder such as `train/` is a command with subcommands; the folder's
+`base.Command` describes what such a module has. The module `try_` is the command `try`, a word that Python keeps for
+itself. A folder such as `train/` is a command with subcommands; the folder's
 own module is the command that runs when no subcommand is named.
 """
 
@@ -64,7 +65,7 @@ def words(name: str) -> str:
     >>> words("prepare")
     'train prepare'
     """
-    return names()[name].removeprefix(f"{_ROOT}.").replace(".", " ")
+    return names()[name].removeprefix(f"{_ROOT}.").replace(".", " ").rstrip("_")
 
 
 def described(module: str) -> str:
@@ -75,7 +76,7 @@ def described(module: str) -> str:
 def _scan(package: str) -> Iterator[tuple[str, str, bool]]:
     for found in pkgutil.iter_modules([str(_file(package).parent)]):
         if found.name != "base" and not found.name.startswith("_"):
-            yield found.name, f"{package}.{found.name}", found.ispkg
+            yield found.name.rstrip("_"), f"{package}.{found.name}", found.ispkg
 
 
 def _file(module: str) -> Path:

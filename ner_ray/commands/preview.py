@@ -11,7 +11,6 @@ For example:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from ner_ray.commands.base import base_of, option
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import EXIT_DONE
+from ner_ray.schema import readable_prompt
 
 _SHOWN = 2  # exchanges per role
 _CHARACTERS = 600  # of a text
@@ -77,22 +77,13 @@ def document_text(row: Mapping[str, Any]) -> str:
 def _exchanges(role: str, exchanges: Sequence[Mapping[str, Any]]) -> list[str]:
     lines: list[str] = []
     for exchange in exchanges[:_SHOWN]:
-        lines += [f"── {role} is asked", *_indented(_prompt(exchange["prompt"]))]
+        lines += [f"── {role} is asked", *_indented(readable_prompt(exchange["prompt"]))]
         for completion in exchange["completions"]:
             cut = "" if completion["finish_reason"] == "stop" else f" (cut off: {completion['finish_reason']})"
             lines += [f"── {role} answers{cut}", *_indented(completion["text"])]
     if len(exchanges) > _SHOWN:
         lines.append(f"── … and {len(exchanges) - _SHOWN} more of {role}")
     return lines
-
-
-def _prompt(prompt: str) -> str:
-    """A prompt as text; chat turns, which are kept as JSON, one below the other."""
-    try:
-        turns = json.loads(prompt)
-        return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
-    except (ValueError, TypeError, KeyError):
-        return prompt
 
 
 def _entity(entity: Mapping[str, Any]) -> str:

@@ -1,26 +1,20 @@
 """A page that shows annotated documents to people: one HTML file that needs nothing else.
 
-Everything that comes from a document is escaped, and the page's own policy allows no script and no style but the
-two that ship with this module, by their hash. Without scripts the page still shows everything.
+Everything that comes from a document is escaped. Without scripts the page still shows everything.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported, exported, open_output
 from ner_ray.markup import colours, draw
+from ner_ray.pages import page
 from ner_ray.types import Annotation, Document, DocumentStatus
 
 MOST_DOCUMENTS = 1_000
@@ -55,18 +49,10 @@ def write(
     """
     rest = iter(documents)
     shown = list(itertools.islice(rest, limit))
-    page = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            title=context.title,
-            summary=context.summary,
-            more=next(rest, None) is not None,
-            **_page(shown),
-        )
-    )
+    more = next(rest, None) is not None
+    html = page("ner_ray.export", title=context.title, summary=context.summary, more=more, **_page(shown))
     with open_output(path) as file:
-        file.write(page.encode(errors="replace"))
+        file.write(html.encode(errors="replace"))
     return sum((_counted(annotation) for _, annotation in shown), Exported())
 
 
@@ -80,14 +66,10 @@ def _page(shown: Sequence[tuple[Document, Annotation]]) -> dict[str, Any]:
     labels = sorted(counts, key=lambda label: (-counts[label], label))
     names = [*labels, *sorted(mentioned - counts.keys())]
     legend = _Legend({label: number for number, label in enumerate(names)}, colours(names))
-    style, script = _asset("page.css"), _asset("page.js")
     return {
         "documents": [_article(document, annotation, legend) for document, annotation in shown],
         "counts": [(label, legend.number[label], legend.colour[label], counts[label]) for label in labels],
         "legend": legend,
-        "style": style,
-        "script": script,
-        "policy": f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'",
     }
 
 
@@ -110,25 +92,3 @@ def _article(document: Document, annotation: Annotation, legend: _Legend) -> dic
         "errors": annotation.errors,
         "usage": annotation.usage,
     }
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("ner_ray.export"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-@cache
-def _asset(name: str) -> Markup:
-    folder = Path(__file__).parent / "templates"
-    return Markup((folder / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file
-
-
-def _hash(asset: str) -> str:
-    """As a Content-Security-Policy names an inline script or style that may be used."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(asset.encode()).digest()).decode()}'"

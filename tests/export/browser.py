@@ -46,15 +46,16 @@ class Page:
                 assert "error" not in answer, f"{method}: {answer}"
                 return answer["result"]
 
-    def open(self, path: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
-        """Loads a file in a window of that size, and waits until it is there."""
+    def open(self, place: Path | str, *, width: int, height: int = 900, dark: bool = False) -> None:
+        """Loads a file or a URL in a window of that size, and waits until it is there."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("Page.navigate", url=path.resolve().as_uri())
-        while self.value("document.readyState") != "complete" or self.value("location.protocol") != "file:":
+        url = place if isinstance(place, str) else place.resolve().as_uri()
+        self.call("Page.navigate", url=url)
+        while self.value("document.readyState") != "complete" or self.value("location.protocol") == "about:":
             pass
 
     def value(self, expression: str) -> Any:
