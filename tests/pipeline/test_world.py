@@ -1,20 +1,22 @@
 """Nights in a world that changes: files come, change, move and go, drivers die, and the run still says the truth.
 
-A state machine against a plain model of what must be true. The drivers, the listing, the plans, the commits and the
-reading of rows are the real ones; only the cluster is left out: waves run in this process, on recorded answers.
+A state machine against a plain model of what must be true. It holds files, the types of their columns, servers and
+configurations. The drivers, the listing, the plans, the commits, the reading of rows and the stages are the real ones.
+Only the cluster is left out: waves run in this process, on simulated engines.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import os
 import shutil
 import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,43 +25,56 @@ from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from hypothesis import HealthCheck, currently_in_test_context, event, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ner_ray import schema
 from ner_ray.annotator.rows import columns_of
+from ner_ray.annotator.spec import Spec
 from ner_ray.config import AnnotateConfig
-from ner_ray.errors import (
-    EXIT_DONE,
-    EXIT_TOO_MANY_ERRORS,
-    ChangedInputError,
-    InputError,
-    RunError,
-    StoppedError,
-)
+from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, ConfigError, InputError, RunError, StoppedError
 from ner_ray.pipeline import annotate as driver
-from ner_ray.pipeline import commits
+from ner_ray.pipeline import preflight
 from ner_ray.pipeline.progress import Counts
-from ner_ray.pipeline.stages import ReadStage
-from ner_ray.pipeline.write import ROWS, WAVE, WriteStage
-from ner_ray.store import history, snapshot, wave_files
+from ner_ray.pipeline.stages import ChunkStage, ReadStage, rows_of
+from ner_ray.pipeline.suspects import Suspects
+from ner_ray.store import health, listing, manifests, run_schema, shards, wave_files
 from ner_ray.store import run as run_module
-from ner_ray.store.comparison import Concern, completed
 from ner_ray.store.documents import read_rows
 from ner_ray.store.health import status, verify
-from ner_ray.store.planning import next_waves
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.shards import list_shards
-from ner_ray.store.waves import Wave, WaveNumbers, missing_shards
+from ner_ray.store.waves import NumberedShard, Wave, missing_shards
+from tests.pipeline.simulated import EXPECTED, Behaviour, Inline, columns_of_answer, drive, simulated_engines
 
 NAMES = ("a.parquet", "b.parquet", "sub/a.parquet", "sub/c d%20.parquet", "date=1/z.parquet")
-GOOD, BAD = "Ada(B-person) ran(O)", "no answer at all"
-
 CHANGES = ("is_written", "is_uploaded_again", "is_deleted", "is_renamed", "changes_places", "is_cut_short")
+SPELLINGS: tuple[Callable[[Path], str | list[str]], ...] = (
+    str,
+    lambda corpus: f"{corpus}/../in/",
+    lambda corpus: corpus.with_name("link").as_posix(),
+    lambda corpus: [f"{corpus}/**/*.parquet", corpus.as_uri()],
+)
+OWN = "chunks"  # a column of the user's that is named like one of ner_ray's
 
-Rows = tuple[str, ...]  # the ids of a file's documents; no two files have a document in common
+# The types of a column that is kept, those of one kind go together; and what a document has there.
+DAY = dt.date(2024, 1, 1)
+LAYOUTS = [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+MARKS: dict[str, tuple[list[pa.DataType], Callable[[int], Any]]] = {
+    "text": (LAYOUTS, lambda number: f"mark of {number}"),
+    "number": ([pa.int32(), pa.int64(), pa.int16()], lambda number: number),
+    "day": ([pa.date32()], lambda number: DAY + dt.timedelta(number)),
+    "none": ([pa.null()], lambda number: None),
+}
+# The types of the column with the ids; the value of a document, and how its id is spelled.
+IDS: list[tuple[pa.DataType, Callable[[int], Any], Callable[[int], str]]] = [
+    *((kind, lambda number: f"d{number}", lambda number: f"d{number}") for kind in LAYOUTS),
+    (pa.int64(), lambda number: number, str),
+    (pa.uuid(), lambda number: uuid.UUID(int=number).bytes, lambda number: str(uuid.UUID(int=number))),
+    (pa.binary(), lambda number: b"\xff%d" % number, lambda number: (b"\xff%d" % number).hex()),
+]
+
+Rows = tuple[int, ...]  # the numbers of a file's documents; no two files have a document in common
 
 
 class Killed(BaseException):
@@ -88,58 +103,7 @@ def death_after(steps: int | None) -> Iterator[None]:
         mock.patch.multiple(
             wave_files, **{name: stepping(getattr(wave_files, name)) for name in ("write_rows", "read_ids", "_copy")}
         ),
-        mock.patch.object(snapshot, "put_atomically", stepping(snapshot.put_atomically)),
     ):
-        yield
-
-
-class AtOnce:
-    """An executor without threads, so that each world takes the same course each time."""
-
-    def __init__(self, *_: Any) -> None:
-        self.shutdown = lambda **_: None
-
-    def __enter__(self) -> AtOnce:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def map(self, work: Callable[..., Any], items: Any) -> Iterator[Any]:
-        return map(work, items)
-
-    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(work(*arguments))
-        return future
-
-
-@contextmanager
-def decisions_checked(paths: str, left_out: str) -> Iterator[None]:
-    """Decides everything once more with all shards of all waves at hand, and compares."""
-
-    def decide(found: Concern, committed: set[int], *options: Any) -> tuple[list[Wave], list[Wave]]:
-        waves = RunDirectory(left_out).waves()
-        known = [numbered.shard for wave in waves for numbered in (*wave.shards, *wave.missing)]
-        everything = replace(found, shards=list_shards(paths, known, [left_out]), waves=waves)
-        try:
-            settled, new = next_waves(everything, committed, *options)
-        except InputError:
-            with pytest.raises(InputError):
-                next_waves(found, committed, *options)
-            raise
-        before, part = {wave.number: wave for wave in waves}, {wave.number: wave for wave in found.waves}
-        settled_part, new_part = next_waves(found, committed, *options)
-        changed = [wave for wave in settled if wave != before[wave.number]]
-        assert new_part == new
-        assert changed == [
-            completed(wave, before[wave.number]) if wave.number in committed else wave
-            for wave in settled_part
-            if wave != part[wave.number]
-        ]
-        return settled_part, new_part
-
-    with mock.patch.object(run_module, "next_waves", decide):
         yield
 
 
@@ -148,33 +112,49 @@ def note(what: str) -> None:
         event(what)
 
 
+def inline(*_: object) -> Inline:
+    """In place of threads, whose start would take most of the time."""
+    return Inline()
+
+
 class Cluster:
-    """Runs waves in this process; the answers to some documents cannot be parsed."""
+    """Runs waves in this process."""
 
     def __init__(self) -> None:
-        self.bad: set[str] = set()
+        self.engines = Behaviour()
         self.totals: dict[str, int] = {}
         self.rows_left: int | None = None
-        self.left_open: dict[int, str] = {}
         self.vanishes: Path | None = None  # a file that goes after the first row was written
 
-    def run_waves(
-        self, spec: Any, run: RunDirectory, waves: list[Wave], kept: pa.Schema, *_: Any
-    ) -> Iterator[tuple[int, int]]:
-        counts = Counts(SimpleNamespace(add=SimpleNamespace(remote=self._count)))
-        stage = ReadStage(spec, spec.steps, counts, spec.config.input.keep)
-        write = WriteStage(run, WaveNumbers(waves), group_rows=5)
-        for numbered in (numbered for wave in waves for numbered in wave.shards):
-            try:
-                for table in read_rows(numbered, 0, numbered.shard.rows, columns_of(spec), kept):
-                    for at in range(len(table)):
-                        self._go_on()
-                        written = write(stage(self._answered(table.slice(at, 1))))
-                        yield written[WAVE][0].as_py(), written[ROWS][0].as_py()
-            except ChangedInputError as error:
-                self.left_open[numbered.ordinal] = str(error)
+    def run_wave(self, spec: Spec, run: RunDirectory, wave: Wave, kept: pa.Schema, _: Any, suspects: Suspects) -> None:
+        folder = Path(run.data_path(wave))
+        folder.mkdir(parents=True, exist_ok=True)
+        files = (pq.ParquetFile(path).read([schema.ROW_ID]) for path in folder.iterdir())
+        written = {row_id for file in files for row_id in file[schema.ROW_ID].to_pylist()}
+        for numbered in wave.shards:
+            rows = self._read(spec, numbered, kept)
+            waiting = [row_id for row_id in rows if row_id not in written]
+            _, stopped = drive(
+                self.engines,
+                [waiting[at : at + 3] for at in range(0, len(waiting), 3)],
+                spec,
+                suspects,
+                lambda row_id, rows=rows: rows_of(rows[row_id])[0] | {schema.ROW_ID: row_id},
+                lambda spec, given, answer, rows=rows: self._write(spec, rows[given[schema.ROW_ID]], answer, folder),
+            )
+            if stopped:
+                raise StoppedError(stopped)
 
-    def _go_on(self) -> None:
+    def _read(self, spec: Spec, numbered: NumberedShard, kept: pa.Schema) -> dict[int, pa.Table]:
+        tables = (
+            ChunkStage(spec, self._counts())(table)
+            for table in read_rows(numbered, 0, numbered.shard.rows, columns_of(spec), kept)
+        )
+        return {
+            row_id: table.slice(at, 1) for table in tables for at, row_id in enumerate(table[schema.ROW_ID].to_pylist())
+        }
+
+    def _write(self, spec: Spec, row: pa.Table, answer: Any, folder: Path) -> None:
         if self.vanishes:
             self.vanishes.unlink()
             self.vanishes = None
@@ -182,11 +162,14 @@ class Cluster:
             self.rows_left -= 1
             if self.rows_left < 0:
                 raise Killed
+        kinds = {schema.EXCHANGES: schema.EXCHANGE, schema.FINDINGS: schema.CHUNK_FINDINGS, schema.ERRORS: schema.ERROR}
+        for name, value in columns_of_answer(answer).items():
+            row = schema.with_column(row, name, pa.list_(kinds[name]), [value])
+        stage = ReadStage(spec, spec.pools[-1].steps[-1:], self._counts(), spec.config.input.keep)
+        pq.write_table(stage(row), folder / f"{row[schema.ROW_ID][0]}-{os.urandom(4).hex()}.parquet")
 
-    def _answered(self, row: pa.Table) -> pa.Table:
-        answer = BAD if row[schema.DOC_ID][0].as_py() in self.bad else GOOD
-        exchanges = pa.array([[exchange(answer)]], pa.list_(schema.EXCHANGE))
-        return row.set_column(row.column_names.index(schema.EXCHANGES), schema.EXCHANGES, exchanges)
+    def _counts(self) -> Counts:
+        return Counts(SimpleNamespace(add=SimpleNamespace(remote=self._count)))
 
     def _count(self, counts: dict[str, int]) -> None:
         for name, value in counts.items():
@@ -194,51 +177,82 @@ class Cluster:
 
     @contextmanager
     def driving(self) -> Iterator[None]:
-        self.totals, self.left_open = {}, {}
+        self.totals = {}
         lease = nullcontext(SimpleNamespace(check=lambda: None))
         with (
+            simulated_engines(),
+            mock.patch.object(preflight.pools, "check"),
             mock.patch.multiple(
                 driver,
-                run_waves=self.run_waves,
-                ThreadPoolExecutor=AtOnce,
+                run_wave=self.run_wave,
                 connect=lambda: None,
                 check_resources=lambda *_: None,
                 start_scoreboard=lambda: None,
+                start_suspects=Suspects,
                 Progress=lambda *_: nullcontext(),
                 Lease=lambda *_: lease,
                 _settled=lambda _: dict(self.totals),
-                _totals=lambda _: dict(self.totals),
-                _left_open=lambda _: self.left_open,
             ),
-            mock.patch.object(commits, "ThreadPoolExecutor", AtOnce),
         ):
             yield
 
 
-@pytest.fixture(autouse=True)
-def snapshots_are_always_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As soon as a wave is not in the last one."""
-    monkeypatch.setattr(history, "BETWEEN_SNAPSHOTS", 1)
-    monkeypatch.setattr(run_module, "BETWEEN_SNAPSHOTS", 1)
-    monkeypatch.setattr(history, "_TICK_NS", 0)
+@dataclass(frozen=True)
+class Kinds:
+    """The types of a file's columns."""
+
+    mark: str
+    mark_type: pa.DataType
+    id_kind: int
+    text_type: pa.DataType
+
+    def table(self, rows: Rows) -> pa.Table:
+        id_type, id_of, _ = IDS[self.id_kind]
+        return pa.table(
+            {
+                "id": pa.array(list(map(id_of, rows)), id_type),
+                "text": pa.array([f"Ada wrote document {row}." for row in rows], self.text_type),
+                "mark": pa.array(list(map(MARKS[self.mark][1], rows)), self.mark_type),
+                OWN: [f"own of {row}" for row in rows],
+            }
+        )
 
 
-def exchange(answer: str) -> dict[str, Any]:
-    completion = {"text": answer, "finish_reason": "stop", "token_ends": [], "logprobs": [], "output_tokens": 9}
-    completion |= {"prompt_tokens": 5, "cached_tokens": 0}
-    return {"chunk": 0, "role": "tagger", "subject": "", "prompt": None, "completions": [completion]}
+@dataclass(frozen=True)
+class Night:
+    """What is asked for, and what happens meanwhile.
+
+    Attributes:
+        on_change: the setting.
+        dies_after: steps of writing, after which the driver dies.
+        rows: the number of rows that are written before the driver dies.
+        vanishes: the file that goes while it is read.
+        outage: how many requests are answered before none is any more, and how they are not.
+        spelling: of the path.
+        mistake: what is wrong with the configuration.
+    """
+
+    on_change: str
+    dies_after: int | None
+    rows: int | None
+    vanishes: str | None
+    outage: tuple[int, str] | None
+    spelling: int
+    mistake: str
 
 
-def table_of(rows: Rows) -> pa.Table:
-    chunk = {"start": 0, "end": 7, "core_start": 0, "core_end": 7}
-    return pa.table(
-        {
-            "id": list(rows),
-            "text": ["Ada ran"] * len(rows),
-            "mark": [f"mark of {row}" for row in rows],
-            "chunks": pa.array([[chunk]] * len(rows), pa.list_(schema.CHUNK)),
-            "exchanges": pa.array([[exchange(GOOD)]] * len(rows), pa.list_(schema.EXCHANGE)),
-        }
+def nights() -> st.SearchStrategy[Night]:
+    outage = st.tuples(st.integers(0, 9), st.sampled_from(["dies", "vanishes", "silent", "unavailable", "bug"]))
+    seldom = [st.none()] * 4
+    return st.builds(
+        Night,
+        on_change=st.sampled_from(["reprocess", "reprocess", "error"]),
+        dies_after=st.none() | st.integers(0, 25),
+        rows=st.one_of(*seldom, st.integers(0, 6)),
+        vanishes=st.one_of(*seldom, st.sampled_from(NAMES)),
+        outage=st.one_of(*seldom, outage),
+        spelling=st.integers(0, len(SPELLINGS) - 1),
+        mistake=st.sampled_from([""] * 14 + ["keeps status", "other labels"]),
     )
 
 
@@ -250,28 +264,46 @@ class World(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.corpus = self.folder / "in"
         self.corpus.mkdir()
+        (self.folder / "link").symlink_to(self.corpus)
+        (self.corpus / "latest").symlink_to("sub")
         self.cluster = Cluster()
-        self.numbers = count()
+        self.numbers = count(1)
         self.files: dict[str, Rows | None] = {}  # None: no Parquet file
+        self.kinds: dict[Rows, Kinds] = {}
+        self.named: dict[str, int] = {}  # the document of each id
         self.committed: set[Rows] = set()  # contents of which the output has the documents
         self.names: dict[Rows, set[str]] = {}  # under which a committed content may be known
         self.listed: dict[str, set[Rows]] = {}  # what nights have found under each name
         self.overwritten: set[Rows] = set()  # whose name another content has now: kept or not, as the case may be
+        self.blamed: set[int] = set()  # documents that have ever been at fault
+        self.read: tuple[object, list[dict[str, Any]]] = (None, [])
+        self.sound: object = None  # the state in which the run was last found sound
+        self.usual = "text"
+        self.threads = ExitStack()
+        for module in (health, listing, manifests, run_module, run_schema, shards, wave_files):
+            self.threads.enter_context(mock.patch.object(module, "ThreadPoolExecutor", inline))
 
     def teardown(self) -> None:
+        self.threads.close()
         shutil.rmtree(self.folder)
+
+    @initialize(usual=st.sampled_from(["text", "text", "number"]))
+    def files_usually_have(self, usual: str) -> None:
+        self.usual = usual
 
     # ------------------------------------------------------------------ the world
 
-    def _write(self, name: str, rows: int) -> None:
-        ids = tuple(f"d{next(self.numbers)}" for _ in range(rows))
+    def is_written(self, name: str, number: int) -> None:
+        rows = tuple(next(self.numbers) for _ in range(1 + number % 4))
+        mark = {17: "none", 18: "none", 19: "day"}.get(number, self.usual)
+        types = MARKS[mark][0]
+        kinds = Kinds(mark, types[number % len(types)], number % len(IDS), LAYOUTS[number % len(LAYOUTS)])
         path = self.corpus / name
         path.parent.mkdir(exist_ok=True)
-        pq.write_table(table_of(ids), path)
-        self.files[name] = ids
-
-    def is_written(self, name: str, number: int) -> None:
-        self._write(name, 1 + number % 4)
+        pq.write_table(kinds.table(rows), path)
+        self.kinds[rows] = kinds
+        self.named |= {IDS[kinds.id_kind][2](row): row for row in rows}
+        self.files[name] = rows
 
     def is_uploaded_again(self, name: str, _: int) -> None:
         path = self.corpus / name
@@ -305,77 +337,80 @@ class World(RuleBasedStateMachine):
     @rule(
         changes=st.lists(st.tuples(st.sampled_from(CHANGES), st.sampled_from(NAMES), st.integers(0, 19)), max_size=4),
         drive=st.sampled_from(["a_night"] * 5 + ["failed_documents_are_retried", "missing_files_are_given_up"]),
-        on_change=st.sampled_from(["reprocess", "reprocess", "error"]),
-        dies_after=st.none() | st.integers(0, 25),
-        rows=st.none() | st.none() | st.integers(0, 6),
-        bad=st.booleans(),
-        vanishes=st.none() | st.none() | st.sampled_from(NAMES),
+        night=nights(),
+        manner=st.none() | st.sampled_from(sorted(EXPECTED)),
     )
-    def a_day(
-        self,
-        changes: list[tuple[str, str, int]],
-        drive: str,
-        on_change: str,
-        dies_after: int | None,
-        rows: int | None,
-        bad: bool,
-        vanishes: str | None,
-    ) -> None:
+    def a_day(self, changes: list[tuple[str, str, int]], drive: str, night: Night, manner: str | None) -> None:
         for change, name, number in changes:
             if name in self.files or change == "is_written":
                 getattr(self, change)(name, number)
         everything = {row for content in self.files.values() if content for row in content}
-        self.cluster.bad = {row for row in everything if bad and int(row[1:]) % 3 == 0}
+        manners = {row: manner for row in everything if manner and row % 3 == 0}
+        self.blamed |= manners.keys()
+        self.cluster.engines = Behaviour(manners)
         if drive == "missing_files_are_given_up":
             self.missing_files_are_given_up()
         elif drive == "failed_documents_are_retried":
-            self.failed_documents_are_retried(dies_after)
+            self.failed_documents_are_retried(night.dies_after)
         elif self._readable():
-            self.cluster.vanishes = self.corpus / vanishes if self.files.get(vanishes) else None
-            self.a_night(on_change, dies_after, rows)
+            if night.outage:
+                after, how = night.outage
+                self.cluster.engines.outages = dict.fromkeys(range(after + 1, 999), how)
+            self.cluster.vanishes = self.corpus / night.vanishes if self.files.get(night.vanishes) else None
+            self.a_night(night)
 
     # ------------------------------------------------------------------ drivers
 
-    def _config(self, on_change: str) -> AnnotateConfig:
+    def _config(self, night: Night) -> AnnotateConfig:
+        keep = ["mark", OWN, *(["status"] if night.mistake == "keeps status" else [])]
+        path = SPELLINGS[night.spelling](self.corpus)
         return AnnotateConfig.model_validate(
             {
-                "input": {"path": str(self.corpus), "id": "id", "keep": ["mark"], "on_change": on_change},
-                "labels": ["person"],
-                "family": "gner",
+                "input": {"path": path, "id": "id", "keep": keep, "on_change": night.on_change},
+                "labels": ["ship" if night.mistake == "other labels" and self.run.record() else "person"],
+                "family": "instruct",
+                "engine": {"name": "openai", "url": "http://127.0.0.1:9/v1", "model": "m", "max_num_seqs": 4},
                 "max_error_rate": 0,
-                "replay": True,
-                "output": {"path": str(self.folder / "run"), "rows_per_wave": 5, "min_rows_per_file": 3},
+                "output": {"path": str(self.run.uri), "rows_per_wave": 5, "min_rows_per_file": 3},
             }
         )
 
     def _drive(self, work: Callable[[], Any], dies_after: int | None, rows: int | None) -> Any:
         self.cluster.rows_left = rows
-        checked = decisions_checked(str(self.corpus), str(self.folder / "run"))
-        with self.cluster.driving(), checked, death_after(dies_after):
+        with self.cluster.driving(), death_after(dies_after):
             return work()
 
     @property
     def run(self) -> RunDirectory:
-        return RunDirectory(str(self.folder / "run"))
+        return RunDirectory(str(self.corpus / "run"))
 
     def _readable(self) -> dict[str, Rows]:
         return {name: rows for name, rows in self.files.items() if rows}
 
-    def a_night(self, on_change: str, dies_after: int | None, last_row: int | None) -> None:
+    def a_night(self, night: Night) -> None:
         open_shards = [numbered for wave in self.run.open_waves() for numbered in wave.shards]
-        before, vanishes = self._contents(), self.cluster.vanishes
+        config, before, vanishes = self._config(night), self._contents(), self.cluster.vanishes
+        disagree, is_new = self._types_disagree(), not self.run.record()
         try:
-            summary = self._drive(lambda: driver.annotate(self._config(on_change)), dies_after, last_row)
+            summary = self._drive(lambda: driver.annotate(config), night.dies_after, night.rows)
         except (Killed, StoppedError) as error:
             note(f"night: {type(error).__name__}")
-            assert isinstance(error, Killed) or (vanishes and not self.cluster.vanishes), error  # noqa: PT017
+            vanished = vanishes and not self.cluster.vanishes
+            asked = self.cluster.engines.asked
+            assert isinstance(error, Killed) or vanished or (night.outage and asked > night.outage[0]), error  # noqa: PT017
             self._look_after_death()
-        except InputError as error:
-            note("night: refused")
-            assert (on_change, self._has_changed()) == ("error", True), error  # noqa: PT017
+        except (InputError, ConfigError, RunError) as error:
+            note(f"night: refused, {type(error).__name__}")
             assert self._contents() == before
+            if not night.mistake:
+                changed = night.on_change == "error" and self._has_changed()
+                assert isinstance(error, InputError), error  # noqa: PT017
+                assert disagree or changed, error  # noqa: PT017
         else:
             note(f"night: done, missing={bool(summary.missing)}, new={bool(summary.waves)}")
+            assert not disagree, "columns of types that do not go together"
+            assert night.mistake != "keeps status"
+            assert night.mistake != "other labels" or is_new
             retrying = any(numbered.chosen for numbered in open_shards)
             waited_for = {numbered.shard.uri for numbered in open_shards if numbered.chosen is None}
             self._look_after_night(waited_for, summary, retrying)
@@ -383,6 +418,11 @@ class World(RuleBasedStateMachine):
         if vanishes and not self.cluster.vanishes:  # after it had been listed
             del self.files[vanishes.relative_to(self.corpus).as_posix()]
         self.cluster.vanishes = None
+
+    def _types_disagree(self) -> bool:
+        """Whether no type of the kept column holds the values of all files, those of the run included."""
+        contents = {*self._readable().values(), *self._contents()}
+        return len({self.kinds[rows].mark for rows in contents} - {"none"}) > 1
 
     def _has_changed(self) -> bool:
         """Whether a name has another content than in an earlier night, so that a night may be refused."""
@@ -432,21 +472,20 @@ class World(RuleBasedStateMachine):
         if not self.committed or not self._readable() or self.run.open_waves():
             return
         before, results = self._contents(), self._statuses()
+        disagree, present = self._types_disagree(), {row for rows in self._readable().values() for row in rows}
         try:
-            self._drive(lambda: driver.retry(str(self.folder / "run"), []), dies_after, None)
+            self._drive(lambda: driver.retry(str(self.run.uri), []), dies_after, None)
         except (Killed, RunError, InputError) as error:
             note(f"retry: {type(error).__name__}")
             assert self._contents() == before
-            if dies_after is None:
-                present = {row for rows in self._readable().values() for row in rows}
-                assert not any(status == "failed" and row in present for row, status in results.items())
+            if dies_after is None and not disagree:
+                assert not any(result == "failed" and row in present for row, result in results.items())
             return
         note("retry: done")
         assert self._contents() == before
-        present = {row for rows in self._readable().values() for row in rows}
         for row, result in self._statuses().items():
             again = results[row] == "failed" and row in present
-            assert result == (("failed" if row in self.cluster.bad else "ok") if again else results[row])
+            assert result == (("failed" if row in self.cluster.engines.manners else "ok") if again else results[row])
 
     def missing_files_are_given_up(self) -> None:
         missing = {numbered.shard.uri for numbered in missing_shards(self.run.waves())}
@@ -460,33 +499,30 @@ class World(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ what is always true
 
+    def _state(self) -> object:
+        files = (path for path in Path(self.run.path).rglob("*") if path.is_file())
+        return {(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
     def _output(self) -> list[dict[str, Any]]:
-        return self.run.dataset().to_table().to_pylist() if self.run.files() else []
+        if (state := self._state()) != self.read[0]:
+            columns = ["row_id", "doc_id", "mark", OWN, "status", "errors"]
+            rows = self.run.dataset().to_table(columns).to_pylist() if self.run.files() else []
+            self.read = (state, [row | {"number": self.named[row["doc_id"]]} for row in rows])
+        return self.read[1]
 
     def _contents(self) -> set[Rows]:
         """The contents of which the output has all documents, once; none is there in part."""
-        rows = self._output()
-        ids = Counter(row["doc_id"] for row in rows)
-        assert not ids or max(ids.values()) == 1, "a document is there twice"
-        assert all(row["mark"] == f"mark of {row['doc_id']}" for row in rows)
-        by_shard: dict[int, set[str]] = {}
-        for row in rows:
-            by_shard.setdefault(row["row_id"] >> 40, set()).add(row["doc_id"])
-        return {tuple(sorted(group, key=lambda row: int(row[1:]))) for group in by_shard.values()}
+        by_shard: dict[int, set[int]] = {}
+        for row in self._output():
+            by_shard.setdefault(row["row_id"] >> 40, set()).add(row["number"])
+        return {tuple(sorted(group)) for group in by_shard.values()}
 
-    def _statuses(self) -> dict[str, str]:
-        return {row["doc_id"]: row["status"] for row in self._output()}
-
-    @invariant()
-    def the_snapshot_says_what_the_documents_say(self) -> None:
-        columns = [name for name in snapshot.SCHEMA.names if name not in ("wave", *snapshot.STAMPS)]
-        with mock.patch.object(history, "read_snapshot", return_value=None):
-            documents = self.run.history().table(*columns)
-        assert self.run.history().table(*columns).to_pylist() == documents.to_pylist()
+    def _statuses(self) -> dict[int, str]:
+        return {row["number"]: row["status"] for row in self._output()}
 
     @invariant()
     def the_run_is_sound(self) -> None:
-        if not self.run.files():
+        if not self.run.files() or self.sound == self._state():
             return
         rows, findings = verify(self.run.uri)
         assert not findings
@@ -494,6 +530,21 @@ class World(RuleBasedStateMachine):
         assert progress.tally.documents == rows == len(self._output())
         assert progress.tally.statuses == Counter(self._statuses().values())
         assert 0 <= progress.done <= progress.rows
+        self._look_at_documents()
+        self.sound = self._state()
+
+    def _look_at_documents(self) -> None:
+        numbers = Counter(row["number"] for row in self._output())
+        assert max(numbers.values()) == 1, "a document is there twice"
+        assert self._contents() <= self.kinds.keys(), "a file is there in part"
+        kind_of = {number: kinds for rows, kinds in self.kinds.items() for number in rows}
+        for row in self._output():
+            number = row["number"]
+            assert (row["mark"], row[OWN]) == (MARKS[kind_of[number].mark][1](number), f"own of {number}")
+            assert row["status"] == "ok" or number in self.blamed, "an innocent document is convicted"
+            codes = {error["code"] for error in row["errors"]}
+            assert (row["status"] == "ok") == (not codes)
+            assert codes <= {*EXPECTED.values()}
 
 
 World.TestCase.settings = settings(
