@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -15,6 +16,8 @@ from ner_ray import schema
 from ner_ray.annotator.rows import merge_row, read_row
 from ner_ray.annotator.spec import Pool, Spec, resolve
 from ner_ray.config import AnnotateConfig
+from ner_ray.engines._refusals import of_body
+from ner_ray.engines._replies import NoReplyError, read
 from ner_ray.engines.base import load
 from ner_ray.errors import EngineError, RequestError, StoppedError, UnansweredError, UnavailableError
 from ner_ray.pipeline import generate
@@ -35,10 +38,14 @@ SPEC = resolve(
         }
     )
 )
-ANSWER = Completion('[{"Ada": "person"}]')
+ANSWER = '[{"Ada": "person"}]'
+REPLIES = {  # of servers, with the status 200
+    "errs": '{"error": {"message": "Provider returned error"}}',
+    "shows a page": "<html>Welcome</html>",
+}
 EXPECTED = {
     "dies": "poison", "vanishes": "poison", "silent": "poison", "bug": "internal", "refused": "request",
-    "babbles": "unparsable",
+    "errs": "poison", "shows a page": "poison", "babbles": "unparsable",
 }  # fmt: skip  # the code of a document that behaves like that
 STARTS = 200  # of engines or drivers, after which the world is said not to end
 
@@ -101,10 +108,19 @@ class Engine:
         }
         if manner in errors:
             raise errors[manner]
-        return (Completion("I cannot say."),) if manner == "babbles" else (ANSWER,)
+        body = REPLIES.get(manner) or reply("I cannot say." if manner == "babbles" else ANSWER)
+        try:
+            return read(body)
+        except NoReplyError:
+            raise of_body(body, 200, "").error() from None
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def reply(text: str) -> str:
+    """The body of a server's reply."""
+    return json.dumps({"choices": [{"index": 0, "message": {"content": text}, "finish_reason": "stop"}]})
 
 
 def document_of(prompt: Prompt) -> int:

@@ -48,7 +48,10 @@ from ner_ray.store.waves import NumberedShard, Wave, missing_shards
 from tests.pipeline.simulated import EXPECTED, Behaviour, Inline, columns_of_answer, drive, simulated_engines
 
 NAMES = ("a.parquet", "b.parquet", "sub/a.parquet", "sub/c d%20.parquet", "date=1/z.parquet")
-CHANGES = ("is_written", "is_uploaded_again", "is_deleted", "is_renamed", "changes_places", "is_cut_short")
+CHANGES = (
+    "is_written", "is_written", "is_uploaded_again", "is_uploaded_again", "is_deleted", "comes_back", "is_renamed",
+    "changes_places", "is_cut_short",
+)  # fmt: skip
 SPELLINGS: tuple[Callable[[Path], str | list[str]], ...] = (
     str,
     lambda corpus: f"{corpus}/../in/",
@@ -214,6 +217,7 @@ class Kinds:
                 "text": pa.array([f"Ada wrote document {row}." for row in rows], self.text_type),
                 "mark": pa.array(list(map(MARKS[self.mark][1], rows)), self.mark_type),
                 OWN: [f"own of {row}" for row in rows],
+                "status": ["draft"] * len(rows),
             }
         )
 
@@ -242,7 +246,7 @@ class Night:
 
 
 def nights() -> st.SearchStrategy[Night]:
-    outage = st.tuples(st.integers(0, 9), st.sampled_from(["dies", "vanishes", "silent", "unavailable", "bug"]))
+    outage = st.tuples(st.integers(0, 9), st.sampled_from(["dies", "vanishes", "silent", "unavailable", "bug", "errs"]))
     seldom = [st.none()] * 4
     return st.builds(
         Night,
@@ -252,7 +256,7 @@ def nights() -> st.SearchStrategy[Night]:
         vanishes=st.one_of(*seldom, st.sampled_from(NAMES)),
         outage=st.one_of(*seldom, outage),
         spelling=st.integers(0, len(SPELLINGS) - 1),
-        mistake=st.sampled_from([""] * 14 + ["keeps status", "other labels"]),
+        mistake=st.sampled_from([""] * 10 + ["keeps status", "other labels"]),
     )
 
 
@@ -278,6 +282,7 @@ class World(RuleBasedStateMachine):
         self.blamed: set[int] = set()  # documents that have ever been at fault
         self.read: tuple[object, list[dict[str, Any]]] = (None, [])
         self.sound: object = None  # the state in which the run was last found sound
+        self.deleted: tuple[str, Rows | None] = ("", None)  # last
         self.usual = "text"
         self.threads = ExitStack()
         for module in (health, listing, manifests, run_module, run_schema, shards, wave_files):
@@ -311,8 +316,14 @@ class World(RuleBasedStateMachine):
         os.utime(path, ns=(next(self.numbers), next(self.numbers)))
 
     def is_deleted(self, name: str, _: int) -> None:
-        (self.corpus / name).unlink()
-        del self.files[name]
+        (self.corpus / name).rename(self.folder / "bin")
+        self.deleted = (name, self.files.pop(name))
+
+    def comes_back(self, _: str, __: int) -> None:
+        name, rows = self.deleted
+        if name not in self.files and (self.folder / "bin").exists():
+            (self.folder / "bin").rename(self.corpus / name)
+            self.files[name] = rows
 
     def is_renamed(self, name: str, number: int) -> None:
         to = NAMES[number % len(NAMES)]
@@ -342,7 +353,7 @@ class World(RuleBasedStateMachine):
     )
     def a_day(self, changes: list[tuple[str, str, int]], drive: str, night: Night, manner: str | None) -> None:
         for change, name, number in changes:
-            if name in self.files or change == "is_written":
+            if name in self.files or change in ("is_written", "comes_back"):
                 getattr(self, change)(name, number)
         everything = {row for content in self.files.values() if content for row in content}
         manners = {row: manner for row in everything if manner and row % 3 == 0}
@@ -411,6 +422,9 @@ class World(RuleBasedStateMachine):
             assert not disagree, "columns of types that do not go together"
             assert night.mistake != "keeps status"
             assert night.mistake != "other labels" or is_new
+            nothing_new = not open_shards and {*self._readable().values()} <= before
+            assert not (nothing_new and summary.waves), "something was annotated again"
+            assert night.on_change == "reprocess" or open_shards or not self._is_replaced(before)
             retrying = any(numbered.chosen for numbered in open_shards)
             waited_for = {numbered.shard.uri for numbered in open_shards if numbered.chosen is None}
             self._look_after_night(waited_for, summary, retrying)
@@ -427,6 +441,13 @@ class World(RuleBasedStateMachine):
     def _has_changed(self) -> bool:
         """Whether a name has another content than in an earlier night, so that a night may be refused."""
         return any(self.listed.get(name, set()) - {rows} for name, rows in self._readable().items())
+
+    def _is_replaced(self, before: set[Rows]) -> bool:
+        """Whether a file of which the run has the documents surely has others now."""
+        present = {*self._readable().values()}
+        former = {name: rows for rows in before - present for name in self.names.get(rows, ())}
+        is_certain = [name for name, rows in former.items() if self.names[rows] == {name}]
+        return any(name in self._readable() and self.files[name] not in before for name in is_certain)
 
     def _remember_listing(self) -> None:
         for name, rows in self._readable().items():
@@ -505,7 +526,7 @@ class World(RuleBasedStateMachine):
 
     def _output(self) -> list[dict[str, Any]]:
         if (state := self._state()) != self.read[0]:
-            columns = ["row_id", "doc_id", "mark", OWN, "status", "errors"]
+            columns = ["row_id", "doc_id", "mark", OWN, "status", "errors", "entities"]
             rows = self.run.dataset().to_table(columns).to_pylist() if self.run.files() else []
             self.read = (state, [row | {"number": self.named[row["doc_id"]]} for row in rows])
         return self.read[1]
@@ -543,7 +564,7 @@ class World(RuleBasedStateMachine):
             assert (row["mark"], row[OWN]) == (MARKS[kind_of[number].mark][1](number), f"own of {number}")
             assert row["status"] == "ok" or number in self.blamed, "an innocent document is convicted"
             codes = {error["code"] for error in row["errors"]}
-            assert (row["status"] == "ok") == (not codes)
+            assert (row["status"] == "ok") == (not codes) == ([entity["text"] for entity in row["entities"]] == ["Ada"])
             assert codes <= {*EXPECTED.values()}
 
 
