@@ -15,8 +15,9 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import HealthCheck, currently_in_test_context, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -33,19 +35,31 @@ from ner_ray import schema
 from ner_ray.annotator.rows import columns_of
 from ner_ray.annotator.spec import Spec
 from ner_ray.config import AnnotateConfig
-from ner_ray.errors import EXIT_DONE, EXIT_TOO_MANY_ERRORS, ConfigError, InputError, RunError, StoppedError
+from ner_ray.errors import (
+    EXIT_DONE,
+    EXIT_TOO_MANY_ERRORS,
+    ChangedInputError,
+    ConfigError,
+    InputError,
+    RunError,
+    StoppedError,
+)
 from ner_ray.pipeline import annotate as driver
-from ner_ray.pipeline import preflight
+from ner_ray.pipeline import commits, preflight
 from ner_ray.pipeline.progress import Counts
 from ner_ray.pipeline.stages import ChunkStage, ReadStage, rows_of
 from ner_ray.pipeline.suspects import Suspects
-from ner_ray.store import health, listing, manifests, run_schema, shards, wave_files
+from ner_ray.pipeline.write import ROWS, WAVE, WriteStage
+from ner_ray.store import file_checks, history, listing, manifests, run_schema, shards, snapshot, wave_files
 from ner_ray.store import run as run_module
+from ner_ray.store.comparison import Concern, completed
 from ner_ray.store.documents import read_rows
 from ner_ray.store.health import status, verify
+from ner_ray.store.planning import next_waves
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.waves import NumberedShard, Wave, missing_shards
-from tests.pipeline.simulated import EXPECTED, Behaviour, Inline, columns_of_answer, drive, simulated_engines
+from ner_ray.store.shards import list_shards
+from ner_ray.store.waves import NumberedShard, Wave, WaveNumbers, missing_shards
+from tests.pipeline.simulated import EXPECTED, Behaviour, columns_of_answer, drive, simulated_engines
 
 NAMES = ("a.parquet", "b.parquet", "sub/a.parquet", "sub/c d%20.parquet", "date=1/z.parquet")
 CHANGES = (
@@ -106,7 +120,58 @@ def death_after(steps: int | None) -> Iterator[None]:
         mock.patch.multiple(
             wave_files, **{name: stepping(getattr(wave_files, name)) for name in ("write_rows", "read_ids", "_copy")}
         ),
+        mock.patch.object(snapshot, "put_atomically", stepping(snapshot.put_atomically)),
     ):
+        yield
+
+
+class AtOnce:
+    """An executor without threads, so that each world takes the same course each time."""
+
+    def __init__(self, *_: Any) -> None:
+        self.shutdown = lambda **_: None
+
+    def __enter__(self) -> AtOnce:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, work: Callable[..., Any], items: Any) -> Iterator[Any]:
+        return map(work, items)
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(work(*arguments))
+        return future
+
+
+@contextmanager
+def decisions_checked(paths: str, left_out: str) -> Iterator[None]:
+    """Decides everything once more with all shards of all waves at hand, and compares."""
+
+    def decide(found: Concern, committed: set[int], *options: Any) -> tuple[list[Wave], list[Wave]]:
+        waves = RunDirectory(left_out).waves()
+        known = [numbered.shard for wave in waves for numbered in (*wave.shards, *wave.missing)]
+        everything = replace(found, shards=list_shards(paths, known, [left_out]), waves=waves)
+        try:
+            settled, new = next_waves(everything, committed, *options)
+        except InputError:
+            with pytest.raises(InputError):
+                next_waves(found, committed, *options)
+            raise
+        before, part = {wave.number: wave for wave in waves}, {wave.number: wave for wave in found.waves}
+        settled_part, new_part = next_waves(found, committed, *options)
+        changed = [wave for wave in settled if wave != before[wave.number]]
+        assert new_part == new
+        assert changed == [
+            completed(wave, before[wave.number]) if wave.number in committed else wave
+            for wave in settled_part
+            if wave != part[wave.number]
+        ]
+        return settled_part, new_part
+
+    with mock.patch.object(run_module, "next_waves", decide):
         yield
 
 
@@ -115,36 +180,36 @@ def note(what: str) -> None:
         event(what)
 
 
-def inline(*_: object) -> Inline:
-    """In place of threads, whose start would take most of the time."""
-    return Inline()
-
-
 class Cluster:
     """Runs waves in this process."""
 
     def __init__(self) -> None:
         self.engines = Behaviour()
         self.totals: dict[str, int] = {}
+        self.left_open: dict[int, str] = {}
         self.rows_left: int | None = None
         self.vanishes: Path | None = None  # a file that goes after the first row was written
 
-    def run_wave(self, spec: Spec, run: RunDirectory, wave: Wave, kept: pa.Schema, _: Any, suspects: Suspects) -> None:
-        folder = Path(run.data_path(wave))
-        folder.mkdir(parents=True, exist_ok=True)
-        files = (pq.ParquetFile(path).read([schema.ROW_ID]) for path in folder.iterdir())
-        written = {row_id for file in files for row_id in file[schema.ROW_ID].to_pylist()}
-        for numbered in wave.shards:
-            rows = self._read(spec, numbered, kept)
-            waiting = [row_id for row_id in rows if row_id not in written]
-            _, stopped = drive(
+    def run_waves(
+        self, spec: Spec, run: RunDirectory, waves: list[Wave], kept: pa.Schema, _: Any, suspects: Suspects
+    ) -> Iterator[tuple[int, int]]:
+        write = WriteStage(run, WaveNumbers(waves), group_rows=5)
+        for numbered in (numbered for wave in waves for numbered in wave.shards):
+            try:
+                rows = self._read(spec, numbered, kept)
+            except ChangedInputError as error:
+                self.left_open[numbered.ordinal] = str(error)
+                continue
+            waiting = list(rows)
+            written, stopped = drive(
                 self.engines,
                 [waiting[at : at + 3] for at in range(0, len(waiting), 3)],
                 spec,
                 suspects,
                 lambda row_id, rows=rows: rows_of(rows[row_id])[0] | {schema.ROW_ID: row_id},
-                lambda spec, given, answer, rows=rows: self._write(spec, rows[given[schema.ROW_ID]], answer, folder),
+                lambda spec, given, answer, rows=rows: self._write(spec, rows[given[schema.ROW_ID]], answer, write),
             )
+            yield from written.values()
             if stopped:
                 raise StoppedError(stopped)
 
@@ -157,7 +222,7 @@ class Cluster:
             row_id: table.slice(at, 1) for table in tables for at, row_id in enumerate(table[schema.ROW_ID].to_pylist())
         }
 
-    def _write(self, spec: Spec, row: pa.Table, answer: Any, folder: Path) -> None:
+    def _write(self, spec: Spec, row: pa.Table, answer: Any, write: WriteStage) -> tuple[int, int]:
         if self.vanishes:
             self.vanishes.unlink()
             self.vanishes = None
@@ -169,7 +234,8 @@ class Cluster:
         for name, value in columns_of_answer(answer).items():
             row = schema.with_column(row, name, pa.list_(kinds[name]), [value])
         stage = ReadStage(spec, spec.pools[-1].steps[-1:], self._counts(), spec.config.input.keep)
-        pq.write_table(stage(row), folder / f"{row[schema.ROW_ID][0]}-{os.urandom(4).hex()}.parquet")
+        written = write(stage(row))
+        return written[WAVE][0].as_py(), written[ROWS][0].as_py()
 
     def _counts(self) -> Counts:
         return Counts(SimpleNamespace(add=SimpleNamespace(remote=self._count)))
@@ -180,14 +246,15 @@ class Cluster:
 
     @contextmanager
     def driving(self) -> Iterator[None]:
-        self.totals = {}
+        self.totals, self.left_open = {}, {}
         lease = nullcontext(SimpleNamespace(check=lambda: None))
         with (
             simulated_engines(),
             mock.patch.object(preflight.pools, "check"),
             mock.patch.multiple(
                 driver,
-                run_wave=self.run_wave,
+                run_waves=self.run_waves,
+                ThreadPoolExecutor=AtOnce,
                 connect=lambda: None,
                 check_resources=lambda *_: None,
                 start_scoreboard=lambda: None,
@@ -195,7 +262,10 @@ class Cluster:
                 Progress=lambda *_: nullcontext(),
                 Lease=lambda *_: lease,
                 _settled=lambda _: dict(self.totals),
+                _totals=lambda _: dict(self.totals),
+                _left_open=lambda _: self.left_open,
             ),
+            mock.patch.object(commits, "ThreadPoolExecutor", AtOnce),
         ):
             yield
 
@@ -284,12 +354,15 @@ class World(RuleBasedStateMachine):
         self.sound: object = None  # the state in which the run was last found sound
         self.deleted: tuple[str, Rows | None] = ("", None)  # last
         self.usual = "text"
-        self.threads = ExitStack()
-        for module in (health, listing, manifests, run_module, run_schema, shards, wave_files):
-            self.threads.enter_context(mock.patch.object(module, "ThreadPoolExecutor", inline))
+        self.patches = ExitStack()
+        for module in (file_checks, history, listing, manifests, run_module, run_schema, shards, wave_files):
+            self.patches.enter_context(mock.patch.object(module, "ThreadPoolExecutor", AtOnce))
+        for module in (history, run_module):  # as soon as a wave is not in the last snapshot
+            self.patches.enter_context(mock.patch.object(module, "BETWEEN_SNAPSHOTS", 1))
+        self.patches.enter_context(mock.patch.object(history, "_TICK_NS", 0))
 
     def teardown(self) -> None:
-        self.threads.close()
+        self.patches.close()
         shutil.rmtree(self.folder)
 
     @initialize(usual=st.sampled_from(["text", "text", "number"]))
@@ -388,7 +461,8 @@ class World(RuleBasedStateMachine):
 
     def _drive(self, work: Callable[[], Any], dies_after: int | None, rows: int | None) -> Any:
         self.cluster.rows_left = rows
-        with self.cluster.driving(), death_after(dies_after):
+        checked = decisions_checked(str(self.corpus), str(self.run.uri))
+        with self.cluster.driving(), checked, death_after(dies_after):
             return work()
 
     @property
@@ -540,6 +614,13 @@ class World(RuleBasedStateMachine):
 
     def _statuses(self) -> dict[int, str]:
         return {row["number"]: row["status"] for row in self._output()}
+
+    @invariant()
+    def the_snapshot_says_what_the_documents_say(self) -> None:
+        columns = [name for name in snapshot.SCHEMA.names if name not in ("wave", *snapshot.STAMPS)]
+        with mock.patch.object(history, "read_snapshot", return_value=None):
+            documents = self.run.history().table(*columns)
+        assert self.run.history().table(*columns).to_pylist() == documents.to_pylist()
 
     @invariant()
     def the_run_is_sound(self) -> None:
