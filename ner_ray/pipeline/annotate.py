@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import ray
 
 from ner_ray.config import AnnotateConfig
-from ner_ray.errors import RunError, StoppedError
+from ner_ray.errors import ErrorCode, RunError, StoppedError
 from ner_ray.pipeline.cluster import check_resources, connect
 from ner_ray.pipeline.commits import Commits
 from ner_ray.pipeline.graph import run_waves
@@ -82,7 +82,7 @@ def retry(uri: str, codes: Sequence[str], paths: Sequence[str] = ()) -> Summary:
     input_ = config.input.model_copy(update={"path": list(paths)} if paths else {})
     job = prepare(config.model_copy(update={"input": input_, "output": output}))
     with Lease(run.store, run.path) as lease:
-        waves = _plan(job) if run.open_waves() else [run.plan_retry(_failed(run, codes), job.listing)]
+        waves = _plan(job) if run.open_waves() else [run.plan_retry(_to_retry(run, codes), job.listing)]
         return _run(job, lease, waves)
 
 
@@ -145,7 +145,7 @@ def _annotated(job: Job, left: list[Wave], scoreboard: Any) -> Iterator[tuple[in
     """
     if not left:
         return
-    suspects = start_suspects() if job.spec.pools else None
+    suspects = start_suspects(_convicts(job.run, left)) if job.spec.pools else None
     try:
         yield from run_waves(job.spec, job.run, left, job.schema, scoreboard, suspects)
     except ray.exceptions.RayError as error:
@@ -170,8 +170,27 @@ def _reason(error: Exception, suspects: Any) -> str:  # Ray's handle of the acto
     return f"{type(cause).__name__}: {last[0]}"
 
 
+def _to_retry(run: RunDirectory, codes: Sequence[str]) -> Ids:
+    """The ids of committed rows with an error of one of the codes, or with any error if there are no codes.
+
+    Raises:
+        RunError: there are none.
+    """
+    if not (ids := _failed(run, codes)).size:
+        raise RunError(
+            f"no committed document of {run.uri} has such an error",
+            hint="`ner-ray status` lists the codes that occur",
+        )
+    return ids
+
+
+def _convicts(run: RunDirectory, waves: Sequence[Wave]) -> list[int]:
+    """The ids of documents in waves that are retried although an engine has died at each of them alone."""
+    is_retry = any(numbered.chosen is not None for wave in waves for numbered in wave.shards)
+    return _failed(run, [ErrorCode.POISON]).tolist() if is_retry else []
+
+
 def _failed(run: RunDirectory, codes: Sequence[str]) -> Ids:
-    """The ids of committed rows with an error of one of the codes, or with any error if there are no codes."""
     chosen = set(codes)
     ids: list[int] = []
     for batch in run.dataset_with_errors(chosen).to_batches(columns=[ROW_ID, "errors"]):
@@ -181,11 +200,6 @@ def _failed(run: RunDirectory, codes: Sequence[str]) -> Ids:
             for row_id, errors in zip(with_errors[ROW_ID].to_pylist(), with_errors["errors"].to_pylist(), strict=True)
             if any(not chosen or error["code"] in chosen for error in errors)
         ]
-    if not ids:
-        raise RunError(
-            f"no committed document of {run.uri} has such an error",
-            hint="`ner-ray status` lists the codes that occur",
-        )
     return np.array(ids, np.int64)
 
 

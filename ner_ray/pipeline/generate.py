@@ -228,7 +228,7 @@ class GenerateStage:
     async def _convict(self, row_id: int, row: Row, why: _Outcome | str) -> _Answered:
         """The result of a document that gets no answer, from an engine that answers others."""
         await self._prove({row_id: row})
-        if stop := await self._record.note("convicted"):
+        if stop := await self._record.note("convicted", row_id):
             raise UnavailableError(stop)
         code = ErrorCode.INTERNAL if isinstance(why, EngineBugError) else ErrorCode.POISON
         self._counts.say(f"document.quarantined row_id={row_id} code={code}")

@@ -9,12 +9,15 @@ Before each trial, the engine must answer a control question. A document that wa
 convicted once the next engine has answered one, too: its row fails with the code `poison`, and the run goes on. So a
 document costs at most three engines, however many documents were in the first one, and an engine that cannot answer
 anything convicts nobody: the run stops.
+
+Many convictions in succession stop the run as well, as they are no coincidence. Documents that are retried because an
+earlier run has convicted them do not count for that: they are tried alone from the start.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import ray
@@ -41,9 +44,14 @@ class Entry(NamedTuple):
 
 
 class Suspects:
-    """The record of suspects, kept by one actor for all engines of a run."""
+    """The record of suspects, kept by one actor for all engines of a run.
 
-    def __init__(self) -> None:
+    Args:
+        convicts: row ids of documents that were convicted when they were last annotated.
+    """
+
+    def __init__(self, convicts: Iterable[int] = ()) -> None:
+        self._convicts = frozenset(convicts)
         self._inside: set[Key] = set()
         self._suspects: set[Key] = set()
         self._closely: set[Key] = set()  # suspects of a trial in which an engine died
@@ -65,6 +73,9 @@ class Suspects:
             self._suspects.add(key)
             if tried_with := self._on_trial.pop(key, 0):
                 (self._accused if tried_with == 1 else self._closely).add(key)
+        known = {(pool, row) for row in self._convicts.intersection(rows)}
+        self._suspects |= known
+        self._closely |= known
         self._inside |= keys
         if self._deaths_while_proving[pool] >= _DEATHS_WHILE_PROVING:
             self.stop(pool, f"each engine dies before it has answered anything{self._quoted(pool)}")
@@ -95,9 +106,9 @@ class Suspects:
         self._suspects -= keys
         self._closely -= keys
 
-    def convicted(self, pool: int) -> str:
+    def convicted(self, pool: int, row: int) -> str:
         """Records that a document is convicted; why the run must stop, or empty."""
-        self._convictions[pool] += 1
+        self._convictions[pool] += row not in self._convicts
         if self._convictions[pool] >= _CONVICTIONS:
             self.stop(pool, f"{_CONVICTIONS} documents in succession are not answered{self._quoted(pool)}")
         return self._stop
@@ -158,6 +169,6 @@ def groups(rows: Sequence[int]) -> list[list[int]]:
     return [list(rows[start : start + size]) for start in range(0, len(rows), size)]
 
 
-def start_suspects() -> Any:  # Ray's handle of an actor has no type
-    """Starts the record of suspects in an actor of its own."""
-    return ray.remote(num_cpus=0, max_restarts=-1)(Suspects).remote()
+def start_suspects(convicts: Iterable[int] = ()) -> Any:  # Ray's handle of an actor has no type
+    """Starts the record of suspects in an actor of its own; see `Suspects`."""
+    return ray.remote(num_cpus=0, max_restarts=-1)(Suspects).remote(convicts)

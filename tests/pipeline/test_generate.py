@@ -140,6 +140,16 @@ def test_engines_that_die_at_every_document_but_not_at_control_questions_stop_th
     assert stopped == "20 documents in succession are not answered; the last one: the engine has died"
 
 
+def test_documents_that_were_convicted_before_are_convicted_again_however_many_they_are() -> None:
+    retried = range(30)
+    done, stopped = drive(Behaviour(dict.fromkeys(retried, "dies")), [list(range(33))], books=Suspects(retried))
+
+    assert not stopped
+    assert codes(done) == dict.fromkeys(retried, "poison")
+    done, stopped = drive(Behaviour(), [list(range(33))], books=Suspects(retried))
+    assert (codes(done), len(done), stopped) == ({}, 33, "")
+
+
 PASSING = {
     "429": Raw({"error": {"message": "Rate limit reached"}}, 429),
     "500": Raw({"error": {"message": "EngineCore died"}}, 500),

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ner_ray.pipeline.gate import Gate
-from ner_ray.store import changes, planning, run_schema, wave_files
+from ner_ray.store import changes, run_schema, wave_files
 from ner_ray.types import Completion
 from tests.pipeline import test_generate
 from tests.pipeline.simulated import simulated_engines
@@ -93,11 +93,9 @@ MENDS: dict[str, dict[str, Any]] = {
     "control questions prove that an engine answers": {"annotator.asking.Asker.prove": _unproven},
     "what is no reply is told from an answer": {"tests.pipeline.simulated.read": _believed},
     "the exit status tells of errors": {"pipeline.summary._too_many": _returning(False)},
-    "numbers of shards are given once": {
-        "store.planning._numbered": lambda shards, _, current: _numbered(shards, (), current)
-    },
+    "numbers of shards are given once": {"store.comparison._Planned.next_ordinal": property(_returning(0))},
 }
-_set_aside, _numbered = changes._without_what_is_gone, planning._numbered
+_set_aside = changes._without_what_is_gone
 
 SIBLINGS: dict[str, tuple[dict[str, Any], Callable[[], None]]] = {
     "files are listed once": (

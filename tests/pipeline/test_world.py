@@ -653,3 +653,22 @@ World.TestCase.settings = settings(
     max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestWorld = World.TestCase
+
+
+def test_many_documents_that_kill_engines_are_retried_without_stopping_the_run() -> None:
+    world, rows = World(), tuple(range(1, 76))
+    kinds = Kinds("text", pa.string(), 0, pa.string())
+    pq.write_table(kinds.table(rows), world.corpus / "a.parquet")
+    world.files["a.parquet"], world.kinds[rows], world.named = rows, kinds, {f"d{row}": row for row in rows}
+    killers = {row for row in rows if row % 3 == 0}
+    world.cluster.engines, world.blamed = Behaviour(dict.fromkeys(killers, "dies")), killers
+    try:
+        world.a_night(Night("error", None, None, None, None, 0, ""))
+        world.failed_documents_are_retried(None)
+        world.the_run_is_sound()
+        assert {row for row, result in world._statuses().items() if result == "failed"} == killers
+        world.cluster.engines = Behaviour()
+        world.failed_documents_are_retried(None)
+        assert set(world._statuses().values()) == {"ok"}
+    finally:
+        world.teardown()
