@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ner_ray.signatures import signed
 from ner_ray.store.history import History, waves_of
 from ner_ray.store.listing import InputFile, list_files
 from ner_ray.store.naming import unique_names
@@ -35,19 +36,26 @@ class Listing:
         shards: those of them that are not what the run has committed under their names.
         annotated: one of the others, if there are any.
         rows: number of rows in all readable files.
+        signatures: of the files with signed URIs, by URI.
     """
 
     files: pa.Table
     shards: list[Shard]
     annotated: Shard | None = None
     rows: int = 0
+    signatures: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, shards: Sequence[Shard]) -> Listing:
         """A listing of shards that have all been looked at."""
         columns = {name: [getattr(shard, name) for shard in shards] for name in ("uri", "size", "modified")}
         kinds = pa.schema([("uri", pa.string()), ("size", pa.int64()), ("modified", pa.int64())])
-        return cls(pa.table(columns, kinds), list(shards), rows=sum(shard.rows for shard in shards))
+        signatures = {shard.uri: shard.signature for shard in shards if shard.signature}
+        return cls(pa.table(columns, kinds), list(shards), None, sum(shard.rows for shard in shards), signatures)
+
+    def address(self, uri: str) -> str:
+        """The URI that opens a file."""
+        return signed(uri, self.signatures.get(uri, ""))
 
     @property
     def quarantined(self) -> dict[str, str]:
@@ -99,9 +107,11 @@ def list_input(paths: str | Sequence[str], history: History, left_out: Iterable[
     unchanged, rows_of = planned.unchanged(table)
     others = [files[at] for at in np.flatnonzero(~unchanged)]
     shards = _looked_at(others, planned.known([file.uri for file in others]), history)
+    signatures = {file.uri: file.signature for file in files if file.signature}
     found = planned.shards_at(rows_of[unchanged][:1])
+    annotated = replace(found[0], signature=signatures.get(found[0].uri, "")) if found else None
     rows = int(planned.columns["rows"].to_numpy()[rows_of[unchanged]].sum()) + sum(shard.rows for shard in shards)
-    return Listing(table, shards, found[0] if found else None, rows)
+    return Listing(table, shards, annotated, rows, signatures)
 
 
 def concern(history: History, listing: Listing, retried: Iterable[int] = ()) -> Concern:
@@ -117,7 +127,7 @@ def concern(history: History, listing: Listing, retried: Iterable[int] = ()) -> 
     unchanged = planned.unchanged(listing.files)[0] & ~planned.names(listing.files, again)
     seen = {shard.uri: shard for shard in listing.shards}
     uris = listing.files["uri"].filter(pa.array(~unchanged)).to_pylist()
-    now = [seen.get(uri) or inspect(uri) for uri in uris]
+    now = [seen.get(uri) or inspect(listing.address(uri)) for uri in uris]
     shards = [shard for shard in now if shard]
     mask = planned.concerned_by(shards, again)
     waves = {wave.number: wave for wave in waves_of(planned.whole(mask))} if mask.any() else {}
