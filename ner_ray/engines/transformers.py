@@ -391,7 +391,7 @@ def _with_adapters(model: Any, names: dict[str, str]) -> Any:
     from peft import PeftModel
 
     try:
-        (first, name), *others = [(checkpoints.fetch_adapter(adapter), name) for adapter, name in names.items()]
+        (first, name), *others = [(checkpoints.fetch_folder(adapter), name) for adapter, name in names.items()]
         adapted = PeftModel.from_pretrained(model, first, adapter_name=name)
         for adapter, other in others:
             adapted.load_adapter(adapter, adapter_name=other)

@@ -34,6 +34,7 @@ from pydantic import Field
 
 from ner_ray.config import SamplingConfig, operational
 from ner_ray.config.engine import SEATS_ON_GPUS
+from ner_ray.engines import _lora
 from ner_ray.engines._requests import CLOSED, OpenRequests
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
@@ -52,7 +53,6 @@ _CPU_KV_CACHE_GIB = 1.0
 _CPU_STEP_TOKENS = 768  # small enough for a core's cache: the starter model is 1.1 times as fast as with 4096
 _LABEL_SETS = 4096  # number of label sets whose tokens are cached
 _MAX_LOGPROB_TOKENS = 128  # vLLM's limit on tokens with log-probabilities
-_MAX_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
 class Options(CheckpointOptions):
@@ -94,6 +94,8 @@ def check(options: Options) -> None:
     """See `EngineModule.check`."""
     require("vllm", extra=("gpu", "cpu"), purpose="the engine vllm")
     check_model(options)
+    if options.adapter:
+        _lora.check(options.adapter)
 
 
 def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> VllmEngine:
@@ -124,7 +126,7 @@ class VllmEngine:
         # So complete answers are decoded here instead, by the `tokenizers` library, which some tokenizers do not use.
         self._decoder = getattr(self._tokenizer, "backend_tokenizer", None)
         self._room = self._core.max_model_len
-        self._adapters = {adapter: _lora(number, adapter) for number, adapter in enumerate(adapters, start=1)}
+        self._adapters = {adapter: _request_for(number, adapter) for number, adapter in enumerate(adapters, start=1)}
         # With speculation, vLLM's sampler does not return the log-probabilities of given tokens.
         self._first_tokens = lru_cache(_LABEL_SETS)(partial(_first_tokens, self._tokenizer, options.ngram_speculation))
         self._stops = lru_cache(partial(_stops, self._tokenizer))
@@ -436,7 +438,7 @@ def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, 
         arguments["gpu_memory_utilization"] = options.gpu_memory_utilization
         arguments |= {"max_num_seqs": options.max_num_seqs} if options.max_num_seqs else {}
     if adapters:
-        arguments |= {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": _lora_rank(adapters)}
+        arguments |= {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": _lora.room(adapters)}
     if options.ngram_speculation:
         arguments["speculative_config"] = {
             "method": "ngram",
@@ -577,15 +579,7 @@ def _token_ends(sample: Any) -> tuple[int, ...]:
     return tuple(min(end, len(sample.text)) for end in accumulate(lengths))
 
 
-def _lora(number: int, adapter: str) -> Any:
+def _request_for(number: int, adapter: str) -> Any:
     from vllm.lora.request import LoRARequest
 
-    return LoRARequest(adapter, number, str(checkpoints.fetch_adapter(adapter)))
-
-
-def _lora_rank(adapters: Sequence[str]) -> int:
-    import json
-
-    folders = [checkpoints.fetch_adapter(adapter) for adapter in adapters]
-    ranks = [json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["r"] for folder in folders]
-    return next(rank for rank in _MAX_LORA_RANKS if rank >= max(ranks))
+    return LoRARequest(adapter, number, str(checkpoints.fetch_folder(adapter)))

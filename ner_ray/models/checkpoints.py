@@ -92,11 +92,15 @@ def fetch(checkpoint: Checkpoint) -> str:
     return str(copies.of_all_files(checkpoint.model)) if "://" in checkpoint.model else checkpoint.location
 
 
-def fetch_adapter(adapter: str) -> Path:
-    """The folder of an adapter on this node; it is downloaded if it is not there yet."""
-    checkpoint = Checkpoint(adapter)
+def fetch_folder(name: str, kind: str = "adapter") -> Path:
+    """The folder of an adapter or an encoder on this node; it is downloaded if it is not there yet.
+
+    Raises:
+        ModelError: there is no such folder.
+    """
+    checkpoint = Checkpoint(name)
     if checkpoint.repository is None:
-        return Path(fetch(checkpoint))
+        return _existing(Path(fetch(checkpoint)), checkpoint, kind)
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(checkpoint.repository, revision=checkpoint.wanted))
@@ -170,14 +174,18 @@ def _check_file(checkpoint: Checkpoint, file: str, kind: str) -> None:
     if checkpoint.repository:
         _check_hub(checkpoint, file, kind)
         return
-    folder = Path(checkpoint.location)
-    if not folder.is_dir():
-        raise ModelError(f"no such {kind} folder: {checkpoint.model}", hint=_hint(checkpoint.model))
+    folder = _existing(Path(checkpoint.location), checkpoint, kind)
     if not (folder / file).is_file():
         raise ModelError(
             f"the {kind} folder {checkpoint.model} has no {file}", hint="name a folder in Hugging Face's layout"
         )
     _check_json(folder / file, kind)
+
+
+def _existing(folder: Path, checkpoint: Checkpoint, kind: str) -> Path:
+    if not folder.is_dir():
+        raise ModelError(f"no such {kind} folder: {checkpoint.model}", hint=_hint(checkpoint.model))
+    return folder
 
 
 def _hint(model: str) -> str:

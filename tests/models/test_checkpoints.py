@@ -12,7 +12,7 @@ import pytest
 
 from ner_ray.errors import ModelError
 from ner_ray.models import copies
-from ner_ray.models.checkpoints import STARTER, Checkpoint, check, fetch, fetch_adapter, identity, pinned
+from ner_ray.models.checkpoints import STARTER, Checkpoint, check, fetch, fetch_folder, identity, pinned
 from ner_ray.storage import Location
 
 
@@ -166,7 +166,7 @@ def test_a_model_on_a_store_is_copied_once_its_weights_only_for_engines(
 
     assert (Path(folder) / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
     assert not [*Path(folder).glob("*.bin")]
-    assert fetch(checkpoint) == checkpoint.location == folder == str(fetch_adapter(remote))
+    assert fetch(checkpoint) == checkpoint.location == folder == str(fetch_folder(remote))
 
 
 def test_another_model_at_the_same_place_is_another_copy(remote: str) -> None:

@@ -142,7 +142,7 @@ def test_vectors_made_elsewhere_take_the_models_place(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot load the encoder"):
+    with pytest.raises(ModelError, match="no such encoder folder"):
         dense.load_encoder(dense.BuildOptions(model=str(tmp_path / "none")))
 
 

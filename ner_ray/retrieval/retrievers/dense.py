@@ -18,6 +18,7 @@ from pydantic import Field
 from ner_ray.config import Section
 from ner_ray.errors import ConfigError, InputError, ModelError
 from ner_ray.extras import require
+from ner_ray.models import checkpoints
 from ner_ray.retrieval._arrays import open_array, save
 from ner_ray.retrieval.base import Encoder, Floats, Identity, Integers, Neighbours, Retriever, Vectors
 
@@ -34,7 +35,7 @@ _LEAST_AGREEMENT = 0.999
 class BuildOptions(Section):
     """The encoder, and how it reads texts."""
 
-    model: str = Field(description="Name or folder of a sentence-transformers or Hugging Face encoder.")
+    model: str = Field(description="An encoder of sentence-transformers or the hub: a folder, its URI, or hub:NAME.")
     pooling: Literal["model", "mean", "cls", "max", "lasttoken"] = Field(
         default="model", description="model: as its files say; mean where they do not say."
     )
@@ -139,7 +140,9 @@ def load_encoder(options: BuildOptions) -> Encoder:
         ModelError: the model does not exist, or cannot be loaded.
     """
     try:
-        model = _open_model(options)
+        model = _open_model(options, str(checkpoints.fetch_folder(options.model, "encoder")))
+    except ModelError:
+        raise
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"cannot load the encoder {options.model}: {error}") from error
 
@@ -154,13 +157,13 @@ def load_encoder(options: BuildOptions) -> Encoder:
     return embed
 
 
-def _open_model(options: BuildOptions) -> Any:  # a SentenceTransformer
+def _open_model(options: BuildOptions, folder: str) -> Any:  # a SentenceTransformer
     library = _sentence_transformers()
     if options.pooling == "model":
-        model = library.SentenceTransformer(options.model, device=options.device)
+        model = library.SentenceTransformer(folder, device=options.device)
     else:
         modules = library.sentence_transformer.modules
-        words = modules.Transformer(options.model)
+        words = modules.Transformer(folder)
         pooled = modules.Pooling(words.get_embedding_dimension(), options.pooling)
         model = library.SentenceTransformer(modules=[words, pooled], device=options.device)
     if options.max_tokens is not None:
