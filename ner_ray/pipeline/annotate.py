@@ -18,6 +18,7 @@ import ray
 
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import ErrorCode, RunError, StoppedError
+from ner_ray.pipeline.books import ask_book
 from ner_ray.pipeline.cluster import check_resources, connect
 from ner_ray.pipeline.commits import Commits
 from ner_ray.pipeline.graph import run_waves
@@ -204,12 +205,12 @@ def _failed(run: RunDirectory, codes: Sequence[str]) -> Ids:
 
 
 def _left_open(scoreboard: Any) -> dict[int, str]:  # Ray's handle of the actor
-    reasons: dict[int, str] = ray.get(scoreboard.left_open.remote())
+    reasons: dict[int, str] = ask_book(scoreboard.left_open.remote()) or {}
     return reasons
 
 
 def _totals(scoreboard: Any) -> dict[str, float]:  # Ray's handle of the actor
-    totals: dict[str, float] = ray.get(scoreboard.totals.remote())
+    totals: dict[str, float] = ask_book(scoreboard.totals.remote()) or {}
     return {name: value for name, value in totals.items() if name not in _PASSING}
 
 

@@ -146,7 +146,7 @@ class GenerateStage:
         except EngineError as error:
             await self._record.note("stop", error.message)
             raise StoppedError(error.message) from error
-        await self._record.note("leave", list(rows), sum(not row.errors for row in answered))
+        self._record.send("leave", list(rows), sum(not row.errors for row in answered))
         return answered
 
     async def _rows(self, rows: Mapping[int, Row], entry: Entry) -> list[_Answered]:

@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from ner_ray.pipeline.books import ask_book, start_book
+
 _LOG = logging.getLogger(__name__)
 
 _POST_SECONDS = 0.5
@@ -57,7 +59,7 @@ class Scoreboard:
 
 def start_scoreboard() -> Any:  # Ray's handle of an actor has no type
     """Starts a scoreboard in an actor of its own."""
-    return ray.remote(num_cpus=0, max_restarts=-1)(Scoreboard).remote()
+    return start_book(Scoreboard)
 
 
 class Counts:
@@ -97,7 +99,7 @@ class Counts:
     def leave_open(self, ordinal: int, reason: str) -> None:
         """Records why a shard, given by its ordinal, cannot be read, and so why its wave stays open."""
         if self._scoreboard is not None:
-            ray.get(self._scoreboard.leave_open.remote(ordinal, reason))
+            ask_book(self._scoreboard.leave_open.remote(ordinal, reason))
 
     def say(self, message: str) -> None:
         """Has the driver log a message."""

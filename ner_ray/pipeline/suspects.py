@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import ray
+from ner_ray.pipeline.books import NO_BOOK, start_book
 
 TRIED_TOGETHER = 16
 _DEATHS_WHILE_PROVING = 2  # in succession, of the engines of a pool
@@ -151,8 +151,14 @@ class Record:
         self._pool = pool
 
     async def note(self, method: str, *arguments: Any) -> Any:
-        """Calls a method of `Suspects` for this pool; its result."""
-        return self._suspects and await self._remote(method, *arguments)
+        """Calls a method of `Suspects` for this pool; its result, or None if the record cannot be asked.
+
+        Without the record, a run goes on: it may only take longer to find out which document kills engines.
+        """
+        try:
+            return self._suspects and await self._remote(method, *arguments)
+        except NO_BOOK:
+            return None
 
     def send(self, method: str, *arguments: Any) -> None:
         """Calls a method of `Suspects` for this pool, without waiting."""
@@ -171,4 +177,4 @@ def groups(rows: Sequence[int]) -> list[list[int]]:
 
 def start_suspects(convicts: Iterable[int] = ()) -> Any:  # Ray's handle of an actor has no type
     """Starts the record of suspects in an actor of its own; see `Suspects`."""
-    return ray.remote(num_cpus=0, max_restarts=-1)(Suspects).remote(convicts)
+    return start_book(Suspects, list(convicts))
