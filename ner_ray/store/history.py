@@ -209,7 +209,7 @@ def _numbered(row: dict[str, Any]) -> NumberedShard:
 
 def tally_of(waves: pa.Table) -> Tally:
     """The counts of all documents that readers see, from the columns `tally` and `removed`."""
-    return sum(tallies(waves, "tally"), Tally()) - sum(tallies(waves, "removed"), Tally())
+    return Tally.total(tallies(waves, "tally")) - Tally.total(tallies(waves, "removed"))
 
 
 def tallies(waves: pa.Table, column: str) -> Iterator[Tally]:

@@ -64,7 +64,7 @@ def committed_files(of_waves: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
 
 def tallied(of_waves: Sequence[Mapping[str, Any]]) -> Tally:
     """The counts of the documents in the committed files of some waves."""
-    return sum((Tally.from_dict(file["tally"]) for file in committed_files(of_waves)), Tally())
+    return Tally.total(Tally.from_dict(file["tally"]) for file in committed_files(of_waves))
 
 
 def documents(store: fs.FileSystem, folder: str) -> list[dict[str, Any]]:

@@ -45,6 +45,7 @@ SHARDS = {
     "displaced": pa.bool_(),
     "missing": pa.bool_(),
 }
+_OF_NUMBERED = ("ordinal", "chosen", "replaces", "displaced")
 # Of the manifest: null while a wave is open. `tally` counts all files of the wave, `removed` those that it supersedes.
 _COMMITTED = {
     "paths": pa.list_(pa.string()),
@@ -74,14 +75,10 @@ def row_of(wave: Wave, manifest: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _planned(wave: Wave) -> dict[str, Any]:
-    own = [(numbered, False) for numbered in wave.shards] + [(numbered, True) for numbered in wave.missing]
-    rows = [
-        numbered.shard.to_dict()
-        | {"ordinal": numbered.ordinal, "chosen": numbered.chosen, "replaces": numbered.replaces}
-        | {"displaced": numbered.displaced, "missing": missing}
-        for numbered, missing in own
-    ]
-    return {name: [row[name] for row in rows] for name in SHARDS}
+    numbered = (*wave.shards, *wave.missing)
+    own = {name: [getattr(shard, name) for shard in numbered] for name in _OF_NUMBERED}
+    of_shards = {name: [getattr(shard.shard, name) for shard in numbered] for name in SHARDS.keys() - {*own, "missing"}}
+    return own | of_shards | {"missing": [at >= len(wave.shards) for at in range(len(numbered))]}
 
 
 def _committed(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +90,7 @@ def _committed(manifest: dict[str, Any]) -> dict[str, Any]:
         "path_ordinals": [file.get("ordinals") for file in files],
         "supersedes": manifest.get("supersedes", []),
         "committed_ordinals": [shard["ordinal"] for shard in manifest["shards"]],
-        "tally": json.dumps(sum((Tally.from_dict(file["tally"]) for file in files), Tally()).to_dict()),
+        "tally": json.dumps(Tally.total(Tally.from_dict(file["tally"]) for file in files).to_dict()),
         "removed": json.dumps(manifest["removed"]),
         "counts": json.dumps(manifest["counts"]),
         "committed": manifest.get("committed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -37,6 +38,20 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, count.name) + getattr(other, count.name) for count in fields(Tally)))
+
+    @classmethod
+    def total(cls, tallies: Iterable[Tally]) -> Tally:
+        """The sum of many."""
+        documents = entities = unaligned = 0
+        statuses, errors, labels = Counter[str](), Counter[str](), Counter[str]()
+        for tally in tallies:
+            documents += tally.documents
+            entities += tally.entities
+            unaligned += tally.unaligned
+            statuses.update(tally.statuses)
+            errors.update(tally.errors)
+            labels.update(tally.labels)
+        return cls(documents, entities, unaligned, statuses, errors, labels)
 
     def __sub__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, count.name) - getattr(other, count.name) for count in fields(Tally)))

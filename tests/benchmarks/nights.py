@@ -73,11 +73,15 @@ def write_wave(run: RunDirectory, number: int, shards: int, files: int, labels: 
 
 def listing(shards: int) -> Listing:
     """The input as it was annotated, without an object per file."""
-    numbers = range(shards)
+    parts = [range(at, min(at + 50_000, shards)) for at in range(0, shards, 50_000)]
+
+    def column(value: Callable[[int], object], kind: pa.DataType) -> pa.ChunkedArray:
+        return pa.chunked_array([pa.array([value(at) for at in part], kind) for part in parts]).combine_chunks()
+
     columns = {
-        "uri": pa.array((shard(at).uri for at in numbers), pa.string()),
-        "size": pa.array((10**6 + at for at in numbers), pa.int64()),
-        "modified": pa.array((10**18 + at for at in numbers), pa.int64()),
+        "uri": column(lambda at: shard(at).uri, pa.string()),
+        "size": column(lambda at: 10**6 + at, pa.int64()),
+        "modified": column(lambda at: 10**18 + at, pa.int64()),
     }
     return Listing(pa.table(columns), [])
 
