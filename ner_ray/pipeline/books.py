@@ -16,7 +16,8 @@ _HEAD = "node:__internal_head__"  # a resource of the head node alone
 def start_book(kind: type, *arguments: Any) -> Any:  # Ray's handle of an actor has no type
     """Starts a book on the head node, which is there as long as the cluster is.
 
-    If its process dies, Ray starts it again, with the same arguments, and repeats the calls; what it had recorded is lost.
+    If its process dies, Ray starts it again, with the same arguments, and repeats the calls; what it had recorded is
+    lost.
     """
     nodes = ray.nodes() if ray.is_initialized() else []
     heads = [node["NodeID"] for node in nodes if node["Alive"] and _HEAD in node["Resources"]]
