@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -51,7 +53,8 @@ def function_of(module: str) -> Callable[..., None]:
 
 def _work(command: Command, words: list[str], options: dict[str, Any], *, as_json: bool) -> None:
     with stoppable(resumes=getattr(command, "RESUMES", False)):
-        result = command.run(configuration(command, words, options))
+        with redirect_stdout(sys.stderr):  # what libraries print, such as Ray of failed tasks, is no part of the result
+            result = command.run(configuration(command, words, options))
         plain = result.to_dict() if as_json else None
         shown = json.dumps(plain, ensure_ascii=False, default=str) + "\n" if as_json else command.show(result)
     typer.echo(shown, nl=False)

@@ -181,6 +181,23 @@ def test_a_page_is_written_from_a_run_that_did_not_keep_its_texts(committed: Pat
     assert "Ann" in page.read_text()
 
 
+def test_what_a_library_prints_is_no_part_of_the_result(
+    committed: Path, ner_ray: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = status.run
+
+    def chatty(config: status.Config) -> status.Result:
+        print("(raylet) Task failed.")
+        return look(config)
+
+    monkeypatch.setattr(status, "run", chatty)
+
+    _, shown, complaint = ner_ray(f"status {committed} --json")
+
+    assert json.loads(shown)["rows"] == 4
+    assert "(raylet) Task failed." in complaint
+
+
 def test_a_run_is_named_by_place_or_by_key(committed: Path, ner_ray: Run) -> None:
     by_place = ner_ray(f"status {committed} --json")
     by_key = ner_ray(f"status run={committed} --json")
