@@ -12,6 +12,8 @@ from urllib.parse import urljoin
 import pyarrow as pa
 from pyarrow import fs
 
+from ner_ray.signatures import masked, unsigned
+
 _PROBE = 4  # bytes
 _SERVER_ERROR = 500
 _TOO_MANY_REQUESTS = 429
@@ -53,7 +55,10 @@ class _Web(fs.FSSpecHandler):  # type: ignore[misc]  # pyarrow has no types
 
     def open_input_file(self, path: str) -> pa.NativeFile:
         """At any place; a server that does not send parts of a file sends the whole, which is kept in memory."""
-        size = self.fs.info(path)["size"]
+        info = self._info(path)
+        if info.type == fs.FileType.NotFound:
+            raise FileNotFoundError(errno.ENOENT, "no such file", masked(path))
+        size = info.size
         part = self.fs.cat_file(path, start=max(0, size - _PROBE), end=size) if size else self.fs.cat_file(path)
         if len(part) > _PROBE or not size:
             return pa.PythonFile(io.BytesIO(part), mode="r")
@@ -75,10 +80,16 @@ class _Web(fs.FSSpecHandler):  # type: ignore[misc]  # pyarrow has no types
                 if isinstance(error.__cause__, OSError):
                     raise error.__cause__ from None
                 return fs.FileInfo(url, fs.FileType.NotFound)
-            passing = code >= _SERVER_ERROR or code == _TOO_MANY_REQUESTS
-            raise OSError(errno.EIO if passing else errno.EACCES, f"the server answers {code}", url) from None
+            raise _refused(code, url) from None
         size = len(self.fs.cat_file(url)) if found["size"] is None else found["size"]
         return fs.FileInfo(url, fs.FileType.File, size=size, mtime=_seconds(found.get("Last-Modified")))
+
+
+def _refused(code: int, url: str) -> OSError:
+    """The error for a status that is neither a file nor its absence."""
+    passing = code >= _SERVER_ERROR or code == _TOO_MANY_REQUESTS
+    reason = "; the signature of the URL may have run out" if unsigned(url)[1] and not passing else ""
+    return OSError(errno.EIO if passing else errno.EACCES, f"the server answers {code}{reason}", masked(url))
 
 
 def _seconds(date: str | None) -> float | None:

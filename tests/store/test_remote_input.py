@@ -264,14 +264,17 @@ def test_a_file_with_a_fresh_signature_is_the_same_file_and_no_signature_is_show
         write_shard(tmp_path / "web" / "a.parquet", {}, 6)
         with pytest.raises(InputError, match=r"a\.parquet\?versionId=7 has changed"):
             night(config_of(tmp_path, {"path": signed_as(url, "wednesday")}))
+        (shard,) = list_shards(signed_as(url, "wednesday"))
         signed_as(url, "thursday")
+        with pytest.raises(PermissionError, match="may have run out") as ran_out:
+            list(read_rows(NumberedShard(0, shard), 0, shard.rows, COLUMNS, pa.schema([])))
         with pytest.raises(PermissionError) as refused:
             night(config_of(tmp_path, {"path": old}))
         with pytest.raises(InputError, match="twice, with different signatures"):
             list_shards([signed_as(url, "friday"), signed_as(url, "friday") + "&X-Amz-Date=1"])
 
     assert explained(refused.value)[0].startswith(f"{url}?versionId=7&X-Amz-Credential=***&X-Amz-Expires=***")
-    shown = explained(refused.value)[0] + caplog.text
+    shown = explained(refused.value)[0] + str(ran_out.value) + caplog.text
     recorded = "".join(path.read_text() for path in (tmp_path / "run").rglob("*.json"))
     assert "0123456789" not in recorded + shown
     assert "AKIA" not in recorded + shown
