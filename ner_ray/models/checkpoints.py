@@ -60,7 +60,8 @@ class Checkpoint:
             return str(Path(__file__).parent.parent / STARTER)
         if "://" in self.model:
             return str(copies.of_small_files(self.model))
-        return self.repository or str(Path(self.model).expanduser())
+        # A relative path that is not there would be looked up on the hub.
+        return self.repository or str(Path(self.model).expanduser().absolute())
 
     @property
     def source(self) -> dict[str, Any]:
@@ -100,7 +101,8 @@ def fetch_folder(name: str, kind: str = "adapter") -> Path:
     """
     checkpoint = Checkpoint(name)
     if checkpoint.repository is None:
-        return _existing(Path(fetch(checkpoint)), checkpoint, kind)
+        require_folder(checkpoint, kind)
+        return Path(fetch(checkpoint))
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(checkpoint.repository, revision=checkpoint.wanted))
@@ -119,6 +121,16 @@ def check(checkpoint: Checkpoint, adapter: str | None = None) -> None:
     _check_file(checkpoint, "config.json", "model")
     if adapter:
         _check_file(Checkpoint(adapter), "adapter_config.json", "adapter")
+
+
+def require_folder(checkpoint: Checkpoint, kind: str = "model") -> None:
+    """Makes sure that a model which is not on the hub is there.
+
+    Raises:
+        ModelError: it is not.
+    """
+    if checkpoint.repository is None and not Path(checkpoint.location).is_dir():
+        raise ModelError(f"no such {kind} folder: {checkpoint.model}", hint=_hint(checkpoint.model))
 
 
 def identity(checkpoint: Checkpoint) -> str | None:
@@ -174,18 +186,13 @@ def _check_file(checkpoint: Checkpoint, file: str, kind: str) -> None:
     if checkpoint.repository:
         _check_hub(checkpoint, file, kind)
         return
-    folder = _existing(Path(checkpoint.location), checkpoint, kind)
+    require_folder(checkpoint, kind)
+    folder = Path(checkpoint.location)
     if not (folder / file).is_file():
         raise ModelError(
             f"the {kind} folder {checkpoint.model} has no {file}", hint="name a folder in Hugging Face's layout"
         )
     _check_json(folder / file, kind)
-
-
-def _existing(folder: Path, checkpoint: Checkpoint, kind: str) -> Path:
-    if not folder.is_dir():
-        raise ModelError(f"no such {kind} folder: {checkpoint.model}", hint=_hint(checkpoint.model))
-    return folder
 
 
 def _hint(model: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ner_ray.errors import ModelError
-from ner_ray.models import probe, spm
+from ner_ray.models import checkpoints, probe, spm
 from ner_ray.models.checkpoints import STARTER, Checkpoint
 from ner_ray.types import Prompt
 
@@ -92,6 +92,7 @@ def save_plain(tokenizer: Any, folder: Path) -> None:
 @lru_cache(maxsize=4)
 def _load(checkpoint: Checkpoint) -> tuple[Any, bool]:
     """The tokenizer, and whether it is another than the checkpoint's files alone would give."""
+    checkpoints.require_folder(checkpoint)
     from transformers import AutoTokenizer
 
     legacy = {} if checkpoint.legacy is None else {"legacy": checkpoint.legacy}

@@ -134,6 +134,7 @@ def _load(config: ModelConfig) -> Any:
 def _architecture(config: ModelConfig) -> Any:  # transformers' PretrainedConfig
     from transformers import AutoConfig
 
+    checkpoints.require_folder(_base(config))
     try:
         return AutoConfig.from_pretrained(_base(config).location, **_base(config).source)
     except (OSError, ValueError) as error:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from ner_ray.errors import ModelError
-from ner_ray.models import copies
+from ner_ray.models import copies, tokenizers
 from ner_ray.models.checkpoints import STARTER, Checkpoint, check, fetch, fetch_folder, identity, pinned
 from ner_ray.storage import Location
 
@@ -194,3 +194,22 @@ def test_a_copy_that_fails_leaves_nothing_behind(remote: str, monkeypatch: pytes
 
 def _no_space(*_: object) -> None:
     raise OSError("no space")
+
+
+@pytest.mark.parametrize("name", ["org/name", "models/mine", "gpt2"])
+def test_a_name_without_hub_never_gets_to_the_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By whichever way: a stranger may have registered it there."""
+    for module in ("huggingface_hub.file_download.hf_hub_download", "transformers.utils.hub.hf_hub_download"):
+        monkeypatch.setattr(module, lambda *_, **__: pytest.fail("the hub was asked"))
+    ways = [
+        lambda: check(Checkpoint(name)),
+        lambda: check(Checkpoint(STARTER), name),
+        lambda: fetch_folder(name),
+        lambda: tokenizers.load(Checkpoint(name)),
+        lambda: tokenizers.counter(Checkpoint(name)),
+    ]
+
+    for way in ways:
+        with pytest.raises(ModelError, match=f"no such (model|adapter) folder: {name}"):
+            way()
+    assert Path(Checkpoint(name).location).is_absolute()  # whatever loads that
