@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ner_ray.families import instruct
+from ner_ray.families.toolkit import lines
 from ner_ray.families.toolkit.answers import list_entities
 from ner_ray.families.toolkit.guide import Guide
+from ner_ray.families.toolkit.lines import read_lines
 from ner_ray.synth import teacher
 from ner_ray.types import Completion, Exchange, Label, Prompt, StepInput, Verdict
 from tests.families.data import family_steps, named, read, tagger
 
 TEXT = "Mia Berg of Nord Bank flew to Oslo with Tom. The name of the start-up is Kiwi."
 PASSAGE = StepInput(TEXT, tuple(map(Label, ("person", "place", "organization"))))
+LINES = [
+    f"{lead}{words}{tail}"
+    for lead in ("", "- ", "2. ")
+    for words in (
+        "Ida",
+        "Mia Berg",
+        "Mia",
+        "none",
+        "type",
+        "Q 1",
+        "Answer",
+        "people",
+        "art and Tom",
+        "No man",
+        "label 2",
+    )
+    for tail in ("", ": person", " (work of art)", ": none", ": dog", ":")
+]
 MIA, OSLO, TOM = ("Mia Berg", "person"), ("Oslo", "place"), ("Tom", "person")
 
 
@@ -67,6 +90,90 @@ def test_an_answer_about_one_label_names_entities_and_never_keys(answer: str, fo
     reading = read(tagger("universal_ner", wrapper="chat"), StepInput(TEXT, (Label("person"),)), answer)
 
     assert [mention.text for mention in reading.mentions] == found
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("Mia Berg is a person. Oslo is a place.", [MIA, OSLO]),
+        ("The people mentioned are Mia Berg and Tom; the place is Oslo.", [MIA, TOM, OSLO]),
+        ("Q: Which persons are there?\nA: Mia Berg, Tom\nQ: Which place?\nA: Oslo", [MIA, TOM, OSLO]),
+        ("Q: Is Tom a person?\nA: Yes.\nQ: Is Oslo a person?\nA: No.", [TOM]),
+        ("[Mia Berg | person], [Oslo | place]", [MIA, OSLO]),
+        ("(person, Tom)\n(Oslo, place)", [TOM, OSLO]),
+        ('{"result": "[{\\"entity\\": \\"Tom\\", \\"type\\": \\"person\\"}]"}', [TOM]),
+        ("<plan>Oslo: person?</plan><step>Tom is a person</step>\nTom: person", [TOM]),
+        ('[{"Tom": "person"}]\n\nText: Ida lives in Bergen.\nEntities: [{"Oslo": "place"}]', [TOM]),
+        ('[{"Tom": "person"}]<|im_end|>\n<|im_start|>user\n["Oslo", "place"]', [TOM]),
+    ],
+)
+def test_sentences_questions_and_what_stands_around_answers_are_told_apart(
+    answer: str, found: list[tuple[str, str]]
+) -> None:
+    reading = read(tagger("instruct"), PASSAGE, answer)
+
+    assert (named(reading), reading.dropped) == (found, ())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Tom may be a person.",
+        "Tom is not a person.",
+        "Is Tom a person?",
+        "This is a person.",
+        "There is no person; Oslo could be a place.",
+        "Answer:\nI cannot help with that.",
+    ],
+)
+def test_a_sentence_that_states_no_label_names_no_entity(answer: str) -> None:
+    assert read(tagger("instruct"), PASSAGE, answer).mentions == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("@@Mia Berg## of Nord Bank flew to Oslo with @@Tom##.", ["Mia Berg", "Tom"]),
+        (TEXT.replace("Tom", "**Tom**"), ["Tom"]),
+        ("A: Mia Berg, Tom", ["Mia Berg", "Tom"]),
+        ("[Mia Berg | Tom]", ["Mia Berg", "Tom"]),
+        ("The persons in the text are Mia Berg and Tom.", ["Mia Berg", "Tom"]),
+    ],
+)
+def test_one_label_is_answered_with_marks_and_sentences_too(answer: str, found: list[str]) -> None:
+    reading = read(tagger("universal_ner", wrapper="chat"), StepInput(TEXT, (Label("person"),)), answer)
+
+    assert [mention.text for mention in reading.mentions] == found
+
+
+def test_a_full_stop_that_the_passage_abbreviates_with_belongs_to_the_entity() -> None:
+    passage = StepInput("The U.S. team met in Oslo.", PASSAGE.labels)
+
+    reading = read(tagger("instruct"), passage, "- [place] U.S.\n- [place] Oslo.")
+
+    assert [mention.text for mention in reading.mentions] == ["U.S.", "Oslo"]
+
+
+def test_an_answer_that_ran_on_to_the_limit_is_whole() -> None:
+    answer = "Tom: person\n\nText: Ida lives in a small village.\nEntities: Ida"
+
+    reading = read(tagger("instruct"), PASSAGE, answer, finish_reason="length")
+
+    assert (named(reading), reading.verdict) == ([TOM], Verdict.RECOVERED)
+    assert "continuation" in reading.repairs
+
+
+@pytest.mark.parametrize("subject", ["", "person"])
+@given(st.lists(st.sampled_from(LINES), min_size=1, max_size=5).map("\n".join))
+def test_lines_of_words_are_read_as_any_other_lines(subject: str, answer: str) -> None:
+    guide = Guide(("person", "place", "work of art"), TEXT, subject)
+    quick = read_lines(answer, guide)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lines, "_PLAIN", re.compile(r"(?!)"))
+        slow = read_lines(answer, guide)
+
+    assert quick == slow
 
 
 def test_an_entity_that_is_given_another_label_than_the_one_asked_for_is_dropped() -> None:

@@ -56,7 +56,6 @@ MENDS: dict[str, dict[str, Callable[..., Any]]] = {
     "tuples without quotes": {"lines.bare_tuples": _returning([])},
     "lists in strings": {"lists._encoded": _returning(None)},
     "continuations": {"thoughts.end_of_answer": lambda answer, *_, **__: len(answer)},
-    "tags of stages": {"thoughts._stages": _returning(([], False))},
     "several entities behind a label": {"lines.split_values": lambda text, start, _: [Text(text, start, start)]},
 }
 

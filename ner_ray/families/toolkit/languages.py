@@ -38,9 +38,12 @@ def says_nothing(text: str) -> bool:
         return True
     folded = text.casefold()
     # A cheap test first, since most strings that are checked are names.
-    if _first_words().isdisjoint(_WORD.findall(folded)) and not _UNSPACED.search(folded):
-        return False
-    return any(_denies(sentence) for sentence in _SENTENCE_ENDS.split(folded))
+    return may_deny(folded) and any(_denies(sentence) for sentence in _SENTENCE_ENDS.split(folded))
+
+
+def may_deny(folded: str) -> bool:
+    """A quick test for whether case-folded text can say that there is nothing."""
+    return not _first_words().isdisjoint(_WORD.findall(folded)) or _UNSPACED.search(folded) is not None
 
 
 @functools.lru_cache(4096)

@@ -10,13 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ner_ray.families.toolkit.guide import CONTAINERS, ENTITY_FIELDS, TYPE_FIELDS, Guide, Item, field_name
+from ner_ray.families.toolkit.languages import may_deny
 from ner_ray.families.toolkit.lists import Text, unquote
-from ner_ray.families.toolkit.questions import affirms, behind_answer, introduces, question
+from ner_ray.families.toolkit.questions import affirms, behind_answer, introduces, is_question, question
 from ner_ray.families.toolkit.statements import bare_tuples, clean, statements
 
 _LINE = re.compile(r"[^\n]+")
 _LEAD = re.compile(
     r"(?:\s|>|[-•·▪◦‣–—+](?=[\s*_`\"'“])|\*(?=\s)|#{1,6}(?=\s)|\(?\d{1,3}[.)、](?=\s|[^\d\s])|\[[ xX]\]\s)+"
+)
+# Lines of nothing but words, with a label behind them or without: what long answers consist of, read at little cost.
+_PLAIN = re.compile(
+    r"(?P<lead>[ \t]*(?:(?:[-*•]|\d{1,3}[.)])[ \t]+)?)(?P<words>[^\W_][\w'’]*+(?:[ -][^\W_][\w'’]*+)*+)"
+    r"(?:: (?P<label>[^\W_][\w -]*)| \((?P<inner>[^\W_][\w -]*)\))?[ \t]*"
 )
 _FENCE = re.compile(r"\s*(?:```\w*|~~~\w*)\s*")
 _PARENS = re.compile(r"(?P<head>[^\n]*?\S)\s*[(（\[](?P<inner>[^()（）\[\]]{1,200})[)）\]](?P<tail>[^()（）]*)")
@@ -37,6 +43,7 @@ _TAGGED = re.compile(
     r"(?P<text>[^<>]{1,300})</(?P=name)>"
 )
 _FIELDS = ENTITY_FIELDS | TYPE_FIELDS
+_NOT_PLAIN = _FIELDS | CONTAINERS
 _FIELD_TAG = re.compile(r"<(?P<name>\w{1,40})>(?P<value>[^<>\n]{1,300})</(?P=name)>")
 _ANY_TAG = re.compile(r"</?\w{1,40}>")
 _RULE = re.compile(r"[\s|:+-]+")
@@ -164,6 +171,9 @@ def _read(match: re.Match[str], guide: Guide, state: _State) -> list[Item]:
 
 def _whole_line(match: re.Match[str], guide: Guide, state: _State) -> list[Item]:
     line, start = match[0], match.start()
+    plain = _PLAIN.fullmatch(line)
+    if plain and (found := _plain_line(plain, start, guide, state)) is not None:
+        return found
     asked = question(line, start, guide)
     if asked:
         state.asked, state.heading = asked.item, None if asked.item else asked.label
@@ -173,6 +183,39 @@ def _whole_line(match: re.Match[str], guide: Guide, state: _State) -> list[Item]
         return _answered(line[begin:], state)
     line = " " * begin + line[begin:]
     return _tagged(match, guide) or bare_tuples(line, start, guide) or _line(line, start, guide, state)
+
+
+def _plain_line(match: re.Match[str], start: int, guide: Guide, state: _State) -> list[Item] | None:
+    """The items of a line of words, as `_line` reads them; None if more than its form must be looked at."""
+    words, begin = match["words"], start + match.start("words")
+    label = match["label"] or match["inner"]
+    if len(match[0]) > _LONGEST_HEADING or state.asked or guide.may_name_a_label(words):
+        return None
+    if label:
+        labelled = label in guide.names and field_name(words) not in _NOT_PLAIN
+        return _plainly_labelled(match, begin, guide) if labelled and not is_question(match[0]) else None
+    if guide.has(words) or _AMPERSAND.search(words):
+        return None
+    if guide.is_nothing(words):
+        state.denied = True
+        return []
+    is_item = bool(match["lead"].strip())
+    if is_item and (state.heading or guide.subject):
+        return [Item(Text(words, begin, begin + len(words)), state.heading)]
+    if is_item:
+        state.entity = None
+    else:
+        state.heading = None
+    return []
+
+
+def _plainly_labelled(match: re.Match[str], begin: int, guide: Guide) -> list[Item] | None:
+    if may_deny(match["words"].casefold()) or guide.is_nothing(match["label"] or match["inner"]):
+        return None
+    words, part = match["words"], "label" if match["label"] else "inner"
+    entity = Text(words, begin, begin + len(words)) if match["label"] else _named(words, begin, guide)
+    shift = begin - match.start("words")
+    return [Item(entity, Text(match[part], shift + match.start(part), shift + match.end(part)))] if entity else None
 
 
 def _moved(item: Item, shift: int, heading: Text | None) -> Item:

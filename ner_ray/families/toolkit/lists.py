@@ -41,7 +41,7 @@ _MEMBER_END = re.compile(r"\s?>\s*(?=[,)])")
 _COMMENT = re.compile(r"//[^\n]*|/\*(?:[^*]|\*(?!/)){0,500}\*/|#\s[^\n\[\]{}]*(?=\n)")
 _BEGIN = 32  # characters by which a list is compared with earlier ones
 # No answer to our prompts is nested more deeply than this; anything deeper is skipped.
-_MAX_DEPTH = 32
+_MAX_DEPTH = 12
 _MOST_ENCODED = 2
 
 
