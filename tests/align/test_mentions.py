@@ -74,6 +74,7 @@ def test_order_chooses_among_occurrences(source: str, listed: list[str], expecte
         ("cafe\u0301 x", "café", "cafe\u0301", "normalized"),
         ("met Aleksander there", "Alexander", "Aleksander", "fuzzy"),
         ("北京大学很大", "北京 大学", "北京大学", "normalized"),
+        ("我住在⽇本东京", "日本", "⽇本", "normalized"),
         ("用 iPhone 15 拍照", "iPhone15拍照", "iPhone 15 拍照", "normalized"),
         ("the e-mail server", "email server", "e-mail server", "fuzzy"),
         (NFD("김철수는 서울에서 일한다"), "김철수", NFD("김철수"), "normalized"),

@@ -146,6 +146,12 @@ def test_one_label_is_answered_with_marks_and_sentences_too(answer: str, found: 
     assert [mention.text for mention in reading.mentions] == found
 
 
+def test_a_dash_for_nothing_is_no_entity_of_a_passage_with_a_hyphen_in_a_word() -> None:
+    reading = read(tagger("instruct"), PASSAGE, "person: Tom\nplace: -\norganization: -")
+
+    assert (named(reading), reading.dropped) == ([TOM], ())
+
+
 def test_a_full_stop_that_the_passage_abbreviates_with_belongs_to_the_entity() -> None:
     passage = StepInput("The U.S. team met in Oslo.", PASSAGE.labels)
 

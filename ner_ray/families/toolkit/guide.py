@@ -144,8 +144,12 @@ class Guide:
     def is_nothing(self, value: str) -> bool:
         """Whether a string says that there are no entities; never true of a string that the passage contains."""
         if value not in self._void:
-            self._void[value] = not value or (not self.has(value) and says_nothing(value))
+            self._void[value] = not value or (not self._may_name(value) and says_nothing(value))
         return self._void[value]
+
+    def _may_name(self, value: str) -> bool:
+        """Whether the passage contains a string; of signs alone (`-`), only if they stand by themselves."""
+        return self.has(value) and (any(map(str.isalnum, value)) or f" {value} " in f" {self.text} ")
 
 
 class Item(NamedTuple):
