@@ -32,8 +32,11 @@ from ner_ray.types import Completion, Mention, Reading
 
 # Number of characters before a list in which its heading is searched for.
 _LEAD = 200
-# Separates the cells of tuples in GraphRAG's notation, which are read as the rows of a table.
-_CELLS = "<|>"
+# The beginning of a tuple in GraphRAG's notation, after the end of the one before: `##("entity"<|>`.
+_GRAPH_ENTITY = re.compile(
+    r"(?:[\s)#‡|(]|<\|>){0,16}+(?:\A|(?<=[\s)#‡|(>]))[\"']?entity[\"']?\s?(?P<delimiter><\|#?\|?>|‡|\|{2,3})",
+    re.IGNORECASE,
+)
 _FENCES = re.compile(r"```\w*|~~~\w*")
 _HEADING = re.compile(
     r"^[*_#\s]{0,9}(?P<title>[^\W\d_][^\n:：*]{0,60}?)[*_]{0,3}[ \t]{0,3}(?:[:：][*_]{0,3}|$)", re.MULTILINE
@@ -131,7 +134,9 @@ def list_entities(answer: str, guide: Guide, *, cut: bool = False) -> Listed:
     answer = _decoded(answer)
     if entities := _marked(answer, guide):
         return Listed(tuple(entities[: -1 if cut else None]), frozenset({"marks"}))
-    found = [] if _CELLS in answer else list(roots(answer))
+    rows = _as_rows(answer)
+    found = list(roots(answer)) if rows is answer else []
+    answer = rows
     parts = _parts(answer, found, guide)
     kept = _without_drafts(parts, cut=cut)
     if cut and parts and not kept:
@@ -149,6 +154,15 @@ def list_entities(answer: str, guide: Guide, *, cut: bool = False) -> Listed:
     if lines.items or (lines.understood and not listed.items):
         return lines
     return replace(listed, understood=listed.cut)
+
+
+def _as_rows(answer: str) -> str:
+    """Tuples in GraphRAG's notation, whatever the delimiter, as rows of a table, in a string of the same length."""
+    first = _GRAPH_ENTITY.search(answer)
+    if not first:
+        return answer
+    rows = _GRAPH_ENTITY.sub(lambda match: "\n" + " " * (len(match[0]) - 2) + "|", " " + answer)[1:]
+    return rows.replace(first["delimiter"], "|".center(len(first["delimiter"])))
 
 
 def _marked(answer: str, guide: Guide) -> list[Item]:

@@ -27,6 +27,7 @@ _LEAST_LETTERS = 4
 # A text that shares this much with the passage is an echo of it.
 _ECHO = 0.6
 _LEAST_SIMILARITY = 80
+_SENTENCE_ENDS = (".", "!", "?", "。", "！", "？")
 _MOST_EXAMPLES = 16
 _EDGES = " \t\n*_\"'“”"
 
@@ -34,8 +35,8 @@ _EDGES = " \t\n*_\"'“”"
 def end_of_answer(answer: str, text: str, *, cut: bool = False) -> int:
     r"""The offset at which an answer ends and something else begins: another turn, or an example with another text.
 
-    An example begins with a heading such as `Text:` and a text that is not the passage; another heading (`Entities:`),
-    the end, or nothing more follows. What comes before must not be blank.
+    An example begins with a heading such as `Text:` and a text that is not the passage. Unless that is a sentence,
+    another heading (`Entities:`) or nothing more must follow. What comes before must not be blank.
 
     >>> end_of_answer('["Ann"]\n\nText: Bo went home in the rain.\nEntities: ["Bo"]', "Ann sleeps.")
     9
@@ -55,7 +56,9 @@ def end_of_answer(answer: str, text: str, *, cut: bool = False) -> int:
     last = 0 if cut else len(answer[:end].rstrip())
     for match in examples[:_MOST_EXAMPLES]:
         line = _LINE.match(answer, match.end(), end)
-        if line and not answered < line.end() < last and _is_another(line[0].strip(_EDGES), text):
+        written = line[0].strip(_EDGES) if line else ""
+        between = line is None or answered < line.end() < last
+        if _is_another(written, text) and (not between or written.endswith(_SENTENCE_ENDS)):
             return match.start()
     return end
 
@@ -63,7 +66,7 @@ def end_of_answer(answer: str, text: str, *, cut: bool = False) -> int:
 def _is_another(written: str, text: str) -> bool:
     """Whether a string is too long for a name, and no echo of the passage."""
     words = len(_WORD.findall(written))
-    sentence = words > 1 and written.endswith((".", "!", "?"))
+    sentence = words > 1 and written.endswith(_SENTENCE_ENDS)
     if words < _LEAST_WORDS and not sentence and len(_UNSPACED.findall(written)) < _LEAST_CHARACTERS:
         return False
     if any(field_name(match[0]) in TYPE_FIELDS for match in _FIELD.finditer(written)):

@@ -18,8 +18,8 @@ from ner_ray.families.toolkit.lists import Group, Text, entries, groups, texts
 
 _FIELDS = ENTITY_FIELDS | TYPE_FIELDS
 # `{"name": "extract", "arguments": {...}}`, the call of a tool: the rest does not say anything about the passage.
-_ARGUMENTS = frozenset({"arguments", "parameters"})
-_MOST_OF_A_CALL = 3
+_ARGUMENTS = frozenset({"arguments", "parameters", "params", "args", "input"})
+_MOST_OF_A_CALL = 4
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,:]\d+)*%?")
 
 
