@@ -35,7 +35,7 @@ imports: $(INSTALLED) ## import-linter: which module may import which
 faults: $(INSTALLED) ## The long fault suite: kills drivers, actors and nodes
 	$(BIN)/pytest -m faults $(TESTS)
 
-long: $(INSTALLED) ## The tests that start a vLLM server
+long: $(INSTALLED) ## The tests that take long: with a vLLM server, and with mends taken out
 	$(BIN)/pytest -m long $(TESTS)
 
 sample: $(INSTALLED) ## Build the sample corpus from its sources

@@ -21,7 +21,7 @@ from tests.pipeline.simulated import simulated_engines
 from tests.pipeline.test_world import World
 from tests.store import test_listing
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 WORLDS = 150  # of twenty days each, at most
 
