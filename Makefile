@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TESTS ?= tests
 PROCESSES ?= 2
+GPU_EXTRAS := bm25 dense export gpu openai s3 synth train transformers
 
 # The installation compiles no bytecode; without the cache, every process would compile vLLM, torch and Ray again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -45,8 +46,8 @@ lock: $(INSTALLED) ## Write this environment's versions to constraints.txt
 	$(BIN)/python .ci/lock.py
 
 lock-gpu: ## Resolve constraints-gpu.txt again, for the image (needs uv)
-	uv pip compile pyproject.toml --all-extras --no-extra cpu --no-extra demo --python-version 3.11 \
-		--python-platform x86_64-manylinux_2_28 --no-header --no-annotate --output-file constraints-gpu.txt
+	uv pip compile pyproject.toml $(GPU_EXTRAS:%=--extra %) --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+		--custom-compile-command "make lock-gpu" --no-annotate --output-file constraints-gpu.txt
 
 install: $(INSTALLED) ## Create .venv with everything in it
 

@@ -66,7 +66,18 @@ def test_the_versions_of_the_image_can_still_be_resolved(tmp_path: Path) -> None
     extras = [part for name in sorted(EXTRAS.keys() - LEFT_OUT) for part in ("--extra", name)]
     place = ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28"]
 
-    command = [uv, "pip", "compile", "pyproject.toml", *extras, *place, "--quiet", "--output-file", lock]
+    command = [
+        uv,
+        "pip",
+        "compile",
+        "pyproject.toml",
+        *extras,
+        *place,
+        "--quiet",
+        "--no-annotate",
+        "--output-file",
+        lock,
+    ]
     subprocess.run(command, cwd=REPOSITORY, check=True)
 
     assert pins(lock) == IMAGE
