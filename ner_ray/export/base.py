@@ -46,12 +46,14 @@ class ExportContext:
         summary: figures of the run, for people, in the order to show them.
         rows: the run's committed rows with all their columns, for formats that keep them; None for documents that are
             not from a run.
+        limit: the number of documents that were asked for; None if none was.
     """
 
     title: str = "Annotated documents"
     labels: tuple[str, ...] = ()
     summary: Mapping[str, str] = field(default_factory=dict)
     rows: Dataset | None = None
+    limit: int | None = None
 
     def label_set(self, found: Iterable[str]) -> list[str]:
         """The run's own labels, then any others that were found, sorted.

@@ -36,19 +36,17 @@ def write(
     documents: Iterable[tuple[Document, Annotation]],
     path: str | Path,
     context: ExportContext = NO_CONTEXT,
-    *,
-    limit: int = MOST_DOCUMENTS,
 ) -> Exported:
-    """Writes the first `limit` documents as one HTML file; what lies beyond `MOST_CHARACTERS` is left out.
+    """Writes the first documents as one HTML file; what lies beyond `MOST_CHARACTERS` of a text is left out.
 
     Args:
         documents: each with its annotation; not read further than the page goes.
         path: a local file; its folder is made.
-        context: its title is the page's heading, with its summary below.
-        limit: the page says that there are more, where there are.
+        context: its title is the page's heading, with its summary below. There are `MOST_DOCUMENTS` documents on the
+            page, or as many as its limit says; the page says so if there are more.
     """
     rest = iter(documents)
-    shown = list(itertools.islice(rest, limit))
+    shown = list(itertools.islice(rest, context.limit or MOST_DOCUMENTS))
     more = next(rest, None) is not None
     html = page("ner_ray.export", title=context.title, summary=context.summary, more=more, **_page(shown))
     with open_output(path) as file:

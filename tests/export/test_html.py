@@ -204,7 +204,7 @@ def test_no_more_documents_are_read_than_shown_and_the_page_says_that_there_are_
             taken.append(1)
             yield Document(f"d-{len(taken)}", "text", ()), Annotation(())
 
-    html.write(endless(), tmp_path / "page.html", limit=5)
+    html.write(endless(), tmp_path / "page.html", ExportContext(limit=5))
 
     content = (tmp_path / "page.html").read_text()
     assert "These are the first 5 documents; there are more." in content

@@ -95,7 +95,7 @@ def _joined(directory: RunDirectory, names: list[str], text: str) -> Iterator[di
         first = numbered.first_row_id()
         inside = (pc.field(ROW_ID) >= first) & (pc.field(ROW_ID) < first + (1 << ROW_BITS))
         batches = dataset.to_batches(columns=[*names, ROW_ID], filter=inside)
-        found = {row.pop(ROW_ID) - first: row for row in chain.from_iterable(batch.to_pylist() for batch in batches)}
+        found = {row[ROW_ID] - first: row for row in chain.from_iterable(batch.to_pylist() for batch in batches)}
         if found:
             texts = enumerate(_texts(directory, numbered, text))
             yield from (found[number] | {KEPT_TEXT: value} for number, value in texts if number in found)
