@@ -41,14 +41,17 @@ class History:
     Args:
         store: the filesystem that holds the run.
         path: the run directory.
+        read: what has been read of single waves before, by their numbers and stamps; added to.
     """
 
-    def __init__(self, store: fs.FileSystem, path: str) -> None:
+    def __init__(self, store: fs.FileSystem, path: str, read: dict[tuple[int | None, ...], Any] | None = None) -> None:
         self._store, self._path = store, path
         manifests = _stamps(store, join(path, "manifest"))  # first, so that the plan of each is there
         self._plans = _stamps(store, join(path, "plan"))
         self._manifests = {number: stamp for number, stamp in manifests.items() if number in self._plans}
-        self._rows: dict[int, dict[str, Any]] = {}  # of waves that have been read, by number
+        self._read_before = {} if read is None else read
+        documents = (*self._plans.values(), *self._manifests.values())
+        self._newest = max((modified or 0 for _, modified in documents), default=0)
 
     @property
     def planned(self) -> list[int]:
@@ -130,8 +133,7 @@ class History:
             return
         rows = self.table(*(name for name in SCHEMA.names if name not in ("wave", *STAMPS)))
         stamps = [self._stamps_of(number) for number in rows["wave"].to_pylist()]
-        newest = max(modified or 0 for _, plan, _, manifest in stamps for modified in (plan, manifest))
-        settled = [all((at or 0) <= newest - _TICK_NS for at in (plan, manifest)) for _, plan, _, manifest in stamps]
+        settled = [self._is_settled(number) for number in rows["wave"].to_pylist()]
         for name, values in zip(STAMPS, zip(*stamps, strict=True), strict=True):
             rows = rows.append_column(name, pa.array(values, pa.int64()))
         rows = rows.select(SCHEMA.names).filter(pa.array(settled, pa.bool_()))
@@ -144,6 +146,11 @@ class History:
 
     def _stamps_of(self, number: int) -> tuple[int | None, ...]:
         return (*self._plans.get(number, _NONE), *self._manifests.get(number, _NONE))
+
+    def _is_settled(self, number: int) -> bool:
+        """Whether a wave's documents cannot be written again unseen: they are older than the store's tick."""
+        _, plan, _, manifest = self._stamps_of(number)
+        return bool(plan) and all((at or 0) <= self._newest - _TICK_NS for at in (plan, manifest))
 
     def _is_true(self, row: dict[str, Any]) -> bool:
         """Whether both documents of a wave are those of which a snapshot tells; a store may tell no times."""
@@ -159,14 +166,16 @@ class History:
                 yield pa.Table.from_pylist(rows, schema)
 
     def _row(self, number: int) -> dict[str, Any]:
-        if number in self._rows:
-            return self._rows[number]
+        key = (number, *self._stamps_of(number))
+        if key in self._read_before:
+            known: dict[str, Any] = self._read_before[key]
+            return known
         manifest = self._manifest(number) if number in self._manifests else None
         if manifest and "removed" not in manifest:  # of an earlier version
             manifest["removed"] = self.removed(manifest.get("supersedes", ())).to_dict()
         row = row_of(self._wave(number), manifest)
-        if len(self._rows) < 2 * BETWEEN_SNAPSHOTS:
-            self._rows[number] = row
+        if self._is_settled(number) and len(self._read_before) < 2 * BETWEEN_SNAPSHOTS:
+            self._read_before[key] = row
         return row
 
     def removed(self, paths: Iterable[str]) -> Tally:

@@ -85,6 +85,10 @@ class RunDirectory:
         self.uri = uri
         self.store, self.path = open_store(uri)
         self._commits = 0  # by this process
+        self._read: dict[tuple[int | None, ...], Any] = {}  # see `History`
+
+    def __reduce__(self) -> tuple[type[RunDirectory], tuple[str]]:
+        return RunDirectory, (self.uri,)  # workers need nothing of what was read here
 
     def record(self) -> dict[str, Any]:
         """The contents of `run.json`; empty for a new run."""
@@ -109,7 +113,7 @@ class RunDirectory:
 
     def history(self) -> History:
         """What is planned and committed now."""
-        return History(self.store, self.path)
+        return History(self.store, self.path, self._read)
 
     def waves(self) -> list[Wave]:
         """All planned waves, in order."""

@@ -83,6 +83,7 @@ def test_documents_that_came_since_or_are_others_now_are_read(tmp_path: Path, re
     run = run_of(tmp_path, 5)
     run.history().snapshot(at_least=1)
     commit(run, run.open_waves()[0])
+    run = RunDirectory(str(tmp_path))
     plan = tmp_path / "plan/00001.json"
     plan.write_text(plan.read_text().replace("/corpus/1.parquet", "/corpus/B.parquet"))
     reads.clear()
@@ -103,11 +104,26 @@ def test_a_document_as_new_as_the_store_can_tell_is_not_in_a_snapshot(
         os.utime(path, ns=(newest, newest - 10**10))
     monkeypatch.setattr(history_module, "_TICK_NS", 10**9)
     run.history().snapshot(at_least=1)
+    run = RunDirectory(str(tmp_path))
     reads.clear()
 
     table(run)
 
     assert sorted(reads) == ["manifest/00001.json", "plan/00001.json", "plan/00002.json"]
+
+
+def test_a_document_is_read_once_while_it_stays_the_same(tmp_path: Path, reads: list[str]) -> None:
+    run = run_of(tmp_path, 3)
+    table(run)
+    reads.clear()
+
+    before = table(run)
+    plan = tmp_path / "plan/00001.json"
+    plan.write_text(plan.read_text().replace("/corpus/1.parquet", "/corpus/1-moved.parquet"))
+
+    assert not reads
+    assert table(run) != before
+    assert reads == ["manifest/00001.json", "plan/00001.json"]
 
 
 @pytest.mark.parametrize("harm", ["torn", "garbage", "flipped", "other_columns"])
