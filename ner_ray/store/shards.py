@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -33,6 +34,8 @@ _COMPRESSIONS = {
     b"PK\x03\x04": "zip",
 }
 
+_RECORDED = ("uri", "size", "modified", "rows", "problem", "digest", "name")
+
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -51,6 +54,7 @@ class Shard:
             unknown.
         name: what its documents' default ids begin with.
         signature: of a signed URI, as it was listed; recorded nowhere.
+        schema: of the file, if its footer has been read just now; recorded nowhere.
     """
 
     uri: str
@@ -61,6 +65,7 @@ class Shard:
     digest: str = ""
     name: str = ""
     signature: str = field(default="", repr=False, compare=False)
+    schema: pa.Schema | None = field(default=None, repr=False, compare=False)
 
     @property
     def address(self) -> str:
@@ -77,9 +82,7 @@ class Shard:
 
     def to_dict(self) -> dict[str, Any]:
         """As it is recorded."""
-        plain = asdict(self)
-        del plain["signature"]
-        return plain
+        return {name: getattr(self, name) for name in _RECORDED}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Shard:
@@ -130,7 +133,7 @@ def inspect_all(files: Sequence[InputFile], before: Mapping[str, Shard], names: 
 
 
 def schemas_of(shards: Sequence[Shard]) -> Iterator[pa.Schema]:
-    """The Arrow schemas of good shards, in the order of the shards, read by 16 threads.
+    """The Arrow schemas of good shards, in the order of the shards; of those just listed, nothing is read again.
 
     Columns that the shard's folders hold, as `date=2024-01-01/` does, come after those of the file.
     """
@@ -158,12 +161,16 @@ def open_parquet(stream: pa.NativeFile, **options: Any) -> pq.ParquetFile:
 
 
 def _schema_of(shard: Shard) -> pa.Schema:
-    store, path = open_store(shard.address)
-    with store.open_input_file(path) as stream:
-        schema = open_parquet(stream).schema_arrow
+    schema = shard.schema or _read_schema(shard)
     for name in partitions(shard.uri, shard.name):
         schema = schema if name in schema.names else schema.append(pa.field(name, pa.string()))
     return schema
+
+
+def _read_schema(shard: Shard) -> pa.Schema:
+    store, path = open_store(shard.address)
+    with store.open_input_file(path) as stream:
+        return open_parquet(stream).schema_arrow
 
 
 def by_threads(work: Callable[[_In], _Out], items: Sequence[_In], done: str) -> Iterator[_Out]:
@@ -204,16 +211,23 @@ def _inspect(file: InputFile, name: str) -> Shard:
         with file.store.open_input_file(file.path) as stream:
             stream.seek(max(0, file.size - _TAIL))
             tail = stream.read()
-            rows = _footer(tail, stream).num_rows
+            footer = _footer(tail, stream)
+            rows, schema = footer.metadata.num_rows, _shared(footer.schema_arrow.serialize().to_pybytes())
     except (pa.ArrowException, OSError, UnicodeError) as error:
         return replace(shard, problem=_compressed(file) or masked(f"{type(error).__name__}: {error}"))
-    return replace(shard, rows=rows, digest=hashlib.sha256(tail).hexdigest()[:32])
+    return replace(shard, rows=rows, digest=hashlib.sha256(tail).hexdigest()[:32], schema=schema)
 
 
-def _footer(tail: bytes, stream: pa.NativeFile) -> pq.FileMetaData:
+@lru_cache(maxsize=256)
+def _shared(schema: bytes) -> pa.Schema:
+    """One object for the many files that have the same columns."""
+    return pa.ipc.read_schema(pa.py_buffer(schema))
+
+
+def _footer(tail: bytes, stream: pa.NativeFile) -> pq.ParquetFile:
     """The footer of a file, from its last bytes if they hold it whole, so that it is read once."""
     length = int.from_bytes(tail[-8:-4], "little") + 8  # after the footer stand its length in bytes and the mark PAR1
-    return pq.read_metadata(pa.BufferReader(tail) if length <= len(tail) else stream)
+    return open_parquet(pa.BufferReader(tail) if length <= len(tail) else stream)
 
 
 def _compressed(file: InputFile) -> str:

@@ -24,6 +24,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 from urllib.request import urlopen
@@ -32,6 +34,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from ner_ray import schema
 from ner_ray.annotator.rows import columns_of
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import RunError
@@ -46,17 +49,25 @@ from ner_ray.store.shards import list_shards
 from ner_ray.store.tally import Tally
 from ner_ray.store.waves import NumberedShard, Wave, WaveNumbers
 from tests.counting_s3 import COUNT
-from tests.pipeline.test_world import Cluster, Killed, table_of
 
 PORT = 5766
 EARLY, LATE = 12, 5
 CHANGED = 3
-BAD = 2
+FAILING = 2
+GOOD, BAD = "Ada(B-person) ran(O)", "no answer at all"
 TOGETHER = 50  # shards per output file
 
 
-class Runner(Cluster):
+class Killed(BaseException):
+    """The driver's process has died."""
+
+
+class Runner:
     """Runs waves in this process, with an output file for some shards."""
+
+    def __init__(self) -> None:
+        self.bad: set[str] = set()
+        self.files_left: int | None = None
 
     def run_waves(self, spec: Any, run: RunDirectory, waves: list[Wave], kept: pa.Schema, *_: Any) -> Iterator[Any]:
         stage = ReadStage(spec, spec.steps, Counts(None), spec.config.input.keep)
@@ -64,14 +75,53 @@ class Runner(Cluster):
         shards = [numbered for wave in waves for numbered in wave.shards]
         for at in range(0, len(shards), TOGETHER):
             tables = [
-                self._answered(table.slice(row, 1))
+                self._answered(table)
                 for numbered in shards[at : at + TOGETHER]
                 for table in read_rows(numbered, 0, numbered.shard.rows, columns_of(spec), kept)
-                for row in range(len(table))
             ]
-            self._go_on()
+            if self.files_left is not None:
+                self.files_left -= 1
+                if self.files_left < 0:
+                    raise Killed
             written = write(stage(pa.concat_tables(tables)))
             yield from zip(written[WAVE].to_pylist(), written[ROWS].to_pylist(), strict=True)
+
+    def _answered(self, table: pa.Table) -> pa.Table:
+        answers = [[exchange(BAD if row in self.bad else GOOD)] for row in table[schema.DOC_ID].to_pylist()]
+        return schema.with_column(table, schema.EXCHANGES, pa.list_(schema.EXCHANGE), answers)
+
+    def driving(self) -> Any:  # a patch
+        lease = nullcontext(SimpleNamespace(check=lambda: None))
+        return mock.patch.multiple(
+            driver,
+            run_waves=self.run_waves,
+            connect=lambda: None,
+            check_resources=lambda *_: None,
+            start_scoreboard=lambda: None,
+            Progress=lambda *_: nullcontext(),
+            Lease=lambda *_: lease,
+            _settled=lambda _: {},
+            _totals=lambda _: {},
+            _left_open=lambda _: {},
+        )
+
+
+def exchange(answer: str) -> dict[str, Any]:
+    completion = {"text": answer, "finish_reason": "stop", "token_ends": [], "logprobs": [], "output_tokens": 9}
+    completion |= {"prompt_tokens": 5, "cached_tokens": 0}
+    return {"chunk": 0, "role": "tagger", "subject": "", "prompt": None, "completions": [completion]}
+
+
+def table_of(rows: tuple[str, ...]) -> pa.Table:
+    chunk = {"start": 0, "end": 7, "core_start": 0, "core_end": 7}
+    columns = {
+        "id": list(rows),
+        "text": ["Ada ran"] * len(rows),
+        "mark": list(rows),
+        "chunks": pa.array([[chunk]] * len(rows), pa.list_(schema.CHUNK)),
+        "exchanges": pa.array([[exchange(GOOD)]] * len(rows), pa.list_(schema.EXCHANGE)),
+    }
+    return pa.table(columns)
 
 
 class Year:
@@ -116,9 +166,9 @@ class Year:
         names = self.bring(number)
         for name in old:
             self.upload(name, (f"{name} again {number}",))
-        self.cluster.bad = {f"{name} 0" for name in names[:BAD]}
+        self.cluster.bad = {f"{name} 0" for name in names[:FAILING]}
         requested, began = requests(), time.process_time()
-        self.drive(2)  # killed
+        self.drive(0)  # killed before the first file
         self.drive(None)
         self.cluster.bad = set()
         with self.cluster.driving():
@@ -129,12 +179,12 @@ class Year:
         return time.process_time() - began, requests() - requested
 
     def drive(self, files: int | None) -> None:
-        self.cluster.rows_left = files
+        self.cluster.files_left = files
         with self.cluster.driving():
             try:
                 driver.annotate(self.config)
             except Killed:
-                assert files
+                assert files is not None
 
     def pass_by(self, first: int, last: int) -> None:
         """Nights of which only the input files and the run's documents are written."""

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ner_ray.errors import InputError
+from ner_ray.store import shards as shards_module
 from ner_ray.store.run import RunDirectory
-from ner_ray.store.shards import list_shards
+from ner_ray.store.shards import list_shards, schemas_of
 from ner_ray.store.waves import Wave
 from tests.output import table
 
@@ -134,3 +135,22 @@ def test_a_folder_named_data_is_not_a_run(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["x"]}), tmp_path / "data" / "a.parquet")
 
     assert len(list_shards(str(tmp_path / "data"))) == 1
+
+
+def test_the_footer_of_a_new_file_is_read_once_for_its_rows_and_its_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        pq.write_table(
+            pa.table({"text": ["x"] * (number + 1), "n": [1] * (number + 1)}), tmp_path / f"{number}.parquet"
+        )
+    listed = list_shards(str(tmp_path))
+
+    def refuse(uri: str) -> None:
+        raise AssertionError(uri)
+
+    monkeypatch.setattr(shards_module, "open_store", refuse)
+
+    assert [schema.names for schema in schemas_of(listed)] == [["text", "n"]] * 3
+    assert listed[0].schema is listed[1].schema
+    assert "schema" not in listed[0].to_dict()
