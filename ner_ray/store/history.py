@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 _READERS = 16
 _READ_TOGETHER = 64
-BETWEEN_SNAPSHOTS = 32  # waves that are read one by one, until there is a new snapshot
+BETWEEN_SNAPSHOTS = 16  # waves that are read one by one, until there is a new snapshot
 # A document may be written again within the tick of a store's clock, and look the same: one as new as this is read.
 _TICK_NS = 2_000_000_000
 
