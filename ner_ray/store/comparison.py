@@ -155,7 +155,8 @@ class _Planned:
     def __post_init__(self) -> None:
         self.columns = self.history.shards(*_TOLD_BY)
         plain = pc.and_(pc.is_null(self.columns["chosen"]), pc.invert(self.columns["missing"]))
-        replaced = np.isin(self._numbers("ordinal"), self.columns["replaces"].drop_null().to_numpy())
+        there = self.columns["replaces"].filter(pc.invert(self.columns["missing"]))  # what is missing replaces nothing
+        replaced = np.isin(self._numbers("ordinal"), there.drop_null().to_numpy())
         self.current = plain.to_numpy() & ~replaced
 
     def _numbers(self, name: str) -> NDArray[np.int64]:
