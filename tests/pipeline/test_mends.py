@@ -13,11 +13,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from ner_ray.pipeline.gate import Gate
 from ner_ray.store import changes, run_schema, wave_files
 from ner_ray.types import Completion
-from tests.pipeline import test_generate
-from tests.pipeline.simulated import simulated_engines
 from tests.pipeline.test_world import World
 from tests.store import test_listing
 
@@ -105,10 +102,6 @@ SIBLINGS: dict[str, tuple[dict[str, Any], Callable[[], None]]] = {
     "names of files are unique": (
         {"store.shards.unique_names": lambda files, _: [file.name for file in files]},
         lambda: test_listing.test_a_tree_is_listed_as_a_model_says(content=_parquet()),
-    ),
-    "suspects are tried alone": (
-        {"pipeline.gate.Gate.alone": Gate.among_others},
-        test_generate.test_exactly_the_documents_at_fault_fail_each_with_its_code,
     ),
 }
 
