@@ -232,6 +232,8 @@ class _Planned:
         before = -1
         while before < (before := int(mask.sum())):  # whatever is said of these shards elsewhere
             mask |= np.isin(ordinals, ordinals[mask]) | np.isin(replaces, ordinals[mask])
+            # If an open wave loses a version, because the file has changed again, the one before it is current again.
+            mask |= np.isin(ordinals, replaces[mask & waiting])
         return mask
 
     def _is_in(self, name: str, values: Collection[str]) -> _Mask:

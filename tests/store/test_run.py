@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,20 @@ def test_a_changed_shard_is_an_error_or_replaces_its_earlier_rows(tmp_path: Path
     assert len(ids_of(again)) == 4
     assert run.plan_waves([changed, shard("b")], 10) == []
     assert verify(str(tmp_path)) == (7, [])
+
+
+def test_a_shard_that_changes_again_while_its_wave_is_open_replaces_the_committed_rows(tmp_path: Path) -> None:
+    run = RunDirectory(str(tmp_path))
+    (wave,) = run.plan_waves([shard("a")], 10)
+    write(run, wave, ids_of(wave))
+    run.commit(wave, {})
+    run.plan_waves([replace(shard("a", rows=4), modified=2, size=101)], 10, "reprocess")
+
+    (latest,) = run.plan_waves([replace(shard("a", rows=5), modified=3, size=102)], 10, "reprocess")
+    write(run, latest, ids_of(latest))
+    run.commit(latest, {})
+
+    assert sorted(marks(run)) == ids_of(latest)
 
 
 def test_retried_rows_replace_their_earlier_versions(tmp_path: Path) -> None:
