@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ner_ray.evaluate.bootstrap import Interval
 from ner_ray.evaluate.examples import Mark, Sentence
 from ner_ray.evaluate.run import OURS, Evaluation
 from ner_ray.evaluate.spans import MODES, Score
+from ner_ray.pages import page
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_TEMPLATE = Path(__file__).with_name("report.html.j2")
 # Labels in the confusion table, which must fit a phone; the others are shown as one.
 _CONFUSION_LABELS = 12
 _OTHERS = "(others)"
@@ -79,19 +78,11 @@ def tables(evaluation: Evaluation) -> list[RenderableType]:
 
 def html(evaluation: Evaluation, title: str = "Evaluation") -> str:
     """One self-contained page: no script, nothing fetched, all text escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = _percent
-    environment.filters["pieces"] = pieces
-    return environment.get_template(_TEMPLATE.name).render(
+    return page(
+        "ner_ray.evaluate",
+        "report",
         title=title,
+        filters={"percent": _percent, "pieces": pieces},
         evaluation=evaluation,
         lines=list(score_lines(evaluation)),
         confusion=confusion_table(evaluation.confusion),

@@ -82,6 +82,7 @@ class Playground:
     async def _page(self, _: web.Request) -> web.Response:
         html = page(
             "ner_ray.playground",
+            title=f"ner-ray try: {self.config}",
             connects=True,
             config=self.config,
             labels=self.labels,
