@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ner_ray.annotator.annotator import Annotator
 from ner_ray.annotator.budget import token_counter
 from ner_ray.annotator.rows import labels_of
-from ner_ray.annotator.spec import Spec
+from ner_ray.annotator.spec import Pool, Spec
 from ner_ray.config import AnnotateConfig
 from ner_ray.engines import base as engines
 from ner_ray.pipeline.preflight import prepare
@@ -18,6 +19,9 @@ from ner_ray.pipeline.sample import ask, draw
 from ner_ray.schema import TEXT, Row
 from ner_ray.text.chunks import split
 from ner_ray.types import StepInput
+
+_STEADY = 0.9  # of the output tokens of a sample; the engine is full until about then
+_WORK_PER_START = 9  # seconds of answering that are worth a second of starting
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,13 @@ class Forecast:
         chunks: estimated number for all rows.
         prompt_tokens: estimated for all rows, of the first role; None if the model's tokenizer is not available here.
         output_tokens: estimated for all rows and roles; None unless measured.
-        engine_seconds: estimated time of one engine for all rows, without its start; None unless measured.
-        gpu_seconds: the same, times the GPUs per engine; None unless measured, or without GPUs.
+        start_seconds: time that the engines take to start; None unless measured.
+        engine_seconds: estimated time of one engine per role for all rows, without its start; None unless measured.
+        wall_seconds: the same with the configured number of engines, and with their start; None unless measured.
+            Commits need no time of their own, except for the last one.
+        gpu_seconds: `engine_seconds`, times the GPUs of these engines; None unless measured, or without GPUs.
+        most_replicas: with more engines per role, each would spend more than a tenth of its time on starting; None
+            unless measured.
     """
 
     run: str
@@ -47,8 +56,11 @@ class Forecast:
     chunks: int
     prompt_tokens: int | None
     output_tokens: int | None = None
+    start_seconds: float | None = None
     engine_seconds: float | None = None
+    wall_seconds: float | None = None
     gpu_seconds: float | None = None
+    most_replicas: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -83,7 +95,7 @@ def forecast(config: AnnotateConfig, sample: int = 256, *, measure: bool = False
         chunks=round(chunks * scale),
         prompt_tokens=None if prompt_tokens is None else round(prompt_tokens * scale),
     )
-    return _measured(counted, config, rows, scale) if measure and rows and job.spec.pools else counted
+    return _measured(counted, job.spec, config, rows, scale) if measure and rows and job.spec.pools else counted
 
 
 def _count(spec: Spec, rows: Sequence[Row]) -> tuple[int, int | None]:
@@ -101,17 +113,52 @@ def _count(spec: Spec, rows: Sequence[Row]) -> tuple[int, int | None]:
     return chunks, tokens if count else None
 
 
-def _measured(counted: Forecast, config: AnnotateConfig, rows: Sequence[Row], scale: float) -> Forecast:
+def _measured(counted: Forecast, spec: Spec, config: AnnotateConfig, rows: Sequence[Row], scale: float) -> Forecast:
+    began = time.perf_counter()
     with Annotator(config) as annotator:
-        began = time.perf_counter()
-        asked = [ask(annotator, row) for row in rows]
-        tokens = sum(annotation.result().usage.output_tokens for annotation in asked)
-        seconds = time.perf_counter() - began
-    each = 0.0 if config.resources.gpus == "auto" else config.resources.gpus
-    gpus = each * config.resources.tensor_parallel
+        started = time.perf_counter() - began
+        done = list(_answered(annotator, rows))
+    seconds = lasting(done) * scale
+    gpus = sum(_gpus(spec, pool) for pool in spec.pools)
     return replace(
         counted,
-        output_tokens=round(tokens * scale),
-        engine_seconds=seconds * scale,
-        gpu_seconds=seconds * scale * gpus if gpus else None,
+        output_tokens=round(sum(tokens for _, tokens in done) * scale),
+        start_seconds=round(started, 3),
+        engine_seconds=round(seconds, 3),
+        wall_seconds=round(started + seconds / config.resources.replicas, 3),
+        gpu_seconds=round(seconds * gpus, 3) if gpus else None,
+        most_replicas=max(1, int(seconds / (_WORK_PER_START * started))),
     )
+
+
+def _answered(annotator: Annotator, rows: Sequence[Row]) -> Iterator[tuple[float, int]]:
+    """For each row as it is answered, the seconds since the beginning and its output tokens."""
+    began = time.perf_counter()
+    for annotation in as_completed([ask(annotator, row) for row in rows]):
+        yield time.perf_counter() - began, annotation.result().usage.output_tokens
+
+
+def lasting(done: Sequence[tuple[float, int]]) -> float:
+    """The seconds that documents would take if many more came after them.
+
+    While the last few answers of a sample are written, most of the engine is idle, as it is not in a long run. So the
+    time is that of the first nine tenths of all tokens, and a ninth of it.
+
+    Args:
+        done: for each document, in the order in which they were answered, the seconds until then and its output tokens.
+
+    >>> lasting([(1.0, 50), (2.0, 50), (9.0, 10)])
+    2.2
+    """
+    total, so_far = sum(tokens for _, tokens in done), 0
+    for seconds, tokens in done:
+        so_far += tokens
+        if so_far >= _STEADY * total and so_far:
+            return seconds * total / so_far
+    return max((seconds for seconds, _ in done), default=0.0)
+
+
+def _gpus(spec: Spec, pool: Pool) -> float:
+    resources = spec.resources(pool)
+    each = pool.engine.default_gpus(0.0) if resources.gpus == "auto" else resources.gpus
+    return each * resources.tensor_parallel

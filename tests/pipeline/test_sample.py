@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ner_ray.config import AnnotateConfig
 from ner_ray.errors import RunError
-from ner_ray.pipeline.forecast import forecast
+from ner_ray.pipeline.forecast import forecast, lasting
 from ner_ray.pipeline.preflight import Job, prepare
 from ner_ray.pipeline.preview import preview
 from ner_ray.pipeline.sample import draw
@@ -82,7 +82,19 @@ def test_a_plan_that_measures_counts_each_sampled_document_once(tmp_path: Path, 
     assert len(server.asked) == 60
     assert planned.output_tokens == 60 * 5
     assert planned.engine_seconds > 0
+    assert planned.wall_seconds >= planned.start_seconds > 0
+    assert planned.most_replicas >= 1
     assert not (tmp_path / "run").exists(), "nothing is written"
+
+
+@given(rate=st.floats(0.1, 1000), count=st.integers(10, 300), late=st.floats(0, 100))
+def test_the_last_answers_of_a_sample_do_not_count_for_a_long_run(rate: float, count: int, late: float) -> None:
+    evenly = [(number / rate, 7) for number in range(1, count + 1)]
+    stragglers = [(count / rate + late, 1)] * (count // 20)
+
+    assert lasting(evenly) == pytest.approx(count / rate)
+    assert lasting(evenly + stragglers) == pytest.approx((count + count // 20 / 7) / rate)
+    assert lasting([]) == 0
 
 
 def test_a_plan_is_refused_where_annotate_would_be(tmp_path: Path, server: AnsweringServer) -> None:
