@@ -91,7 +91,7 @@ WRONG = [
     (["engine.max_model_len=20"], "the prompt without any text has"),
 ]
 WRONG_AS_A_COMMAND = [
-    (["engine.model=nobody/nothing"], "neither a local folder nor available from the hub"),
+    (["engine.model=nobody/nothing"], "no such model folder: nobody/nothing"),
     (["resources.gpus=4"], "1 engine needs 4 GPUs, the cluster has 0"),
 ]
 

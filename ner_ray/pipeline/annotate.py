@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,6 +41,7 @@ _RESUMED_TOGETHER = 16
 _SETTLE_SECONDS = 0.2
 _SETTLE_ROUNDS = 25
 _ASK_SECONDS = 60.0
+_RAISED = re.compile(r"(?!UserCodeException)[A-Za-z_][\w.]*(?:Error|Exception): \S")
 _PASSING = ("answered", "in_flight")  # counts that show progress, not results
 
 
@@ -167,7 +169,10 @@ def _reason(error: Exception, suspects: Any) -> str:  # Ray's handle of the acto
         if suspects is not None and (reason := ray.get(suspects.reason.remote(), timeout=_ASK_SECONDS)):
             return str(reason)
     cause = getattr(error, "cause", None) or error
-    last = str(cause).strip().splitlines()[-1:] or [type(cause).__name__]
+    lines = f"{error}\n{cause}".strip().splitlines()
+    if raised := next((line for line in reversed(lines) if _RAISED.match(line)), None):  # Ray's advice comes after it
+        return raised
+    last = lines[-1:] or [type(cause).__name__]
     return f"{type(cause).__name__}: {last[0]}"
 
 

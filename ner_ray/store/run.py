@@ -31,7 +31,7 @@ from pyarrow import fs
 
 from ner_ray.config import differences
 from ner_ray.errors import RunError
-from ner_ray.storage import get_json, join, open_store, put_json
+from ner_ray.storage import get_json, join, normalized, open_store, put_json
 from ner_ray.store import run_schema
 from ner_ray.store.changes import OnChange
 from ner_ray.store.comparison import Listing, completed, concern
@@ -88,7 +88,8 @@ class RunDirectory:
         self._read: dict[tuple[int | None, ...], Any] = {}  # see `History`
 
     def __reduce__(self) -> tuple[type[RunDirectory], tuple[str]]:
-        return RunDirectory, (self.uri,)  # workers need nothing of what was read here
+        # Workers need nothing of what was read here, and have a working directory of their own.
+        return RunDirectory, (normalized(self.uri),)
 
     def record(self) -> dict[str, Any]:
         """The contents of `run.json`; empty for a new run."""

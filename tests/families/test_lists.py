@@ -13,6 +13,8 @@ from ner_ray.families.toolkit.guide import Guide
 from ner_ray.families.toolkit.lists import Group, roots, texts
 from tests.families.data import answers
 
+EMPTY = ("", "''", '""')  # quotes without anything in them are no text
+
 
 def listed_in(answer: str, text: str = "") -> Listed:
     """What an answer to a question for one label lists."""
@@ -35,7 +37,10 @@ def test_json_lists_are_read_as_json_reads_them(items: list[str], ascii_only: bo
 def test_json_dictionaries_are_read_as_json_reads_them(items: list[dict[str, str]]) -> None:
     listed = list_entities(json.dumps(items), Guide((), "\n".join(key.strip() for item in items for key in item)))
     expected = [
-        (key.strip(), value.strip()) for item in items for key, value in item.items() if key.strip() and value.strip()
+        (key.strip(), value.strip())
+        for item in items
+        for key, value in item.items()
+        if key.strip() not in EMPTY and value.strip()
     ]
 
     assert [(item.entity.value, item.label.value) for item in listed.items if item.label] == expected

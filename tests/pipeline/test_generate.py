@@ -214,8 +214,9 @@ def test_an_engine_is_closed_as_soon_as_nobody_needs_the_stage(monkeypatch: pyte
     worlds[:] = [world]
     engine = Engine(world)
     monkeypatch.setattr(engine, "close", closed.set)
-    monkeypatch.setattr(generate.pools, "start", lambda *_: engine)
-    stage = GenerateStage(SPEC, 0, Counts(None), suspects=Suspects())
+    with monkeypatch.context() as simulated:  # undone before the fixture's own
+        simulated.setattr(generate.pools, "start", lambda *_: engine)
+        stage = GenerateStage(SPEC, 0, Counts(None), suspects=Suspects())
     asyncio.run_coroutine_threadsafe(stage.answer({0: row(0)}), stage._loop).result()
     assert not closed.is_set()
 

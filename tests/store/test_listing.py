@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ner_ray.errors import InputError
@@ -349,6 +349,8 @@ def test_a_tree_is_listed_as_a_model_says(tree, patterns: list[list[str]], conte
     with TemporaryDirectory() as folder:
         root = Path(folder).resolve()
         build(root, *tree, content)
+        named_as_they_are = [root.joinpath(*pattern) for pattern in patterns]
+        assume(all(path.exists() or not path.is_symlink() for path in named_as_they_are))  # links that lead nowhere
         every = list(reachable(root))
         meant = set()
         for parts, pattern in product(every, patterns):

@@ -43,7 +43,7 @@ _HEADING = re.compile(
 )
 _SHELL = re.compile(r"(?:\s|```\w*|~~~\w*|</?[A-Za-z][\w-]{0,40}\s?/?>|\|[^\n]*\|[ \t]*\n[ \t]*\|[ \t|:+-]+\|)*+")
 _IN_A_STRING = re.compile(r'[:,]\s?"\s*[\[{]')  # `lists` reads a list in a string of a list
-_ESCAPED_LIST = re.compile(r'[\[{(](?:\s|\\n|[\[{(])*\\"')
+_ESCAPED_LIST = re.compile(r'[\[{(](?:\s|\\n|[\[{(]){0,32}\\"')  # bounded, so that a search takes linear time
 _TWICE = re.compile(r'\\(["n])')
 _NO_LABEL = frozenset(
     {"o", "none", "null", "n/a", "na", "no label", "not an entity", "no entity", "outside", "other:none"}
