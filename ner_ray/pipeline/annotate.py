@@ -41,7 +41,7 @@ _RESUMED_TOGETHER = 16
 _SETTLE_SECONDS = 0.2
 _SETTLE_ROUNDS = 25
 _ASK_SECONDS = 60.0
-_RAISED = re.compile(r"(?!UserCodeException)[A-Za-z_][\w.]*(?:Error|Exception): \S")
+_RAISED = re.compile(r"(?!ray\.|UserCodeException)[A-Za-z_][\w.]*(?:Error|Exception): \S")
 _PASSING = ("answered", "in_flight")  # counts that show progress, not results
 
 
