@@ -117,7 +117,8 @@ def _run_waves(job: Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
     total, to_do = (sum(wave.rows for wave in some) for some in (waves, left))
     with Progress(scoreboard, total, total - to_do), Commits(job.run, lease, waves, left, layout) as commits:
         commits.begin()
-        for wave, rows in _annotated(job, [wave for wave in left if wave.rows], scoreboard):
+        suspects = start_suspects(_convicts(job.run, waves)) if job.spec.pools and to_do else None
+        for wave, rows in _annotated(job, [wave for wave in left if wave.rows], scoreboard, suspects):
             is_last = rows == to_do
             to_do -= rows
             commits.written(wave, rows, partial(_settled if is_last else _totals, scoreboard))
@@ -140,7 +141,12 @@ def _incomplete(waves: Iterable[Wave], left_open: Mapping[int, str]) -> StoppedE
     )
 
 
-def _annotated(job: Job, left: list[Wave], scoreboard: Any) -> Iterator[tuple[int, int]]:  # Ray's handle of the actor
+def _annotated(
+    job: Job,
+    left: list[Wave],
+    scoreboard: Any,
+    suspects: Any,  # Ray's handles of actors
+) -> Iterator[tuple[int, int]]:
     """Annotates the rows that are left; for each file written, the number of its wave and of its rows.
 
     Raises:
@@ -148,7 +154,6 @@ def _annotated(job: Job, left: list[Wave], scoreboard: Any) -> Iterator[tuple[in
     """
     if not left:
         return
-    suspects = start_suspects(_convicts(job.run, left)) if job.spec.pools else None
     try:
         yield from run_waves(job.spec, job.run, left, job.schema, scoreboard, suspects)
     except ray.exceptions.RayError as error:
@@ -191,12 +196,13 @@ def _to_retry(run: RunDirectory, codes: Sequence[str]) -> Ids:
 
 
 def _convicts(run: RunDirectory, waves: Sequence[Wave]) -> list[int]:
-    """The ids of documents in waves that are retried although an engine has died at each of them alone."""
+    """The ids of documents at each of which an engine has died, if the waves, as planned, retry some."""
     is_retry = any(numbered.chosen is not None for wave in waves for numbered in wave.shards)
     return _failed(run, [ErrorCode.POISON]).tolist() if is_retry else []
 
 
 def _failed(run: RunDirectory, codes: Sequence[str]) -> Ids:
+    """As `_to_retry`, but there may be none."""
     chosen = set(codes)
     ids: list[int] = []
     for batch in run.dataset_with_errors(chosen).to_batches(columns=[ROW_ID, "errors"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -45,7 +46,7 @@ class Commits:
         self._before: Mapping[str, float] = {}
         self._began = time.monotonic()
         self._thread = ThreadPoolExecutor(1, "commits")
-        self._commits: list[Future[None]] = []
+        self._commits: deque[Future[None]] = deque()
 
     def __enter__(self) -> Commits:
         return self
@@ -74,9 +75,8 @@ class Commits:
         self._left[number] -= rows
         if not self._left[number]:
             self._commit(self._open.pop(number), totals())
-        for commit in self._commits:
-            if commit.done():
-                commit.result()
+        while self._commits and self._commits[0].done():  # in the order in which they were begun
+            self._commits.popleft().result()
 
     def finish(self) -> None:
         """Waits for all commits.
@@ -84,8 +84,8 @@ class Commits:
         Raises:
             NerRayError: one has failed.
         """
-        for commit in self._commits:
-            commit.result()
+        while self._commits:
+            self._commits.popleft().result()
 
     def _commit(self, wave: Wave, totals: Mapping[str, float]) -> None:
         now = time.monotonic()

@@ -55,8 +55,10 @@ def run_waves(
     """
     _set_context(spec)
     output = spec.config.output
-    written = build(spec, run, waves, schema, scoreboard, suspects).map_batches(
-        WriteStage(run, WaveNumbers(waves), output.row_group_rows),
+    numbers = WaveNumbers(waves)
+    books = {"suspects": suspects, "journals": Journals(run, numbers)}
+    written = _build(spec, run, waves, schema, Counts(scoreboard), books).map_batches(
+        WriteStage(run, numbers, output.row_group_rows),
         batch_size=max(_LEAST_ROWS_PER_FILE, min(output.min_rows_per_file, output.rows_per_wave)),
         batch_format="pyarrow",
         zero_copy_batch=True,
@@ -69,11 +71,10 @@ def run_waves(
             yield from zip(table[WAVE].to_pylist(), table[ROWS].to_pylist(), strict=True)
 
 
-def build(
-    spec: Spec, run: RunDirectory, waves: Sequence[Wave], schema: pa.Schema, scoreboard: Any, suspects: Any = None
+def _build(
+    spec: Spec, run: RunDirectory, waves: Sequence[Wave], schema: pa.Schema, counts: Counts, books: Mapping[str, Any]
 ) -> Dataset:
-    """The lazy graph up to the output rows. For the arguments, see `run_waves`."""
-    counts = Counts(scoreboard)
+    """The lazy graph up to the output rows. For the arguments, see `run_waves` and `annotated`."""
     rows = _read(spec, waves, schema, counts)
     keep = spec.config.input.keep
     if not spec.pools:
@@ -81,7 +82,7 @@ def build(
     if spec.config.reuse:
         known = known_annotations(run, waves, columns_of(spec), schema)
         rows = _on_cpus(rows, ReuseStage(known, counts), _tasks(spec))
-    return annotated(rows, spec, counts, keep, {"suspects": suspects, "journals": Journals(run, WaveNumbers(waves))})
+    return annotated(rows, spec, counts, keep, books)
 
 
 def annotated(
@@ -152,6 +153,7 @@ def _on_cpus(rows: Dataset, stage: Any, tasks: TaskPoolStrategy) -> Dataset:
 
 def _generate(rows: Dataset, spec: Spec, pool: int, counts: Counts, books: Mapping[str, Any]) -> Dataset:
     resources, bundle = spec.resources(spec.pools[pool]), engine_bundles(spec)[pool]
+    blocks = blocks_in_flight(spec)
     return rows.map_batches(
         GenerateStage,
         fn_constructor_kwargs={"spec": spec, "pool": pool, "counts": counts, **books},
@@ -160,8 +162,8 @@ def _generate(rows: Dataset, spec: Spec, pool: int, counts: Counts, books: Mappi
         compute=ActorPoolStrategy(
             min_size=resources.replicas,
             max_size=resources.max_replicas or resources.replicas,
-            max_concurrent_calls_per_actor=blocks_in_flight(spec),
-            max_tasks_in_flight_per_actor=2 * blocks_in_flight(spec),
+            max_concurrent_calls_per_actor=blocks,
+            max_tasks_in_flight_per_actor=2 * blocks,
             enable_true_multi_threading=True,
         ),
         num_gpus=bundle.gpus,

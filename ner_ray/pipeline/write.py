@@ -33,5 +33,6 @@ class WriteStage:
         numbers = self._numbers.of(table[ROW_ID].to_numpy())
         waves, rows = np.unique(numbers, return_counts=True)
         for wave in waves:
-            self._run.write(int(wave), table.filter(pa.array(numbers == wave)), self._group_rows)
+            own = table if len(waves) == 1 else table.filter(pa.array(numbers == wave))
+            self._run.write(int(wave), own, self._group_rows)
         return pa.table({WAVE: pa.array(waves, pa.int64()), ROWS: pa.array(rows, pa.int64())})
