@@ -11,9 +11,10 @@ from typing import Any
 from ner_ray.annotator.annotator import Annotator
 from ner_ray.annotator.budget import token_counter
 from ner_ray.annotator.rows import labels_of
-from ner_ray.annotator.spec import Pool, Spec
+from ner_ray.annotator.spec import Spec
 from ner_ray.config import AnnotateConfig
-from ner_ray.engines import base as engines
+from ner_ray.engines import base as engine_modules
+from ner_ray.pipeline.placement import bundles
 from ner_ray.pipeline.preflight import prepare
 from ner_ray.pipeline.sample import ask, draw
 from ner_ray.schema import TEXT, Row
@@ -41,7 +42,8 @@ class Forecast:
         start_seconds: time that the engines take to start; None unless measured.
         engine_seconds: estimated time of one engine per role for all rows, without its start; None unless measured.
         wall_seconds: the same with the configured number of engines, and with their start; None unless measured.
-            Commits need no time of their own, except for the last one.
+            Where roles differ in it, the smallest number counts. Commits need no time of their own, except for the last
+            one.
         gpu_seconds: `engine_seconds`, times the GPUs of these engines; None unless measured, or without GPUs.
         most_replicas: with more engines per role, each would spend more than a tenth of its time on starting; None
             unless measured.
@@ -103,7 +105,7 @@ def _count(spec: Spec, rows: Sequence[Row]) -> tuple[int, int | None]:
     if not spec.pools:
         return 0, 0
     engine = spec.pools[0].engine
-    count = engines.load(engine.name).prompt_counter(engine)
+    count = engine_modules.load(engine.name).prompt_counter(engine)
     chunks = tokens = 0
     for row in rows:
         for chunk in split(row[TEXT], token_counter(spec), spec.budget, spec.config.chunk.shared):
@@ -119,13 +121,14 @@ def _measured(counted: Forecast, spec: Spec, config: AnnotateConfig, rows: Seque
         started = time.perf_counter() - began
         done = list(_answered(annotator, rows))
     seconds = lasting(done) * scale
-    gpus = sum(_gpus(spec, pool) for pool in spec.pools)
+    engines = bundles(spec, ())
+    gpus = sum(engine.gpus for engine in engines)
     return replace(
         counted,
         output_tokens=round(sum(tokens for _, tokens in done) * scale),
         start_seconds=round(started, 3),
         engine_seconds=round(seconds, 3),
-        wall_seconds=round(started + seconds / config.resources.replicas, 3),
+        wall_seconds=round(started + seconds / min(engine.count for engine in engines), 3),
         gpu_seconds=round(seconds * gpus, 3) if gpus else None,
         most_replicas=max(1, int(seconds / (_WORK_PER_START * started))),
     )
@@ -156,9 +159,3 @@ def lasting(done: Sequence[tuple[float, int]]) -> float:
         if so_far >= _STEADY * total and so_far:
             return seconds * total / so_far
     return max((seconds for seconds, _ in done), default=0.0)
-
-
-def _gpus(spec: Spec, pool: Pool) -> float:
-    resources = spec.resources(pool)
-    each = pool.engine.default_gpus(0.0) if resources.gpus == "auto" else resources.gpus
-    return each * resources.tensor_parallel
