@@ -18,7 +18,7 @@ from ner_ray.storage import get_json, join
 from ner_ray.store.tally import Tally
 
 FIRST_PLAN = "plan/00000.json"  # written before anything else that a reader could find
-_INSIDE = frozenset({"data", "journal"})
+_INSIDE = frozenset({"data", "journal", "snapshot"})
 _READERS = 16
 
 
@@ -36,7 +36,7 @@ def refuse_inside(store: fs.FileSystem, paths: Iterable[str], uri: str = "") -> 
         uri: what the user wrote, for the message; the path itself if empty.
 
     Raises:
-        InputError: one of them lies in the data or journal folder of a run.
+        InputError: one of them lies in the data, journal or snapshot folder of a run.
     """
     above: dict[str, str] = {}
     for path in paths:

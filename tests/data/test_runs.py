@@ -69,8 +69,10 @@ def test_a_run_gives_its_committed_annotations_with_their_texts(tmp_path: Path, 
 
 def test_what_lies_inside_a_run_is_refused(tmp_path: Path) -> None:
     directory = write_run(tmp_path)
+    directory.history().snapshot(at_least=1)
 
-    for path in (f"{directory.uri}/data", f"{directory.uri}/data/wave=00000", str(tmp_path)):
+    inside = ("data", "data/wave=00000", "snapshot")
+    for path in (*(f"{directory.uri}/{name}" for name in inside), str(tmp_path)):
         with pytest.raises(InputError, match=f"give the run directory itself, {directory.uri}"):
             read_all(path)
 
