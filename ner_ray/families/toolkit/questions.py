@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -10,10 +11,6 @@ from ner_ray.families.toolkit.languages import headings, plain
 from ner_ray.families.toolkit.lists import Text
 from ner_ray.families.toolkit.statements import clean
 
-_QUESTION = re.compile(
-    r"\W{0,6}(?:Q(?:uestion)?|Frage|Pregunta|Domanda|Вопрос|问题?|質問|질문)\s?\d{0,3}[*_]{0,2}\s?[:：.)]",
-    re.IGNORECASE,
-)
 _ANSWER = re.compile(
     r"\W{0,6}(?P<title>A(?:ns)?|答|[^\W\d_][^\n:：]{0,20}?)\s?\d{0,3}[*_]{0,2}\s?[:：][*_]{0,2}", re.IGNORECASE
 )
@@ -21,10 +18,7 @@ _ENTITY = re.compile(
     r"\W*(?:is|are|was|were|does)\s+(?P<entity>.+?)\s+(?:refer to |denote |labell?ed as )?(?:an?|the)?\s*$",
     re.IGNORECASE,
 )
-_ROLES = frozenset(
-    {"q", "a", "ans", "question", "frage", "pregunta", "domanda", "вопрос", "问", "答", "问题", "質問", "질문"}
-)
-_YES = frozenset({"yes", "true", "correct", "ja", "sí", "oui", "sì", "sim", "да", "是", "是的", "はい", "네", "예"})
+_REPLIES = frozenset({"a", "ans", "答"})
 
 
 class Asked(NamedTuple):
@@ -40,7 +34,7 @@ def question(line: str, start: int, guide: Guide) -> Asked | None:
     >>> question("Q: Is Ann a person?", 0, Guide(("person", "place"), "Ann went to Paris.")).item.entity.value
     'Ann'
     """
-    lead = _QUESTION.match(line)
+    lead = _lead().match(line)
     named = guide.named_in(line[lead.end() :]) if lead else []
     if not lead or len({label.value for label in named}) != 1:
         return None
@@ -53,7 +47,7 @@ def question(line: str, start: int, guide: Guide) -> Asked | None:
 
 def is_question(line: str) -> bool:
     """Whether a line begins as questions do: `Q: ...`."""
-    return _QUESTION.match(line) is not None
+    return _lead().match(line) is not None
 
 
 def behind_answer(line: str, guide: Guide) -> int:
@@ -66,9 +60,16 @@ def behind_answer(line: str, guide: Guide) -> int:
 
 def introduces(title: str) -> bool:
     """Whether a title stands before a question or an answer, and names nothing itself."""
-    return plain(title) in _ROLES or plain(title) in headings("answer")
+    return plain(title) in _REPLIES | headings("question") | headings("answer")
 
 
 def affirms(answer: str) -> bool:
     """Whether an answer begins with a word for yes."""
-    return bool(_YES & {plain(answer), plain(re.split(r"[\s,.;，。!]", answer.strip(), maxsplit=1)[0])})
+    return bool(headings("affirms") & {plain(answer), plain(re.split(r"[\s,.;，。!]", answer.strip(), maxsplit=1)[0])})
+
+
+@functools.cache
+def _lead() -> re.Pattern[str]:
+    """What stands before a question, from the beginning of its line."""
+    titles = "|".join(map(re.escape, headings("question")))
+    return re.compile(rf"\W{{0,6}}(?:{titles})\s?\d{{0,3}}[*_]{{0,2}}\s?[:：.)]", re.IGNORECASE)
