@@ -95,16 +95,15 @@ def _typed(config: AnnotateConfig) -> str:
 
 
 def _examples() -> Sequence[Example]:
-    from importlib.resources import as_file, files
-
     import pyarrow.parquet as pq
 
     from ner_ray.playground.server import Example
+    from ner_ray.storage import open_store
 
     examples = []
     for name, numbers in _EXAMPLES:
-        with as_file(files("ner_ray.sample") / name) as path:
-            rows = pq.read_table(path, columns=["title", "text"]).take(numbers).to_pylist()
+        store, path = open_store(f"package://sample/{name}")
+        rows = pq.read_table(path, columns=["title", "text"], filesystem=store).take(numbers).to_pylist()
         examples += [Example(row["title"], row["text"]) for row in rows]
     return examples
 

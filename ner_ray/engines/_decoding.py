@@ -20,7 +20,7 @@ _MAX_TOKENS_PER_CHARACTER = 4  # a token is at least one byte, a character at mo
 class Rule:
     """How one row is decoded: `limit` is in tokens; a temperature of 0 means greedy decoding.
 
-    Either of the strings in `stop` ends it, and either of the tokens in `ends`.
+    Any of the strings in `stop` ends it, and so does any of the tokens in `ends`.
     """
 
     limit: int

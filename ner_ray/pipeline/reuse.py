@@ -1,6 +1,6 @@
 """Reuses the annotations of texts that this run has annotated before: a new crawl costs only its new texts.
 
-Committed rows carry a hash of their text and label set. Before a wave runs, the hashes of its rows are looked up among
+Committed rows carry a hash of their text and label set. Before waves run, the hashes of their rows are looked up among
 them; an annotation that is found travels through the graph with its row, for which no engine is asked. Only rows with
 the status `ok` are reused, and only within one run directory, where the configuration is the same by construction.
 """

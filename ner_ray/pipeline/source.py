@@ -68,7 +68,7 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray has no types
     def _task(self, numbered: NumberedShard, first: int, stop: int, limit: int | None) -> ReadTask:
         columns, schema, counts = self._columns, self._schema, self._counts
         metadata = BlockMetadata(
-            num_rows=None,  # known only to who has read the footer
+            num_rows=None,  # known only once the footer has been read
             size_bytes=_size(numbered, first, stop),
             input_files=[numbered.shard.uri],
             exec_stats=None,

@@ -70,7 +70,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """What a listing gives to decide.
+    """What has to be decided, given a listing.
 
     Attributes:
         shards: new and changed files, and those of open waves.

@@ -94,8 +94,8 @@ def read_groups(
 ) -> Iterator[pa.Table]:
     """The rows of the row groups that begin among the rows `first:stop`; otherwise like `read_rows`.
 
-    A row group can only be decoded from its beginning. Where several tasks share a shard, each row group is so read by
-    one of them, once, however many there are; the tasks need not know the row groups beforehand.
+    A row group can only be decoded from its beginning. Where several tasks share a shard, each row group is thus read
+    by exactly one of them, and the tasks need not know the row groups beforehand.
     """
     return _read(numbered, lambda group: group if first <= group.start < stop else range(0), columns, schema)
 

@@ -38,7 +38,7 @@ def retry_wave(found: Concern, ids: Ids) -> Wave:
     """A wave of committed rows; those of files that are gone or have changed are set aside.
 
     Args:
-        found: what a listing gives to decide, with the shards of these rows.
+        found: what has to be decided, given a listing, with the shards of these rows.
         ids: of the rows.
 
     Raises:

@@ -81,7 +81,7 @@ class Answer:
     Attributes:
         completion: without its thoughts; its tokens are those of the answer, with offsets into the answer.
         lost: if nothing remains, the reason; otherwise empty.
-    ran_on: whether something else than the answer followed it.
+        ran_on: whether something other than the answer followed it.
     """
 
     completion: Completion
