@@ -95,12 +95,7 @@ def check_input(
     recorded = run.schema() if run else pa.schema([])
     if not good and (not shards or (run and run.committed())):
         return recorded
-    if not good:
-        raise InputError(
-            f"none of the {len(shards)} files at {spec.config.input.path} can be read; "
-            f"the first says: {shards[0].problem}",
-            hint="only Parquet is read: pandas.read_csv('corpus.csv').to_parquet('corpus.parquet') converts CSV",
-        )
+    good = readable(shards, spec.config.input.path)
     _check_names(spec)
     good = [shard for shard in good if shard.rows] or good[:1]  # without rows, writers may give columns any type
     known = set(checked)
@@ -110,6 +105,20 @@ def check_input(
     for file in files:
         check_columns(file.place, columns, file.schema)
     return settle(columns.keep, files, recorded, run.typed_files if run else list)
+
+
+def readable(shards: Sequence[Shard], path: str | Sequence[str]) -> list[Shard]:
+    """The shards that can be read.
+
+    Raises:
+        InputError: none can; `path` is named as the input.
+    """
+    if not (good := [shard for shard in shards if not shard.problem]):
+        raise InputError(
+            f"none of the {len(shards)} files at {path} can be read; the first says: {shards[0].problem}",
+            hint="only Parquet is read: pandas.read_csv('corpus.csv').to_parquet('corpus.parquet') converts CSV",
+        )
+    return good
 
 
 def _check_names(spec: Spec) -> None:
