@@ -1,8 +1,9 @@
 """Write a run's committed documents in another format, and count the entities that the format cannot hold.
 
-`html` is a page to look at. `conll` (four columns), `bio` (two columns), `spacy`, `huggingface` and `label_studio`
-write texts and entities; `parquet` and `jsonl` write all columns as they are. Every format goes to any store. Texts
-that the run has not kept (`input.keep`) are read from its input, which must not have changed.
+`html` is a page to look at. `conll` (four columns), `bio` (two columns), `spacy` and `huggingface` are for training,
+`label_studio`, `argilla` and `brat` (a zip archive) for people to correct; `parquet` and `jsonl` write all columns as
+they are. Every format goes to any store. Texts that the run has not kept (`input.keep`) are read from its input, which
+must not have changed.
 
 Which documents are written can be chosen by status, label, error code and text; of these, some at random, or the first.
 
@@ -46,8 +47,8 @@ class Config(Section):
     out: str = argument(description="The file to write.")
     format: str = option(
         "html",
-        description="html, conll, bio, spacy, huggingface or label_studio; parquet or jsonl for all columns; or the "
-        "name of an exporter of your own.",
+        description="html; conll, bio, spacy or huggingface; label_studio, argilla or brat; parquet or jsonl for all "
+        "columns; or the name of an exporter of your own.",
     )
     status: DocumentStatus | None = option(None, description="Only documents with this status: ok, partial or failed.")
     label: str | None = option(None, description="Only documents with an entity of this label.")

@@ -8,7 +8,7 @@ https://labelstud.io/guide/predictions and https://labelstud.io/tags/labels.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -17,6 +17,7 @@ from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported, exported, o
 from ner_ray.types import Annotation, Document, Entity
 
 _FROM, _TO = "label", "text"  # the names of the configuration's two tags
+_VERSION = "ner_ray"
 
 
 def write(
@@ -32,30 +33,52 @@ def write(
     labels: set[str] = set()
     with open_output(path) as file:
         for document, annotation in documents:
-            task = json.dumps(_task(document, annotation), ensure_ascii=False)
-            file.write(f"{',' if written.documents else '['}\n{task}".encode(errors="replace"))
+            made = task(document.doc_id, document.text, {_VERSION: annotation.entities})
+            made["data"]["status"] = annotation.status.value
+            line = json.dumps(made, ensure_ascii=False)
+            file.write(f"{',' if written.documents else '['}\n{line}".encode(errors="replace"))
             labels |= {entity.label for entity in annotation.entities}
             written += exported(annotation)
         file.write(b"\n]\n" if written.documents else b"[]\n")
     with open_output(_beside(str(path))) as file:
-        file.write(_configuration(context.label_set(labels)).encode(errors="replace"))
+        file.write(labelling_configuration(context.label_set(labels)).encode(errors="replace"))
     return written
+
+
+def task(doc_id: str, text: str, opinions: Mapping[str, Sequence[Entity]]) -> dict[str, Any]:
+    """A task to import, with a prediction for each opinion about its text.
+
+    Args:
+        doc_id: comes back with the export.
+        text: of the document.
+        opinions: who says so (a model, a run) -> the entities.
+
+    >>> made = task("doc-1", "Ann left.", {"model": [Entity(0, 3, "Ann", "person", score=0.5)]})
+    >>> made["predictions"][0]["model_version"], made["predictions"][0]["score"]
+    ('model', 0.5)
+    """
+    predictions = [
+        {
+            "model_version": version,
+            "result": [_region(number, entity) for number, entity in enumerate(entities)],
+            **_score([entity.score for entity in entities if entity.score is not None]),
+        }
+        for version, entities in opinions.items()
+    ]
+    return {"data": {"text": text, "doc_id": doc_id}, "predictions": predictions}
+
+
+def labelling_configuration(labels: Sequence[str]) -> str:
+    """The configuration of a project for such tasks, as XML."""
+    rows = "".join(f"    <Label value={quoteattr(label)}/>\n" for label in labels)
+    tags = f'  <Labels name="{_FROM}" toName="{_TO}">\n{rows}  </Labels>\n  <Text name="{_TO}" value="$text"/>\n'
+    return f"<View>\n{tags}</View>\n"
 
 
 def _beside(path: str) -> str:
     """The same path with the extension `.xml`."""
     folder, slash, name = path.rpartition("/")
     return f"{folder}{slash}{PurePath(name).with_suffix('.xml')}"
-
-
-def _task(document: Document, annotation: Annotation) -> dict[str, Any]:
-    prediction = {
-        "model_version": "ner_ray",
-        "result": [_region(number, entity) for number, entity in enumerate(annotation.entities)],
-        **_score([entity.score for entity in annotation.entities if entity.score is not None]),
-    }
-    data = {"text": document.text, "doc_id": document.doc_id, "status": annotation.status.value}
-    return {"data": data, "predictions": [prediction]}
 
 
 def _region(number: int, entity: Entity) -> dict[str, Any]:
@@ -73,9 +96,3 @@ def _region(number: int, entity: Entity) -> dict[str, Any]:
 def _score(scores: Sequence[float]) -> dict[str, float]:
     """Their mean, by which Label Studio sorts tasks; nothing where nothing is known."""
     return {"score": sum(scores) / len(scores)} if scores else {}
-
-
-def _configuration(labels: Sequence[str]) -> str:
-    rows = "".join(f"    <Label value={quoteattr(label)}/>\n" for label in labels)
-    tags = f'  <Labels name="{_FROM}" toName="{_TO}">\n{rows}  </Labels>\n  <Text name="{_TO}" value="$text"/>\n'
-    return f"<View>\n{tags}</View>\n"

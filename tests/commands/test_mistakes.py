@@ -125,7 +125,7 @@ def committed(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("export {run} out --format brat", "no export format named 'brat'; known: bio, conll, html, "),
+        ("export {run} out --format brad", "no export format named 'brad'; known: argilla, bio, brat, "),
         ("export {run} /proc/page.html", "/proc/page.html"),
         ("export {run} /proc/rows.jsonl --format jsonl", "/proc/rows.jsonl"),
     ],

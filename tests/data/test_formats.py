@@ -461,3 +461,116 @@ def test_a_reject_says_where_it_was(tmp_path: Path) -> None:
     )
 
     assert read_all(str(path))[1] == [Reject("a.jsonl", 0, "5", "entity 'Ann' is not at 1:4, where 'nn ' is")]
+
+
+def collection(folder: Path, **files: str) -> Path:
+    """A folder of brat's, files by their names with `_` for the dot."""
+    folder.mkdir()
+    for name, content in files.items():
+        stem, _, ending = name.rpartition("_")
+        write(folder / f"{stem}.{ending}", content)
+    return folder
+
+
+def test_standoff_files_of_brat_are_read_without_what_is_no_entity(tmp_path: Path) -> None:
+    annotations = """T1\tperson 0 3\tAnn
+#1\tAnnotatorNotes T1\tsure
+T2\tperson 8 11\tRex
+R1\tknows Arg1:T1 Arg2:T2
+*\tEquiv T1 T2
+T3\tplace 15 20\tGhent
+"""
+    folder = collection(tmp_path / "c", a_txt=TEXT, a_ann=annotations, later_txt="Not yet annotated.")
+
+    assert spans(one(folder)) == ENTITIES
+    assert one(folder).text_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "found"),
+    [
+        ("Foo\n  Bar left", "T1\tperson 0 3;6 9\tFoo Bar", "Foo\n  Bar"),
+        ("Foo\n  Bar left", "T1\tperson 0 3;4 9\tFoo   Bar", "Foo\n  Bar"),
+        ("Foo\r\nBar left", "T1\tperson 0 3;5 8\tFoo Bar\r", "Foo\r\nBar"),
+        ("Foo Bar left", "T1\tperson 0 7\tFoo Bar", "Foo Bar"),
+    ],
+)
+def test_an_entity_of_brat_in_fragments_over_lines_is_one_entity(
+    tmp_path: Path, text: str, line: str, found: str
+) -> None:
+    assert spans(one(collection(tmp_path / "c", a_txt=text, a_ann=line))) == [(found, "person")]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("T1\torg 0 3;15 20\tAnn Ghent", "T1 is discontinuous: 'Ann Ghent'"),
+        ("T32 Organization", "not a text-bound annotation: 'T32 Organization'"),
+        ("T1\torg 0 2\tAnn", "entity 'Ann' is not at 0:2, where 'An' is"),
+        ("T1\torg 0 99\tAnn", "entity 'Ann' is not at 0:99; the text has 22 characters"),
+    ],
+)
+def test_what_brat_has_no_single_place_for_is_rejected_with_the_line(tmp_path: Path, line: str, reason: str) -> None:
+    assert reasons(collection(tmp_path / "c", a_txt=TEXT, a_ann=line)) == [reason]
+
+
+def record(*spans: dict[str, Any], text: str = TEXT, suggested: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """A record of Argilla, as `records.to_json` writes it, with a response for each span list."""
+    responses = [{"value": list(given), "user_id": str(number)} for number, given in enumerate(spans)]
+    suggestion = {"value": suggested, "score": None, "agent": "m"}
+    return {
+        "id": "a",
+        "fields": {"text": text},
+        "metadata": {},
+        "suggestions": {} if suggested is None else {"entities": suggestion},
+        "responses": {"entities": responses} if responses else {},
+        "vectors": {},
+        "status": "completed",
+        "_server_id": None,
+    }
+
+
+ANN = {"start": 0, "end": 3, "label": "person"}
+REX = {"start": 8, "end": 11, "label": "person"}
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (record([ANN, REX], suggested=[ANN]), ["Ann", "Rex"]),
+        (record([REX], [REX], suggested=[ANN]), ["Rex"]),
+        (record(suggested=[ANN]), ["Ann"]),
+        (record([], suggested=[ANN]), []),
+    ],
+    ids=["a response", "two that agree", "a suggestion", "a response that nothing is there"],
+)
+def test_responses_of_argilla_count_and_suggestions_where_there_are_none(
+    tmp_path: Path, given: dict[str, Any], found: list[str]
+) -> None:
+    path = write(tmp_path / "records.json", json.dumps([given]))
+
+    assert [text for text, _ in spans(one(path))] == found
+
+
+EMOJI = "🚀 Ann met Rex"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (record([ANN], [REX]), "2 responses disagree"),
+        (record(), "nobody has annotated it"),
+        (record([{"start": 3, "end": 6, "label": "person"}], text=EMOJI), "Argilla counts an emoji as two characters"),
+    ],
+)
+def test_records_of_argilla_that_are_no_gold_are_rejected(tmp_path: Path, given: dict[str, Any], reason: str) -> None:
+    (found,) = reasons(write(tmp_path / "records.json", json.dumps([given])))
+
+    assert found.startswith(reason)
+
+
+def test_a_suggestion_of_argilla_that_a_person_has_kept_is_certain_whatever_stands_before_it(tmp_path: Path) -> None:
+    kept = {"start": 2, "end": 5, "label": "person"}
+    path = write(tmp_path / "records.json", json.dumps([record([kept], text=EMOJI, suggested=[kept])]))
+
+    assert spans(one(path)) == [("Ann", "person")]

@@ -28,7 +28,14 @@ def document(name: str) -> tuple[Document, Annotation]:
 
 @pytest.mark.parametrize(
     ("exporter", "name"),
-    [("conll", "a.conll"), ("label_studio", "a.json"), ("spacy", "a.spacy"), ("huggingface", "a.parquet")],
+    [
+        ("conll", "a.conll"),
+        ("label_studio", "a.json"),
+        ("argilla", "a.json"),
+        ("brat", "a.zip"),
+        ("spacy", "a.spacy"),
+        ("huggingface", "a.parquet"),
+    ],
 )
 def test_an_export_is_read_as_what_was_written(tmp_path: Path, exporter: str, name: str) -> None:
     if exporter in ("spacy", "huggingface"):
