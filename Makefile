@@ -21,7 +21,7 @@ demo: $(INSTALLED) ## Annotate the sample corpus with the starter model on this 
 test: $(INSTALLED) ## All tests except the slow ones; some of them: make test TESTS=tests/align
 	$(BIN)/pytest -m "not faults and not long" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-check: lint types imports test ## What CI runs
+check: lint types imports docs test ## What CI runs
 
 lint: $(INSTALLED) ## Ruff: rules and format
 	$(BIN)/ruff check .
@@ -32,6 +32,9 @@ types: $(INSTALLED) ## mypy --strict
 
 imports: $(INSTALLED) ## import-linter: which module may import which
 	$(BIN)/lint-imports
+
+docs: $(INSTALLED) ## Build the documentation into build/docs; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
 
 faults: $(INSTALLED) ## The long fault suite: kills drivers, actors and nodes
 	$(BIN)/pytest -m faults $(TESTS)
@@ -59,4 +62,4 @@ clean: ## Remove everything that can be built again, except .venv
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find ner_ray tests jobs -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test check lint types imports faults long sample lock lock-gpu install clean
+.PHONY: help demo test check lint types imports docs faults long sample lock lock-gpu install clean

@@ -36,10 +36,11 @@ def main() -> int:
 
 
 def requirements() -> list[Requirement]:
-    """What pyproject.toml asks for: the project itself, the locked extras, and the development tools."""
+    """What pyproject.toml asks for: the project itself, the locked extras, and what develops and documents it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]
-    lines = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    groups = project["dependency-groups"]
+    lines = [*project["project"]["dependencies"], *groups["dev"], *groups["docs"]]
     return [Requirement(line) for line in lines + [line for extra in EXTRAS for line in extras[extra]]]
 
 

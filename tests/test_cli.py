@@ -60,6 +60,31 @@ def test_the_package_and_the_help_come_without_anything_heavy() -> None:
     assert len(command) < 450
 
 
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("ner-ray ann", "annotate"),
+        ("ner-ray annotate annotate/c", "annotate/cascade"),
+        ("ner-ray train pre", "prepare"),
+        ("ner-ray export --min", "--min-score"),
+    ],
+)
+def test_a_shell_completes_commands_options_and_configurations(
+    typed: str, completed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(typed.count(" ")),
+        "_NER_RAY_COMPLETE": "complete_bash",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit):
+        main([])
+
+    assert completed in capsys.readouterr().out.split()
+
+
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     (tmp_path / "in").mkdir()

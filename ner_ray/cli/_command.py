@@ -68,7 +68,7 @@ def _parameters(command: Command) -> Iterator[tuple[str, str, Any]]:
     for name in arguments:
         yield name, ARGUMENT, _argument(name, fields[name])
     if fields and not arguments:
-        file = typer.Argument(help=_CONFIG, show_default=False, metavar="CONFIG")
+        file = typer.Argument(help=_CONFIG, show_default=False, metavar="CONFIG", autocompletion=_configurations)
         yield "config", ARGUMENT, Annotated[str | None, file]
     if fields and not any(_is_list(fields[name]) for name in arguments):
         # Fields with a place of their own can be given by name, too, but the help need not say so.
@@ -77,6 +77,13 @@ def _parameters(command: Command) -> Iterator[tuple[str, str, Any]]:
     for name in words_of(command.Config, OPTION):
         yield name, OPTION, _option(name, fields[name])
     yield _JSON, OPTION, Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def _configurations(incomplete: str) -> list[str]:
+    """What completes the name of a configuration; a shell adds the files beside."""
+    from ner_ray.config.load import shipped
+
+    return [name for name in shipped() if name.startswith(incomplete)]
 
 
 def _argument(name: str, field: FieldInfo) -> Any:  # a type with what typer is to know

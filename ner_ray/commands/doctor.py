@@ -160,8 +160,8 @@ def _engine() -> Finding:
         remedy = "pip install 'ner-ray[gpu]', or 'ner-ray[cpu]' on a machine without a GPU"
         return Finding("engine", State.WARNING, "vLLM is not installed", remedy)
     present = [name for name in _BUILT_FOR_CUDA if not _misfit(Requirement(name))]
-    breaks = "+cpu" in version("torch") and present
-    return Finding("engine", State.ERROR, output, f"pip uninstall {' '.join(present)}" if breaks else "")
+    breaks = present and not _misfit(Requirement("torch")) and "+cpu" in version("torch")
+    return Finding("engine", State.ERROR, output, f"pip uninstall -y {' '.join(present)}" if breaks else "")
 
 
 def _shared_memory() -> Finding:

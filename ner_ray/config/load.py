@@ -96,12 +96,17 @@ def find(name: str, beside: Path) -> Path:
 
 def _nearest(name: str) -> list[str]:
     """The shipped configurations with the most similar names, with or without their folder; otherwise some of them."""
-    shipped = sorted(str(path.relative_to(packaged()).with_suffix("")) for path in packaged().rglob("*.yaml"))
-    near = difflib.get_close_matches(name, shipped, n=3)
+    known = shipped()
+    near = difflib.get_close_matches(name, known, n=3)
     if not near:
-        files = difflib.get_close_matches(name, {Path(path).name for path in shipped}, n=3)
-        near = [path for path in shipped if Path(path).name in files]
-    return near or shipped[:8]
+        files = difflib.get_close_matches(name, {Path(path).name for path in known}, n=3)
+        near = [path for path in known if Path(path).name in files]
+    return near or known[:8]
+
+
+def shipped() -> list[str]:
+    """The names of the configurations that ship with the package, sorted."""
+    return sorted(str(path.relative_to(packaged()).with_suffix("")) for path in packaged().rglob("*.yaml"))
 
 
 def packaged() -> Path:

@@ -58,7 +58,7 @@ def test_what_is_broken_is_named_with_its_remedy(tmp_path: Path) -> None:
     assert (findings["packages"]["state"], findings["packages"]["found"]) == ("error", "ray is 1.0, not <2.61,>=2.60")
     assert findings["packages"]["remedy"] == "pip install 'ray[data,default]<2.61,>=2.60'"
     assert "operator torchvision::nms does not exist" in findings["engine"]["found"]
-    assert findings["engine"]["remedy"] == "pip uninstall torchvision"
+    assert findings["engine"]["remedy"] == "pip uninstall -y torchvision"
     assert f"nothing answers at RAY_ADDRESS={address}" in findings["cluster"]["found"]
 
 

@@ -22,8 +22,11 @@ from tests.nights import config_of, night, write_shard
 TEXTS = ["Ann ran.", "Bo sat.", "Cy fell.", "It rained."]
 
 
-def write_run(folder: Path, *, text: str = "body", keep: bool = False) -> RunDirectory:
-    """Two shards of two texts; the second text failed at first, and the third was annotated in part."""
+def write_run(folder: Path, *, text: str = "body", keep: bool = False, retried: str = "Bo") -> RunDirectory:
+    """Two shards of two texts; the second text failed at first, and the third was annotated in part.
+
+    `retried` is the person that the second attempt at the second text has found.
+    """
     (folder / "in").mkdir()
     for number in range(2):
         pq.write_table(pa.table({text: TEXTS[2 * number : 2 * number + 2]}), folder / "in" / f"{number}.parquet")
@@ -34,7 +37,8 @@ def write_run(folder: Path, *, text: str = "body", keep: bool = False) -> RunDir
     failed = Annotation((), status=DocumentStatus.FAILED)
     partial = Annotation(_person("Cy"), status=DocumentStatus.PARTIAL)
     _commit(directory, wave, [Annotation(_person("Ann")), failed, partial, Annotation(())], kept)
-    _commit(directory, directory.plan_retry(wave.row_ids()[1:2], []), [Annotation(_person("Bo"))], kept)
+    again = Annotation(_person(retried) if retried else ())
+    _commit(directory, directory.plan_retry(wave.row_ids()[1:2], []), [again], kept)
     return directory
 
 

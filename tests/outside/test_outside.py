@@ -1,6 +1,7 @@
 """Extensions of another distribution: found by their entry points, held to the same contracts, with no file edited.
 
-`toys` is a distribution with one extension of each kind; the examples in the contracts' own docstrings join it.
+`toys` is a distribution with one extension of each kind; the examples in the contracts' own docstrings, and the family
+in `examples/`, join it.
 `faulty` has extensions that break their contracts, which must be noticed.
 """
 
@@ -35,6 +36,7 @@ TOYS = """
     [ner_ray.families]
     toy_angle = outside_toys.angle
     toy_lines = outside_toys.lines
+    toy_table = outside_toys.table
 
     [ner_ray.engines]
     toy_capitals = outside_toys.capitals
@@ -107,6 +109,7 @@ def toys(tmp_path_factory) -> Path:
     (package / "lines.py").write_text(IMPORTS.format(base="families") + TOOLKIT + _example(families.__doc__))
     (package / "plain.py").write_text(IMPORTS.format(base="export") + _example(export.__doc__))
     (package / "characters.py").write_text(IMPORTS.format(base="retrieval") + _example(retrieval.__doc__))
+    shutil.copy(ROOT / "examples" / "family" / "table.py", package)
     echo = _example(engines.__doc__).replace('"echo"', '"toy_echo"')
     (package / "echo.py").write_text(IMPORTS.format(base="engines") + ENGINE + echo)
     return folder

@@ -24,6 +24,7 @@ from ner_ray.pipeline.synth.draw import draw_passages
 from ner_ray.pipeline.synth.form import make_forms, resolve_forms
 from ner_ray.pipeline.synth.read import read_answers
 from ner_ray.pipeline.synth.report import Result, make_result, write_report
+from ner_ray.storage import normalized
 from ner_ray.synth import corpus
 from ner_ray.synth.config import SynthConfig
 
@@ -37,6 +38,7 @@ def synthesize(config: SynthConfig) -> Result:
         NerRayError: the configuration, the corpus or the teacher does not work; before the teacher is asked.
     """
     clock = _Clock()
+    config = config.model_copy(update={"output": normalized(config.output)})  # tasks have other working directories
     questions = questions_of(config)
     forms = resolve_forms(config)
     _check_extras(config)
