@@ -13,11 +13,11 @@ For example:
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ner_ray.commands._serving import say, say_address
 from ner_ray.commands.base import argument, option
 from ner_ray.config import Section
 from ner_ray.errors import EXIT_DONE
@@ -52,15 +52,15 @@ class Result:
 def run(config: Config) -> Result:
     """Starts the engine and serves the page until it is interrupted; raises what `ner_ray.Annotator` raises."""
     from ner_ray.annotator.annotator import Annotator
-    from ner_ray.playground.server import Playground, serve, token_for
+    from ner_ray.pages.serving import serve, token_for
+    from ner_ray.playground.server import Playground
 
     name, settings = _words(config)
-    _say("starting the engine; a large model takes minutes")
+    say("starting the engine; a large model takes minutes")
     with Annotator(name, settings) as annotator:
-        playground = Playground(
-            annotator, name, settings, _typed(annotator.config), list(_examples()), token_for(config.host)
-        )
-        asyncio.run(serve(playground, config.host, config.port, lambda url: _say(f"open {url}   (Ctrl-C ends it)")))
+        token = token_for(config.host)
+        playground = Playground(annotator, name, settings, _typed(annotator.config), list(_examples()), token)
+        asyncio.run(serve(playground.application(), config.host, config.port, token, say_address))
     return Result()
 
 
@@ -106,7 +106,3 @@ def _examples() -> Sequence[Example]:
         rows = pq.read_table(path, columns=["title", "text"], filesystem=store).take(numbers).to_pylist()
         examples += [Example(row["title"], row["text"]) for row in rows]
     return examples
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"{message}\n")

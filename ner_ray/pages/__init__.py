@@ -25,6 +25,7 @@ def page(
     *,
     title: str,
     connects: bool = False,
+    loads: bool = False,
     filters: Filters | None = None,
     **values: Any,
 ) -> str:
@@ -37,6 +38,7 @@ def page(
         name: of the files.
         title: of the page.
         connects: whether the script may ask the server that the page comes from.
+        loads: whether the script may load further ones, from beside the page.
         filters: further functions that the template uses as filters.
         values: what the template shows; all of it is escaped.
     """
@@ -44,7 +46,7 @@ def page(
     allowed = {
         "default-src": "'none'",
         "style-src": _hash(style),
-        "script-src": _hash(script) if script else "'none'",
+        "script-src": _hash(script) + (" 'strict-dynamic'" if loads else "") if script else "'none'",
         "connect-src": "'self'" if connects else "'none'",
         "base-uri": "'none'",
     }

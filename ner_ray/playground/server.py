@@ -1,21 +1,13 @@
-"""Serves the page on this machine: who may ask, and what is answered.
-
-Texts may be private, and the engine is expensive, so nobody else may ask. On the loopback interface, requests must name
-a loopback host: a page of another site that has its own name resolve to this machine is refused. On any other interface
-a token is needed. Nothing that is typed is logged.
-"""
+"""What the page's server answers; `ner_ray.pages.serving` says to whom. Nothing that is typed is logged."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import web
@@ -24,16 +16,13 @@ from ner_ray.annotator.annotator import Annotator
 from ner_ray.annotator.result import AnnotatedDocument
 from ner_ray.annotator.traces import traced
 from ner_ray.config import labels as label_sets
-from ner_ray.errors import NerRayError, ResourceError
+from ner_ray.errors import NerRayError
 from ner_ray.pages import page
+from ner_ray.pages.serving import application, html_response
 from ner_ray.playground.shown import as_command, as_python, asked, shown
 from ner_ray.playground.typed import labels_of
 
 _LOG = logging.getLogger(__name__)
-
-_MOST_BYTES = 32 * 1024**2  # of a request
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +55,7 @@ class Playground:
 
     def application(self) -> web.Application:
         """The web application."""
-        application = web.Application(middlewares=[self._admitted], client_max_size=_MOST_BYTES)
-        application.add_routes([web.get("/", self._page), web.post("/annotate", self._annotate)])
-        return application
-
-    @web.middleware
-    async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.query.get("token", "")
-        if self.token and not hmac.compare_digest(given.encode(), self.token.encode()):
-            raise web.HTTPForbidden(text="the token is missing or wrong: open the address that ner-ray try has printed")
-        if not self.token and not _is_loopback(request.url.host or ""):
-            raise web.HTTPForbidden(text="this page answers on this machine only")
-        return await handler(request)
+        return application([web.get("/", self._page), web.post("/annotate", self._annotate)], self.token)
 
     async def _page(self, _: web.Request) -> web.Response:
         html = page(
@@ -89,7 +67,7 @@ class Playground:
             examples=self.examples,
             model=", ".join(dict.fromkeys(_engines(self.annotator))),
         )
-        return web.Response(text=html, content_type="text/html", headers={"Cache-Control": "no-store"})
+        return html_response(html)
 
     async def _annotate(self, request: web.Request) -> web.StreamResponse:
         """Answers with lines of JSON: what has been found so far, any number of times; at last, all there is."""
@@ -135,51 +113,6 @@ class Playground:
                 **shown(document, names),
             },
         )
-
-
-async def serve(playground: Playground, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serves until it is cancelled.
-
-    Args:
-        playground: what to serve.
-        host: the interface to listen on.
-        port: 0 for any that is free.
-        ready: called with the page's address once it can be opened.
-
-    Raises:
-        ResourceError: the port is taken, or there is no such interface.
-    """
-    runner = web.AppRunner(playground.application(), access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise ResourceError(
-                f"cannot listen on {host}:{port}: {error.strerror or error}", hint="port=0 takes any that is free"
-            ) from error
-        at = runner.addresses[0][1]
-        ready(f"http://{_bracketed(host)}:{at}/" + (f"?token={playground.token}" if playground.token else ""))
-        await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
-
-
-def token_for(host: str) -> str:
-    """What requests must bring where others than this machine can send some; empty on the loopback interface."""
-    return "" if _is_loopback(host) else secrets.token_urlsafe(16)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _engines(annotator: Annotator) -> list[str]:

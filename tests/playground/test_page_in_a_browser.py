@@ -14,7 +14,8 @@ from ner_ray import Annotator
 from ner_ray.playground.server import Example, Playground
 from tests.answering import answering
 from tests.export.browser import EXECUTABLE, Page, chromium
-from tests.playground.test_server import answer, config_of, served
+from tests.playground.test_server import answer, config_of
+from tests.serving import served
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Chromium is not installed: apt-get install chromium")
 
@@ -28,7 +29,7 @@ def url() -> Iterator[str]:
     with (
         answering(answer) as server,
         Annotator(config_of(server)) as annotator,
-        served(Playground(annotator, "my.yaml", labels="person", examples=examples)) as url,
+        served(Playground(annotator, "my.yaml", labels="person", examples=examples).application()) as url,
     ):
         yield url
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from ner_ray import Annotator
 from ner_ray.errors import ResourceError
-from ner_ray.playground.server import Example, Playground, serve, token_for
+from ner_ray.pages.serving import serve, token_for
+from ner_ray.playground.server import Example, Playground
 from tests.answering import AnsweringServer, answering
+from tests.serving import served, status_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
@@ -36,27 +35,6 @@ def config_of(server: AnsweringServer) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def served(playground: Playground, host: str = "127.0.0.1") -> Iterator[str]:
-    """The address of the page, while it is served."""
-    loop = asyncio.new_event_loop()
-    ready = threading.Event()
-    addresses: list[str] = []
-
-    def heard(url: str) -> None:
-        addresses.append(url)
-        ready.set()
-
-    task = loop.create_task(serve(playground, host, 0, heard))
-    thread = threading.Thread(target=lambda: loop.run_until_complete(asyncio.gather(task, return_exceptions=True)))
-    thread.start()
-    assert ready.wait(30)
-    yield addresses[0]
-    loop.call_soon_threadsafe(task.cancel)
-    thread.join(30)
-    loop.close()
-
-
 @pytest.fixture(scope="module")
 def engine() -> Iterator[AnsweringServer]:
     with answering(answer) as server:
@@ -72,7 +50,8 @@ def annotator(engine: AnsweringServer) -> Iterator[Annotator]:
 @pytest.fixture(scope="module")
 def page(annotator: Annotator) -> Iterator[str]:
     examples = [Example("A <b>title</b>", "Ada met Bo.</script><script>alert(1)</script>")]
-    with served(Playground(annotator, "my.yaml", ["a.b=c d"], "person", examples)) as url:
+    playground = Playground(annotator, "my.yaml", ["a.b=c d"], "person", examples)
+    with served(playground.application()) as url:
         yield url
 
 
@@ -85,14 +64,6 @@ def ask(url: str, headers: dict[str, str] | None = None, **question: str) -> lis
     )
     with urllib.request.urlopen(request, timeout=60) as response:
         return [json.loads(line) for line in response]
-
-
-def status_of(url: str, headers: dict[str, str], data: bytes | None = None) -> int:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=60) as response:
-            return response.status
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 def test_the_answer_has_entities_marks_prompts_and_ways_to_ask_again(page: str) -> None:
@@ -176,7 +147,7 @@ def test_a_form_of_another_site_cannot_ask(page: str) -> None:
 
 def test_on_other_interfaces_a_token_is_needed(annotator: Annotator) -> None:
     token = token_for("0.0.0.0")
-    with served(Playground(annotator, "my.yaml", token=token)) as url:
+    with served(Playground(annotator, "my.yaml", token=token).application(), token=token) as url:
         assert token
         assert token in url
         assert ask(url, text="Ada")[-1]["final"]
@@ -188,7 +159,7 @@ def test_a_port_that_is_taken_is_named(page: str, annotator: Annotator) -> None:
     port = int(page.rsplit(":", 1)[1].strip("/"))
 
     with pytest.raises(ResourceError, match=f"cannot listen on 127.0.0.1:{port}"):
-        asyncio.run(serve(Playground(annotator, "my.yaml"), "127.0.0.1", port, print))
+        asyncio.run(serve(Playground(annotator, "my.yaml").application(), "127.0.0.1", port, "", print))
 
 
 def test_nothing_that_is_typed_is_logged(page: str, caplog: pytest.LogCaptureFixture) -> None:
