@@ -1,15 +1,18 @@
 """Write a run's committed documents in another format, and count the entities that the format cannot hold.
 
-`html` is a page to look at. `conll` (four columns), `bio` (two columns), `spacy` and `huggingface` are for training,
-`label_studio`, `argilla` and `brat` (a zip archive) for people to correct; `parquet` and `jsonl` write all columns as
-they are. Every format goes to any store. Texts that the run has not kept (`input.keep`) are read from its input, which
-must not have changed.
+`html` is a page to look at: one file with the first 1,000 documents or, where the path ends with a slash, a folder with
+all of them, to be opened by its `index.html`. `conll` (four columns), `bio` (two columns), `spacy` and `huggingface`
+are for training, `label_studio`, `argilla` and `brat` (a zip archive) for people to correct; `parquet` and `jsonl` write
+all columns as they are. Every format goes to any store. Texts that the run has not kept (`input.keep`) are read from its
+input, which must not have changed.
 
 Which documents are written can be chosen by status, label, error code and text; of these, some at random, or the first.
 
 For example:
 
     ner-ray export runs/news page.html
+
+    ner-ray export runs/news page/
 
     ner-ray export runs/news failed.html --status failed --sample 200
 
@@ -24,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from ner_ray.commands.base import argument, option
 from ner_ray.config import Section
-from ner_ray.errors import EXIT_DONE, ConfigError
+from ner_ray.errors import EXIT_DONE
 from ner_ray.types import DocumentStatus
 
 if TYPE_CHECKING:
@@ -37,14 +40,13 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS = 256
 _SORTED_ROWS = 10_000
-_AS_THEY_ARE = ("parquet", "jsonl")  # formats of whole rows
 
 
 class Config(Section):
     """Which run, to which file, in which format."""
 
     run: str = argument(description="The run directory, on any store.")
-    out: str = argument(description="The file to write.")
+    out: str = argument(description="The file to write; with a slash at its end, a folder, for html.")
     format: str = option(
         "html",
         description="html; conll, bio, spacy or huggingface; label_studio, argilla or brat; parquet or jsonl for all "
@@ -57,7 +59,7 @@ class Config(Section):
     sample: int | None = option(None, ge=1, description="Draw this many of these documents at random.")
     seed: int = option(0, description="Seed of the draw; another seed draws others.")
     limit: int | None = option(
-        None, ge=1, description="Write at most this many documents; a page has 1,000 unless told otherwise."
+        None, ge=1, description="Write at most this many documents; a page in one file has 1,000 unless told otherwise."
     )
     min_score: float | None = option(
         None, ge=0, le=1, description="Leave out entities with a lower score, and those without one."
@@ -122,8 +124,6 @@ def export_run(
     from ner_ray.store.run import RunDirectory
 
     exporter = load(format_name)
-    if min_score is not None and format_name in _AS_THEY_ARE:
-        raise ConfigError(f"{format_name} keeps all columns as they are, entities with low scores included")
     directory = RunDirectory(run)
     record = directory.record()
     ids = None
@@ -135,6 +135,7 @@ def export_run(
         labels=label_names(record.get("settings", {})),
         summary=summary,
         rows=documents_in_order(run, ids),
+        min_score=min_score,
         limit=choice.limit if choice else None,
     )
     return exporter.write(_documents(run, ids, min_score), out, context)

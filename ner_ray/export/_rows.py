@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ner_ray import schema
+from ner_ray.errors import ConfigError
 from ner_ray.export._tags import storable
 from ner_ray.export.base import ExportContext, Exported
 from ner_ray.types import Annotation, Document, DocumentStatus
@@ -18,10 +19,19 @@ _DOCUMENT = [("doc_id", pa.string()), ("text", pa.string())]
 
 
 def batches(
-    documents: Iterable[tuple[Document, Annotation]], context: ExportContext
+    documents: Iterable[tuple[Document, Annotation]], context: ExportContext, name: str
 ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """The rows of the run as they are; for documents that are not from a run: id, text and annotation."""
+    """The rows of the run as they are; for documents that are not from a run: id, text and annotation.
+
+    Raises:
+        ConfigError: entities are to be left out of the rows.
+    """
     if context.rows is not None:
+        if context.min_score is not None:
+            raise ConfigError(
+                f"{name} keeps all columns as they are, entities with low scores included",
+                hint="leave out --min-score, or choose another --format",
+            )
         return context.rows.schema, context.rows.to_batches(batch_size=_BATCH_ROWS)
     columns = pa.schema([*_DOCUMENT, *schema.OUTPUT])
     return columns, _from_documents(documents, columns)

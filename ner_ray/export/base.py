@@ -44,8 +44,9 @@ class ExportContext:
         labels: the labels that the run's entities may have, in the order of its label set; empty where the run has no
             label set of its own, so that only its entities tell.
         summary: figures of the run, for people, in the order to show them.
-        rows: the run's committed rows with all their columns, for formats that keep them; None for documents that are
-            not from a run.
+        rows: the run's committed rows with all their columns, for formats that keep them, whatever `min_score` says;
+            None for documents that are not from a run.
+        min_score: the documents come without entities that have a lower score, or none; None if they have them all.
         limit: the number of documents that were asked for; None if none was.
     """
 
@@ -53,6 +54,7 @@ class ExportContext:
     labels: tuple[str, ...] = ()
     summary: Mapping[str, str] = field(default_factory=dict)
     rows: Dataset | None = None
+    min_score: float | None = None
     limit: int | None = None
 
     def label_set(self, found: Iterable[str]) -> list[str]:
@@ -128,6 +130,7 @@ class ExporterModule(Protocol):
             context: what is known about the run.
 
         Raises:
+            ConfigError: the format cannot do what is asked.
             MissingExtraError: a package is not installed (see `ner_ray.extras.require`).
         """
         ...

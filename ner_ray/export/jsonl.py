@@ -27,7 +27,7 @@ def write(
 ) -> Exported:
     """Writes the rows of the run; for documents that are not from a run: id, text and annotation."""
     written = Exported()
-    _, rows = batches(documents, context)
+    _, rows = batches(documents, context, "jsonl")
     with open_output(path) as stream:
         for batch in rows:
             stream.write(_lines(batch))

@@ -20,7 +20,7 @@ def write(
 ) -> Exported:
     """Writes the rows of the run; for documents that are not from a run: id, text and annotation."""
     written = Exported()
-    columns, rows = batches(documents, context)
+    columns, rows = batches(documents, context, "parquet")
     with open_output(path) as stream, pq.ParquetWriter(stream, columns, compression="zstd") as file:
         for batch in rows:
             file.write_batch(batch)

@@ -16,6 +16,8 @@ from ner_ray.commands import export
 from ner_ray.commands._chosen import Choice, chosen_ids
 from ner_ray.errors import ConfigError
 from ner_ray.store.run import RunDirectory
+from ner_ray.viewer.places import PARTS
+from tests import synthetic
 from tests.data.test_runs import write_run
 
 
@@ -104,4 +106,14 @@ def test_a_page_says_how_many_were_chosen_and_how_many_are_shown(run: RunDirecto
     page = tmp_path / "page.html"
     for options, shown in itertools.product(({"limit": 2}, {"sample": 2}), [2]):
         export.run(export.Config(run=run.uri, out=str(page), **options))
-        assert page.read_text().count("<article") == shown
+        assert page.read_text().count("<article") == shown  # for readers without scripts
+
+
+def test_a_folder_holds_all_documents_and_a_page_in_one_file_the_first(tmp_path: Path) -> None:
+    directory = synthetic.write_run(tmp_path, synthetic.documents(1_001, words=4), keep=False)
+
+    in_folder = export.run(export.Config(run=directory.uri, out=f"{tmp_path}/page/"))
+    in_file = export.run(export.Config(run=directory.uri, out=str(tmp_path / "page.html")))
+
+    assert (in_folder.counts["documents"], in_file.counts["documents"]) == (1_001, 1_000)
+    assert "Report 1000." in (tmp_path / "page" / PARTS / "000" / "000003.js").read_text()

@@ -79,7 +79,8 @@ class Page:
         message, self._buffer = self._buffer.split(b"\0", 1)
         received: dict[str, Any] = json.loads(message)
         if received.get("method") == "Log.entryAdded":
-            self.messages.append(received["params"]["entry"]["text"])
+            entry = received["params"]["entry"]
+            self.messages.append(f"{entry['text']} {entry.get('url', '')}".strip())
         return received
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from html import unescape
@@ -12,8 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ner_ray.errors import ErrorCode
 from ner_ray.export import html
 from ner_ray.export.base import ExportContext
+from ner_ray.markup import colours
+from ner_ray.markup import draw as draw_marks
 from ner_ray.types import (
     Annotation,
     Document,
@@ -62,7 +66,7 @@ class Marks(HTMLParser):
 
 def drawn(text: str, *entities: Entity) -> Marks:
     labels = sorted({entity.label for entity in entities})
-    return Marks(html.draw(text, entities, {label: i for i, label in enumerate(labels)}, html.colours(labels)))
+    return Marks(draw_marks(text, entities, {label: i for i, label in enumerate(labels)}, colours(labels)))
 
 
 def entity(text: str, start: int, end: int, label: str = "person", **more) -> Entity:
@@ -72,6 +76,17 @@ def entity(text: str, start: int, end: int, label: str = "person", **more) -> En
 def page(tmp_path: Path, *documents: tuple[Document, Annotation], **options) -> str:
     html.write(documents, tmp_path / "page.html", ExportContext(**options))
     return (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def block(content: str, name: str) -> dict:
+    """A block of data of the page."""
+    _, _, rest = content.partition(f'<script type="application/json" id="{name}">')
+    return json.loads(rest.partition("</script>")[0])
+
+
+def shown_by(content: str) -> list[dict]:
+    """The documents of a page that is one file, as its script gets them."""
+    return [shown for name, part in block(content, "data").items() if name[0].isdigit() for shown in part["documents"]]
 
 
 @st.composite
@@ -144,19 +159,20 @@ def test_nothing_that_a_document_says_becomes_markup(tmp_path):
 
     content = page(tmp_path, (Document(HOSTILE, HOSTILE, ()), annotation), title=HOSTILE, summary={HOSTILE: HOSTILE})
 
-    assert content.count("<script>") == 1
-    assert content.count("</script>") == 1
+    assert (content.count("<script"), content.count("</script>")) == (3, 3)  # ours, and two blocks of data
     assert "img" not in Marks(content).tags
     assert Marks(content).attributes[0][0]["data-label"] == HOSTILE
+    (shown,) = shown_by(content)
+    assert (shown["id"], shown["text"], shown["errors"]) == (HOSTILE, HOSTILE, [[HOSTILE, HOSTILE, HOSTILE]])
 
 
 def test_a_lone_surrogate_does_not_stop_the_page(tmp_path):
     assert "half ? of" in page(tmp_path, (Document("s", "half \ud83d of", ()), Annotation(())))
 
 
-def test_the_page_counts_labels_and_tells_status_problems_and_what_was_not_found(tmp_path):
+def test_the_page_knows_counts_status_problems_and_what_was_not_found(tmp_path):
     text = "Kestrel bought Lagan Optics from Declan Mooney."
-    found = (entity(text, 0, 7, "firm"), entity(text, 15, 27, "firm"), entity(text, 33, 46))
+    found = (entity(text, 0, 7, "firm"), entity(text, 15, 27, "firm"), entity(text, 33, 46, score=0.73456))
     annotation = Annotation(
         found,
         (Mention("Dundalk", "town"),),
@@ -167,36 +183,35 @@ def test_the_page_counts_labels_and_tells_status_problems_and_what_was_not_found
 
     content = page(tmp_path, (Document("wire-8", text, ()), annotation), title="Deals", summary={"documents": "1"})
 
-    assert _legend(content) == [("firm", "2"), ("person", "1")]
-    for said in (
-        "Deals",
-        "wire-8",
-        "partial",
-        "truncated",
-        "the answer was cut",
-        "Dundalk",
-        "town",
-        "1,200 + 34 tokens",
-    ):
-        assert said in content
+    meta = block(content, "meta")
+    assert [(name, count) for name, _, count, _ in meta["labels"]] == [("firm", 2), ("person", 1)]
+    assert meta["states"] == [["ok", 0], ["partial", 1], ["failed", 0]]
+    assert meta["codes"] == [["truncated", 1, ErrorCode.TRUNCATED.meaning, ErrorCode.TRUNCATED.remedy]]
+    chunk = block(content, "data")["000/000000"]
+    assert chunk["labels"] == ["firm", "person", "town"]
+    assert chunk["documents"] == [
+        {
+            "id": "wire-8",
+            "text": text,
+            "sides": [[[0, 7, 0, None, 0], [15, 27, 0, None, 0], [33, 46, 1, 0.7346, 0]]],
+            "state": 1,
+            "errors": [["truncated", "extractor", "the answer was cut"]],
+            "unaligned": [["Dundalk", 2, 1]],
+            "usage": [1_200, 34],
+        }
+    ]
 
 
 def test_what_was_not_found_is_listed_once_with_its_number_and_not_without_end(tmp_path):
     unaligned = [*[Mention("Dundalk")] * 3, *(Mention(f"name {number}") for number in range(100))]
 
-    content = page(tmp_path, (Document("d", "text", ()), Annotation((), tuple(unaligned))))
+    (shown,) = shown_by(page(tmp_path, (Document("d", "text", ()), Annotation((), tuple(unaligned)))))
 
-    assert content.count("Dundalk") == 1
-    assert "×3" in content
-    assert "and 71 more" in content
-
-
-def _legend(content: str) -> list[tuple[str, str]]:
-    rows = content.split("<ul>")[1].split("</ul>", maxsplit=1)[0].split("<li>")[1:]
-    return [(row.split('title="')[1].split('"')[0], row.split('"count">')[1].split("<")[0]) for row in rows]
+    assert shown["unaligned"][0] == ["Dundalk", 0, 3]
+    assert (len(shown["unaligned"]), shown["more"]) == (30, 71)
 
 
-def test_no_more_documents_are_read_than_shown_and_the_page_says_that_there_are_more(tmp_path):
+def test_no_more_documents_are_read_than_shown_and_the_page_knows_that_there_are_more(tmp_path):
     taken = []
 
     def endless() -> Iterator[tuple[Document, Annotation]]:
@@ -206,10 +221,9 @@ def test_no_more_documents_are_read_than_shown_and_the_page_says_that_there_are_
 
     html.write(endless(), tmp_path / "page.html", ExportContext(limit=5))
 
-    content = (tmp_path / "page.html").read_text()
-    assert "These are the first 5 documents; there are more." in content
-    assert len(taken) == 6
-    assert "there are more" not in page(tmp_path, (Document("d", "text", ()), Annotation(())))
+    meta = block((tmp_path / "page.html").read_text(), "meta")
+    assert (meta["documents"], meta["more"], len(taken)) == (5, True, 6)
+    assert block(page(tmp_path, (Document("d", "text", ()), Annotation(()))), "meta")["more"] is False
 
 
 def test_of_an_enormous_document_the_beginning_is_shown_and_the_rest_counted(tmp_path):
@@ -218,36 +232,45 @@ def test_of_an_enormous_document_the_beginning_is_shown_and_the_rest_counted(tmp
 
     content = page(tmp_path, (Document("big", text, ()), Annotation(ends)))
 
-    assert f"{len(text) - html.MOST_CHARACTERS:,} more characters are not shown here." in content
+    (shown,) = shown_by(content)
+    assert (len(shown["text"]), shown["cut"]) == (html.MOST_CHARACTERS, len(text) - html.MOST_CHARACTERS)
+    assert [len(marks) for marks in shown["sides"]] == [1]
     assert list(Marks(content).attributes) == [0]
 
 
 def test_an_empty_run_gives_a_page_too(tmp_path):
-    content = page(tmp_path)
-
-    assert "No document to show." in content
-    assert "No entity was found." in content
+    assert block(page(tmp_path), "meta")["documents"] == 0
 
 
 def test_the_folder_of_the_page_is_made(tmp_path):
     html.write([], tmp_path / "runs" / "one" / "page.html")
+    html.write([], f"{tmp_path}/runs/two/page/")
 
     assert (tmp_path / "runs" / "one" / "page.html").is_file()
+    assert (tmp_path / "runs" / "two" / "page" / "index.html").is_file()
 
 
 def test_the_page_asks_for_nothing_from_outside(tmp_path):
     content = page(tmp_path, (Document("d", "see https://atlas.example", ()), Annotation(())))
 
     assert "default-src 'none'" in unescape(content)
-    assert not {"link", "img", "iframe", "object", "embed", "base", "form"} & Marks(content).tags
+    assert not {"link", "img", "iframe", "object", "embed", "base"} & Marks(content).tags
     assert "url(" not in content
     assert " src=" not in content
 
 
+def test_where_no_script_may_run_the_first_documents_are_shown(tmp_path):
+    content = page(tmp_path, *((Document(f"d-{number}", "Ann ran.", ()), Annotation(())) for number in range(300)))
+
+    without_scripts = content.split("<noscript>")[1].split("</noscript>")[0]
+    assert without_scripts.count("<article") == 100
+    assert "200 more are not shown" in without_scripts
+
+
 @given(st.lists(st.text(min_size=1, max_size=8), unique=True, max_size=24))
 def test_labels_of_a_page_differ_in_colour_while_there_are_colours(labels):
-    assert len(labels) == len(set(html.colours(labels).values()))
-    assert html.colours(labels) == html.colours(reversed(labels))
+    assert len(labels) == len(set(colours(labels).values()))
+    assert colours(labels) == colours(reversed(labels))
 
 
 @pytest.mark.parametrize(("most", "degrees"), [(4, 60), (8, 30), (12, 15)])
@@ -255,19 +278,19 @@ def test_labels_of_a_page_differ_in_colour_while_there_are_colours(labels):
 def test_the_fewer_labels_the_farther_apart_their_hues(data, most, degrees):
     labels = data.draw(st.lists(st.text(min_size=1, max_size=8), unique=True, min_size=2, max_size=most))
 
-    hues = sorted(html.colours(labels).values())
+    hues = sorted(colours(labels).values())
 
     gaps = [(after - before) * 15 for before, after in zip(hues, [*hues[1:], hues[0] + 24], strict=True)]
     assert min(gaps) >= degrees
 
 
 def test_many_labels_share_colours_rather_than_fail():
-    chosen = html.colours(f"label {number}" for number in range(100))
+    chosen = colours(f"label {number}" for number in range(100))
 
     assert set(chosen.values()) == set(range(24))
 
 
 @pytest.mark.parametrize("label", ["person", "地名", "\ud800"])
 def test_a_label_alone_has_the_colour_its_name_gives_it(label):
-    assert html.colours([label]) == html.colours([label])
-    assert 0 <= html.colours([label])[label] < 24
+    assert colours([label]) == colours([label])
+    assert 0 <= colours([label])[label] < 24
