@@ -106,7 +106,11 @@ class History:
 
     def files(self) -> list[str]:
         """Exactly the committed files, as paths below the run."""
-        return [path for path, _ in self._live("path_rows")]
+        return [path for path, _ in self.files_with_rows()]
+
+    def files_with_rows(self) -> list[tuple[str, int]]:
+        """Exactly the committed files, as paths below the run, each with its number of rows."""
+        return list(self._live("path_rows"))
 
     def files_with_errors(self, codes: Collection[str] = ()) -> list[str]:
         """The committed files with documents that have one of some error codes, or any if there are no codes."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterator
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any
 
 import pyarrow as pa
@@ -97,8 +97,41 @@ def _joined(directory: RunDirectory, names: list[str], text: str) -> Iterator[di
         batches = dataset.to_batches(columns=[*names, ROW_ID], filter=inside)
         found = {row[ROW_ID] - first: row for row in chain.from_iterable(batch.to_pylist() for batch in batches)}
         if found:
-            texts = enumerate(_texts(directory, numbered, text))
-            yield from (found[number] | {KEPT_TEXT: value} for number, value in texts if number in found)
+            now = _unchanged(directory, numbered, text)
+            texts = _texts(now, 0, now.shard.rows, text)
+            yield from (
+                found[row_id - first] | {KEPT_TEXT: value} for row_id, value in texts if row_id - first in found
+            )
+
+
+class InputTexts:
+    """The texts of a run that has not kept them, read from its input as they are asked for."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        self._column = _text_column(directory)
+        self._planned = {numbered.ordinal: numbered for numbered in _shards(directory)}
+        self._checked: dict[int, NumberedShard] = {}
+
+    def of(self, ids: Collection[int]) -> dict[int, str | None]:
+        """The texts of some row ids; None for those that could not be annotated.
+
+        Raises:
+            InputError: the input is not what was annotated.
+        """
+        found: dict[int, str | None] = {}
+        for ordinal, own in groupby(sorted(ids), lambda row_id: row_id >> ROW_BITS):
+            wanted = set(own)
+            numbered = self._shard(ordinal)
+            first = numbered.first_row_id()
+            texts = _texts(numbered, min(wanted) - first, max(wanted) - first + 1, self._column)
+            found |= {row_id: text for row_id, text in texts if row_id in wanted}
+        return found
+
+    def _shard(self, ordinal: int) -> NumberedShard:
+        if ordinal not in self._checked:
+            self._checked[ordinal] = _unchanged(self._directory, self._planned[ordinal], self._column)
+        return self._checked[ordinal]
 
 
 def _shards(directory: RunDirectory) -> list[NumberedShard]:
@@ -106,8 +139,16 @@ def _shards(directory: RunDirectory) -> list[NumberedShard]:
     return list({numbered.ordinal: numbered for wave in directory.waves() for numbered in wave.shards}.values())
 
 
-def _texts(directory: RunDirectory, numbered: NumberedShard, column: str) -> Iterator[str | None]:
-    """The texts of an input shard; None for those that could not be annotated.
+def _texts(numbered: NumberedShard, first: int, stop: int, column: str) -> Iterator[tuple[int, str | None]]:
+    """The row ids and texts of some rows of an input shard; None for those that could not be annotated."""
+    columns = Columns(column, None, None, (), _ANY_LENGTH)
+    for table in read_rows(numbered, first, stop, columns, pa.schema([])):
+        for row in table.select([ROW_ID, TEXT, ERRORS]).to_pylist():
+            yield row[ROW_ID], None if row[ERRORS] else row[TEXT]
+
+
+def _unchanged(directory: RunDirectory, numbered: NumberedShard, column: str) -> NumberedShard:
+    """An input shard as a whole, where it is now.
 
     Raises:
         InputError: it is not what was annotated.
@@ -119,10 +160,7 @@ def _texts(directory: RunDirectory, numbered: NumberedShard, column: str) -> Ite
             "kept its texts",
             hint=f"restore the file, or annotate with input.keep=[{column}] or output.completions=true",
         )
-    columns = Columns(column, None, None, (), _ANY_LENGTH)
-    for table in read_rows(NumberedShard(numbered.ordinal, now), 0, now.rows, columns, pa.schema([])):
-        for row in table.select([TEXT, ERRORS]).to_pylist():
-            yield None if row[ERRORS] else row[TEXT]
+    return NumberedShard(numbered.ordinal, now)
 
 
 def _as_it_is_now(directory: RunDirectory, shard: Shard) -> Shard | None:
