@@ -2,9 +2,9 @@
 
 `html` is a page to look at: one file with the first 1,000 documents or, where the path ends with a slash, a folder with
 all of them, to be opened by its `index.html`. `conll` (four columns), `bio` (two columns), `spacy` and `huggingface`
-are for training, `label_studio`, `argilla` and `brat` (a zip archive) for people to correct; `parquet` and `jsonl` write
-all columns as they are. Every format goes to any store. Texts that the run has not kept (`input.keep`) are read from its
-input, which must not have changed.
+are for training, `label_studio`, `argilla` and `brat` (a zip archive) for people to correct; `parquet` and `jsonl`
+write all columns as they are. Every format goes to any store. Texts that the run has not kept (`input.keep`) are read
+from its input, which must not have changed.
 
 Which documents are written can be chosen by status, label, error code and text; of these, some at random, or the first.
 
