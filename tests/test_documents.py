@@ -191,6 +191,8 @@ def test_every_page_and_drawing_of_the_site_is_led_to() -> None:
 
     for name in SITE:
         assert name == "docs/index.md" or f"\n{name.removeprefix('docs/').removesuffix('.md')}\n" in index
+    for heading in re.findall(r"^## (.*)$", page("OPERATIONS.md"), re.MULTILINE):
+        assert f'section("OPERATIONS.md", "{heading}")' in text
     for drawing in (REPOSITORY / "docs" / "drawings").glob("*.svg"):
         assert f"drawings/{drawing.name})" in text
 
