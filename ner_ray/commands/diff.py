@@ -79,14 +79,14 @@ def run(config: Config) -> Result:
     labels = figures(counts.labels)
     return Result(
         documents={name: counts.states[number] for number, name in enumerate(STATES)},
-        entities={kind: sum(row[kind] for row in labels.values()) for kind in KINDS},
+        entities={kind: counts.kinds[1 << bit] for bit, kind in enumerate(KINDS)},
         labels=labels,
         page=config.out,
     )
 
 
 def show(result: Result) -> str:
-    """Documents by state, and entities by label and kind."""
+    """Documents by state, and entities by label and kind; a pair with two labels counts under both, once in all."""
     from ner_ray.commands import _tables
 
     table = _tables.grid("label", *result.entities)

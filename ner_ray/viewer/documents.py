@@ -60,9 +60,17 @@ class Shown:
     usage: Usage = _NO_USAGE
 
     def counted(self) -> Iterator[tuple[str, int]]:
-        """Label and kind of each mark, partners once: under the label that they have on the first side."""
+        """Label and kind of each mark; partners once, or under both labels where they have two."""
         for number, marks in enumerate(self.sides):
-            yield from ((mark.entity.label, mark.kind) for mark in marks if not number or mark.partner is None)
+            for mark in marks:
+                met = self.sides[0][mark.partner].entity.label if number and mark.partner is not None else None
+                if mark.entity.label != met:
+                    yield mark.entity.label, mark.kind
+
+    def kinds(self) -> Iterator[int]:
+        """The kind of each mark, partners once."""
+        for number, marks in enumerate(self.sides):
+            yield from (mark.kind for mark in marks if not number or mark.partner is None)
 
     def features(self) -> Iterator[tuple[str, int]]:
         """Label and value of each mark, as `ner_ray.viewer.index.Index` holds them: a kind, or else a score."""

@@ -55,17 +55,19 @@ DOCUMENTS = Look()
 
 @dataclass(slots=True)
 class Counts:
-    """How many documents have each state and code, and how many entities each label and kind."""
+    """How many documents have each state and code, how many entities each label and kind, and pairs each kind."""
 
     states: Counter[int] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     labels: Counter[tuple[str, int]] = field(default_factory=Counter)
+    kinds: Counter[int] = field(default_factory=Counter)
     scored: bool = False
 
     def add(self, shown: Shown) -> None:
         self.states[shown.state] += 1
         self.codes.update({error.code for error in shown.errors})
         self.labels.update(shown.counted())
+        self.kinds.update(shown.kinds())
         self.scored = self.scored or any(mark.entity.score is not None for marks in shown.sides for mark in marks)
 
 
@@ -158,10 +160,9 @@ def contains(shown: Shown, folded: str) -> bool:
 
 def described(look: Look, counts: Counts, chunks: Sequence[int], blocks: Sequence[int]) -> dict[str, Any]:
     """What the page's script is told: counts, names, colours, and the number of documents in each part."""
-    totals, kinds = Counter[str](), Counter[int]()
-    for (label, kind), times in counts.labels.items():
+    totals = Counter[str]()
+    for (label, _), times in counts.labels.items():
         totals[label] += times
-        kinds[kind] += times
     listed = sorted(totals, key=lambda label: (-totals[label], label))
     colour = colours(listed[:_MOST_LABELS])
     bits = [1 << number for number in range(len(look.kinds))]
@@ -171,7 +172,7 @@ def described(look: Look, counts: Counts, chunks: Sequence[int], blocks: Sequenc
         "chunks": list(chunks),
         "blocks": list(blocks),
         "states": [[name, counts.states[number]] for number, name in enumerate(look.states)],
-        "kinds": [[*named, kinds[bit]] for *named, bit in zip(look.kinds, look.symbols, bits, strict=True)],
+        "kinds": [[*named, counts.kinds[bit]] for *named, bit in zip(look.kinds, look.symbols, bits, strict=True)],
         "sides": look.sides,
         "labels": [
             [label, colour[label], totals[label], [counts.labels[label, bit] for bit in bits]]

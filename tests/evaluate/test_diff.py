@@ -54,6 +54,7 @@ def test_every_pair_is_of_one_kind_and_every_document_in_one_state(sides: tuple[
     assert result.labels["person"] == dict.fromkeys(KINDS, 0) | {
         "agreed": 3, "only in A": 2, "only in B": 2, "other boundaries": 1
     }  # fmt: skip
+    assert [result.labels[label]["other label"] for label in ("place", "city", "person")] == [1, 1, 0]
     assert "other label and boundaries" in diff.show(result)
 
 
