@@ -19,7 +19,7 @@ from ray._private import services
 
 from ner_ray.annotator.spec import Spec
 from ner_ray.errors import ResourceError, StoppedError
-from ner_ray.pipeline.placement import CPUS_BESIDE_ENGINES, Bundle, bundles, missing
+from ner_ray.pipeline.placement import CPUS_BESIDE_ENGINES, Bundle, Node, bundles, missing
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def connect(*, log_to_driver: bool = False) -> None:
     if not address:
         options |= {
             "address": "local",
-            "num_cpus": (os.cpu_count() or 1) + CPUS_BESIDE_ENGINES,
+            "num_cpus": _local_cpus(),
             "include_dashboard": False,
             "object_store_memory": _LOCAL_OBJECT_STORE,
             "_node_ip_address": "127.0.0.1",
@@ -135,6 +135,22 @@ def _no_stderr() -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def this_machine() -> Node:
+    """This machine as a node, as a local cluster would have it; starts nothing."""
+    from ray._private.accelerators import get_accelerator_manager_for_resource
+
+    manager = get_accelerator_manager_for_resource("GPU")
+    gpus, visible = manager.get_current_node_num_accelerators(), manager.get_current_process_visible_accelerator_ids()
+    if visible is not None:
+        gpus = min(gpus, len(visible))
+    return {"Alive": True, "Resources": {"CPU": float(_local_cpus()), "GPU": float(gpus)}}
+
+
+def _local_cpus() -> int:
+    """The CPUs that a local cluster counts."""
+    return (os.cpu_count() or 1) + CPUS_BESIDE_ENGINES
 
 
 def engine_bundles(spec: Spec) -> list[Bundle]:

@@ -14,6 +14,7 @@ from ner_ray.annotator.rows import labels_of
 from ner_ray.annotator.spec import Spec
 from ner_ray.config import AnnotateConfig
 from ner_ray.engines import base as engine_modules
+from ner_ray.pipeline.cluster import this_machine
 from ner_ray.pipeline.placement import bundles
 from ner_ray.pipeline.preflight import prepare
 from ner_ray.pipeline.sample import ask, draw
@@ -44,7 +45,8 @@ class Forecast:
         wall_seconds: the same with the configured number of engines, and with their start; None unless measured.
             Where roles differ in it, the smallest number counts. Commits need no time of their own, except for the last
             one.
-        gpu_seconds: `engine_seconds`, times the GPUs of these engines; None unless measured, or without GPUs.
+        gpu_seconds: `engine_seconds`, times the GPUs of these engines, of which `resources.gpus=auto` takes what this
+            machine has; None unless measured, or without GPUs.
         most_replicas: with more engines per role, each would spend more than a tenth of its time on starting; None
             unless measured.
     """
@@ -121,7 +123,7 @@ def _measured(counted: Forecast, spec: Spec, config: AnnotateConfig, rows: Seque
         started = time.perf_counter() - began
         done = list(_answered(annotator, rows))
     seconds = lasting(done) * scale
-    engines = bundles(spec, ())
+    engines = bundles(spec, [this_machine()])  # which is where they were measured
     gpus = sum(engine.gpus for engine in engines)
     return replace(
         counted,

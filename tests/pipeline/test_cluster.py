@@ -9,9 +9,10 @@ import sys
 import pytest
 import ray
 from ray._private import services
+from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager
 
 from ner_ray.errors import EXIT_STOPPED, ResourceError, StoppedError
-from ner_ray.pipeline.cluster import connect
+from ner_ray.pipeline.cluster import connect, this_machine
 
 
 @pytest.mark.parametrize("address", ["auto", " ", "head-of-nothing", "127.0.0.1:", "127.0.0.1:9", "ray://127.0.0.1:9"])
@@ -27,6 +28,20 @@ def test_an_address_without_a_cluster_is_refused(
 
     with pytest.raises(ResourceError, match="RAY_ADDRESS"):
         connect()
+
+
+def test_this_machine_has_the_gpus_that_ray_would_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private.resource_and_label_spec import ResourceAndLabelSpec
+
+    for there, visible in ((0, None), (4, None), (4, "0,2"), (4, "")):
+        monkeypatch.setattr(NvidiaGPUAcceleratorManager, "get_current_node_num_accelerators", lambda there=there: there)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+        found = ResourceAndLabelSpec(object_store_memory=1).resolve(is_head=True)
+
+        assert this_machine()["Resources"]["GPU"] == (found.num_gpus or 0)
 
 
 def test_a_local_cluster_that_does_not_start_in_time_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

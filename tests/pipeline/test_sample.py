@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager
 
 from ner_ray.config import AnnotateConfig
+from ner_ray.engines import transformers
 from ner_ray.errors import RunError
 from ner_ray.pipeline.forecast import forecast, lasting
 from ner_ray.pipeline.preflight import Job, prepare
@@ -32,12 +34,12 @@ def server() -> Iterator[AnsweringServer]:
         yield running
 
 
-def config_of(folder: Path, server: AnsweringServer, **changes: object) -> AnnotateConfig:
+def config_of(folder: Path, server: AnsweringServer | None, **changes: object) -> AnnotateConfig:
     plain = {
         "input": {"path": str(folder / "in")},
         "labels": ["person", "place"],
         "family": "gner",
-        "engine": server.engine(),
+        "engine": server.engine() if server else {},
         "output": {"path": str(folder / "run")},
     }
     return AnnotateConfig.model_validate(plain | changes)
@@ -85,6 +87,23 @@ def test_a_plan_that_measures_counts_each_sampled_document_once(tmp_path: Path, 
     assert planned.wall_seconds >= planned.start_seconds > 0
     assert planned.most_replicas >= 1
     assert not (tmp_path / "run").exists(), "nothing is written"
+
+
+def test_a_plan_counts_the_gpu_that_an_engine_takes_by_default(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine with a GPU, where the engine transformers has one."""
+    write(tmp_path, [4])
+    engine = {"name": "transformers", "model": str(tiny_model), "sampling": {"max_tokens": 2}}
+    config = config_of(tmp_path, None, engine=engine)
+    monkeypatch.setattr(transformers, "version", lambda _: "2.13.0")
+
+    on_cpus = forecast(config, measure=True)
+    monkeypatch.setattr(NvidiaGPUAcceleratorManager, "get_current_node_num_accelerators", lambda: 2)
+    on_gpus = forecast(config, measure=True)
+
+    assert on_cpus.gpu_seconds is None
+    assert on_gpus.gpu_seconds == on_gpus.engine_seconds
 
 
 @given(rate=st.floats(0.1, 1000), count=st.integers(10, 300), late=st.floats(0, 100))
