@@ -47,9 +47,9 @@ A complete engine, which repeats each prompt's last words:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ner_ray import plugins
 from ner_ray.config import EngineConfig, SamplingConfig
@@ -57,7 +57,7 @@ from ner_ray.errors import PromptTooLongError
 from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 from ner_ray.types import Completion, Prompt
 
-__all__ = ["Engine", "EngineModule", "PromptTooLongError", "load"]
+__all__ = ["Counting", "Engine", "EngineModule", "PromptTooLongError", "load"]
 
 
 class Engine(Protocol):
@@ -85,6 +85,15 @@ class Engine(Protocol):
 
         Requests that are still waiting fail with `EngineError`.
         """
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """An engine that counts more than its completions tell; no engine has to."""
+
+    def tally(self) -> Mapping[str, float]:
+        """What has been counted since the last call, by name: `speculated_tokens` and `accepted_tokens`."""
         ...
 
 

@@ -19,12 +19,15 @@ import gc
 import math
 import os
 import queue
+import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
 from pathlib import Path
@@ -35,9 +38,10 @@ from pydantic import Field
 from ner_ray.config import SamplingConfig, operational
 from ner_ray.config.engine import SEATS_ON_GPUS
 from ner_ray.engines import _lora
+from ner_ray.engines._compiling import first_alone
 from ner_ray.engines._requests import CLOSED, OpenRequests
 from ner_ray.engines.base import PromptTooLongError
-from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.errors import ConfigError, EngineError, MissingExtraError, ModelError, RequestError
 from ner_ray.extras import is_installed, require
 from ner_ray.models import checkpoints, tokenizers
 from ner_ray.models.options import CheckpointOptions, identity, prompt_counter, token_counter
@@ -65,11 +69,18 @@ class Options(CheckpointOptions):
     )
     gpu_memory_utilization: float = operational(0.9, gt=0, le=1, description="Fraction of each GPU's memory to use.")
     prefix_caching: bool = operational(True, description="Compute a prefix that prompts share only once.")
-    ngram_speculation: int = operational(
-        0,
-        ge=0,
-        description="Tokens to speculate per step by copying from the prompt; lossless. Pays off on GPUs where "
-        "answers repeat the text.",
+    speculation: Literal["ngram", "ngram_gpu", "suffix"] | None = operational(
+        None,
+        description="Propose several tokens per step, which the model accepts or not; lossless. Pays off on GPUs where "
+        "answers repeat the text. ngram: by copying from the prompt. ngram_gpu: the same on the GPU, which keeps "
+        "asynchronous scheduling. suffix: by copying from the prompt and from earlier answers (needs the package "
+        "arctic-inference).",
+    )
+    speculated_tokens: int = operational(4, ge=1, description="Tokens to propose per step, with `speculation`.")
+    metrics: bool = operational(
+        False,
+        description="Within a job, offer vLLM's own metrics (KV cache, queue, preemptions, latencies, ...) at Ray's "
+        "endpoints for Prometheus.",
     )
     enforce_eager: bool | None = operational(None, description="Run without compiled graphs; default: on a CPU only.")
     own_process: bool | None = operational(
@@ -96,6 +107,20 @@ def check(options: Options) -> None:
     check_model(options)
     if options.adapter:
         _lora.check(options.adapter)
+    _check_speculation(options)
+
+
+def _check_speculation(options: Options) -> None:
+    if options.speculation == "ngram_gpu" and _is_cpu_package():
+        raise ConfigError(
+            "engine.speculation=ngram_gpu needs a GPU, and vLLM is installed for CPUs",
+            hint="engine.speculation=ngram",
+        )
+    if options.speculation == "suffix" and not is_installed("arctic_inference"):
+        raise MissingExtraError(
+            "engine.speculation=suffix needs arctic_inference, which is not installed",
+            hint="pip install arctic-inference==0.1.1, on every node",
+        )
 
 
 def create(options: Options, adapters: Sequence[str] = (), tensor_parallel: int = 1) -> VllmEngine:
@@ -119,8 +144,10 @@ class VllmEngine:
     """See `ner_ray.engines.base.Engine`."""
 
     def __init__(self, options: Options, adapters: Sequence[str], tensor_parallel: int) -> None:
+        self._totals: Counter[str] = Counter()  # added to by vLLM's threads
+        self._told: Counter[str] = Counter()
         with _no_collector():
-            self._core: _Core = _start(options, adapters, tensor_parallel)
+            self._core: _Core = _start(options, adapters, tensor_parallel, self._totals)
         self._tokenizer = self._core.tokenizer
         # vLLM detokenizes at every step, and every token again for log-probabilities: a tenth of a small model's time.
         # So complete answers are decoded here instead, by the `tokenizers` library, which some tokenizers do not use.
@@ -128,7 +155,7 @@ class VllmEngine:
         self._room = self._core.max_model_len
         self._adapters = {adapter: _request_for(number, adapter) for number, adapter in enumerate(adapters, start=1)}
         # With speculation, vLLM's sampler does not return the log-probabilities of given tokens.
-        self._first_tokens = lru_cache(_LABEL_SETS)(partial(_first_tokens, self._tokenizer, options.ngram_speculation))
+        self._first_tokens = lru_cache(_LABEL_SETS)(partial(_first_tokens, self._tokenizer, options.speculation))
         self._stops = lru_cache(partial(_stops, self._tokenizer))
         self._served = 0
 
@@ -157,6 +184,13 @@ class VllmEngine:
         output = await self._core.generate(str(self._served), tokens, parameters, lora)
         return _completions(output, by_token, decoder)
 
+    def tally(self) -> dict[str, int]:
+        """See `Counting.tally`; empty without speculation."""
+        totals = Counter(self._totals)
+        news = {name: total - self._told[name] for name, total in totals.items()}
+        self._told = totals
+        return news
+
     def encode(self, prompt: Prompt) -> list[int]:
         """The token ids of the prompt; see `tokenizers.render`."""
         return tokenizers.render(self._tokenizer, prompt)
@@ -166,17 +200,28 @@ class VllmEngine:
         self._core.close()
 
 
-def _start(options: Options, adapters: Sequence[str], tensor_parallel: int) -> _Core:
+def _start(options: Options, adapters: Sequence[str], tensor_parallel: int, totals: Counter[str]) -> _Core:
     on_cpu = _is_cpu_build()
     _set_environment(options, on_cpu=on_cpu)
     own_process = not on_cpu if options.own_process is None else options.own_process
     try:
         arguments = _arguments(options, adapters, tensor_parallel, on_cpu=on_cpu)
+        kind = str(arguments)
         arguments |= _changed_tokenizer(options)
-        core = _OwnProcess(arguments) if own_process else _InProcess(arguments)
+        recorders = _recorders(options, totals)
+        arguments["disable_log_stats"] = not recorders
+        with _compiling(kind, eager=arguments["enforce_eager"]):
+            core: _Core = _OwnProcess(arguments, recorders) if own_process else _InProcess(arguments, recorders)
     except Exception as error:
         raise ModelError(f"vLLM cannot serve {options.model}: {error}") from error
     return core
+
+
+def _compiling(kind: str, *, eager: bool) -> AbstractContextManager[None]:
+    """Where an engine starts that compiles graphs, unless it is eager."""
+    import vllm
+
+    return nullcontext() if eager else first_alone(f"{vllm.__version__} {kind}")
 
 
 def _changed_tokenizer(options: Options) -> dict[str, str]:
@@ -189,6 +234,45 @@ def _changed_tokenizer(options: Options) -> dict[str, str]:
         return {"tokenizer": str(folder)}
     folder.rmdir()
     return {}
+
+
+def _recorders(options: Options, totals: Counter[str]) -> list[Any]:
+    """The class that vLLM reports its statistics to, if they are of use; without it, vLLM collects none.
+
+    It adds accepted tokens to `totals`, and exports all metrics by Ray where that is asked for.
+    """
+    ray = sys.modules.get("ray")
+    export = options.metrics and ray is not None and ray.is_initialized()
+    if not (export or options.speculation):
+        return []
+    from vllm.v1.metrics import ray_wrappers
+    from vllm.v1.metrics.loggers import PrometheusStatLogger
+
+    if export and ray_wrappers.ray_metrics is None:  # it imports Ray Serve beside, which need not be installed
+        ray_wrappers.ray_metrics = import_module("ray.util.metrics")
+
+    class Exporting(ray_wrappers.RayPrometheusStatLogger):  # type: ignore[misc]  # vLLM is not there for mypy
+        def record(self, scheduler_stats: Any, *others: Any, **named: Any) -> None:
+            _add_accepted(totals, scheduler_stats)
+            super().record(scheduler_stats, *others, **named)
+
+    class Counting(PrometheusStatLogger):  # type: ignore[misc]  # otherwise vLLM adds its own, for no endpoint
+        def __init__(self, vllm_config: Any, engine_indexes: list[int]) -> None:
+            """Registers nothing."""
+
+        def record(self, scheduler_stats: Any, *_: Any, **__: Any) -> None:
+            _add_accepted(totals, scheduler_stats)
+
+        def log_engine_initialized(self) -> None:
+            """Says nothing."""
+
+    return [Exporting if export else Counting]
+
+
+def _add_accepted(totals: Counter[str], stats: Any) -> None:
+    if stats is not None and (speculated := stats.spec_decoding_stats) is not None:
+        totals["speculated_tokens"] += speculated.num_draft_tokens
+        totals["accepted_tokens"] += speculated.num_accepted_tokens
 
 
 @contextmanager
@@ -215,12 +299,13 @@ class _Core(Protocol):
 class _InProcess:
     """An `LLMEngine` created and stepped by one thread, since its OpenMP threads are bound to their creator."""
 
-    def __init__(self, arguments: dict[str, Any]) -> None:
+    def __init__(self, arguments: dict[str, Any], recorders: list[Any]) -> None:
         # A request, the name of one that its caller has abandoned, or None to end.
         self._inbox: queue.SimpleQueue[_Request | str | None] = queue.SimpleQueue()
         self._end: str | None = None  # why there are no more answers
         started: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, args=(arguments, started), name="vllm", daemon=True)
+        work = partial(self._run, arguments, recorders, started)
+        self._thread = threading.Thread(target=work, name="vllm", daemon=True)
         self._thread.start()
         if error := started.get():
             raise error
@@ -245,7 +330,9 @@ class _InProcess:
         if self._end:
             raise EngineError(self._end)
 
-    def _run(self, arguments: dict[str, Any], started: queue.SimpleQueue[BaseException | None]) -> None:
+    def _run(
+        self, arguments: dict[str, Any], recorders: list[Any], started: queue.SimpleQueue[BaseException | None]
+    ) -> None:
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         from vllm import EngineArgs
         from vllm.usage.usage_lib import UsageContext
@@ -253,7 +340,7 @@ class _InProcess:
 
         gc.freeze()  # as vLLM does once it has started; until then it collects several times
         try:
-            engine = LLMEngine.from_engine_args(EngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS)
+            engine = LLMEngine.from_engine_args(EngineArgs(**arguments), UsageContext.LLM_CLASS, recorders)
         except BaseException as error:  # noqa: BLE001  # raised in the thread that waits
             started.put(error)
             return
@@ -356,13 +443,15 @@ class _Request:
 class _OwnProcess:
     """An `AsyncLLM`, whose core runs in a separate process."""
 
-    def __init__(self, arguments: dict[str, Any]) -> None:
+    def __init__(self, arguments: dict[str, Any], recorders: list[Any]) -> None:
         from vllm import AsyncEngineArgs
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
         self._requests = OpenRequests()
-        self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS)
+        self._engine = AsyncLLM.from_engine_args(
+            AsyncEngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS, stat_loggers=recorders
+        )
         self.tokenizer = self._engine.get_tokenizer()
         self.max_model_len = int(self._engine.model_config.max_model_len)
 
@@ -427,7 +516,6 @@ def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, 
         "enable_prefix_caching": options.prefix_caching,
         "enforce_eager": on_cpu if options.enforce_eager is None else options.enforce_eager,
         "tensor_parallel_size": tensor_parallel,
-        "disable_log_stats": True,
         "use_tqdm_on_load": False,
         "seed": 0,
     }
@@ -439,14 +527,14 @@ def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, 
         arguments |= {"max_num_seqs": options.max_num_seqs} if options.max_num_seqs else {}
     if adapters:
         arguments |= {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": _lora.room(adapters)}
-    if options.ngram_speculation:
-        arguments["speculative_config"] = {
-            "method": "ngram",
-            "num_speculative_tokens": options.ngram_speculation,
-            "prompt_lookup_max": 3,
-            "prompt_lookup_min": 2,
-        }
+    if options.speculation:
+        arguments["speculative_config"] = _speculative(options.speculation, options.speculated_tokens)
     return arguments | options.passed_on
+
+
+def _speculative(method: str, tokens: int) -> dict[str, Any]:
+    lookup = {} if method == "suffix" else {"prompt_lookup_max": 3, "prompt_lookup_min": 2}
+    return {"method": method, "num_speculative_tokens": tokens, **lookup}
 
 
 def _dtype_on_cpu(options: Options) -> str:
@@ -471,7 +559,7 @@ def _has_bfloat16() -> bool:
     return any(has for name, has in torch.cpu.get_capabilities().items() if name in native)
 
 
-def _first_tokens(tokenizer: Any, speculation: int, choices: tuple[str, ...]) -> dict[int, str]:
+def _first_tokens(tokenizer: Any, speculation: str | None, choices: tuple[str, ...]) -> dict[int, str]:
     """Maps the first token of each choice to the choice, if these tokens are all different; otherwise empty.
 
     The first token then decides the answer, so a single output token is enough. A grammar would give the same answer

@@ -23,8 +23,9 @@ from ner_ray.pipeline.books import ask_book
 from ner_ray.pipeline.cluster import check_resources, connect
 from ner_ray.pipeline.commits import Commits
 from ner_ray.pipeline.graph import run_waves
+from ner_ray.pipeline.metrics import CODE
 from ner_ray.pipeline.preflight import Job, prepare
-from ner_ray.pipeline.progress import Progress, start_scoreboard
+from ner_ray.pipeline.progress import Counts, Progress, start_scoreboard
 from ner_ray.pipeline.record import now, record_of
 from ner_ray.pipeline.summary import Summary, summarize
 from ner_ray.pipeline.suspects import start_suspects
@@ -42,7 +43,7 @@ _SETTLE_SECONDS = 0.2
 _SETTLE_ROUNDS = 25
 _ASK_SECONDS = 60.0
 _RAISED = re.compile(r"(?!ray\.|UserCodeException)[A-Za-z_][\w.]*(?:Error|Exception): \S")
-_PASSING = ("answered", "in_flight")  # counts that show progress, not results
+_PASSING = ("answered", "in_flight", "planned")  # counts that show progress, not results
 
 
 def annotate(config: AnnotateConfig) -> Summary:
@@ -109,12 +110,13 @@ def _run_waves(job: Job, lease: Lease, waves: list[Wave]) -> dict[str, float]:
     Raises:
         StoppedError: a wave cannot be completed.
     """
-    scoreboard = start_scoreboard()
+    scoreboard = start_scoreboard(masked(job.run.uri))
     output = job.spec.config.output
     layout = Layout(output.min_rows_per_file, output.max_rows_per_file, output.row_group_rows)
     with ThreadPoolExecutor(_RESUMED_TOGETHER) as threads:
         left = list(threads.map(job.run.resume, waves))
     total, to_do = (sum(wave.rows for wave in some) for some in (waves, left))
+    Counts(scoreboard).add(planned=to_do)
     with Progress(scoreboard, total, total - to_do), Commits(job.run, lease, waves, left, layout) as commits:
         commits.begin()
         suspects = start_suspects(_convicts(job.run, waves)) if job.spec.pools and to_do else None
@@ -222,7 +224,7 @@ def _left_open(scoreboard: Any) -> dict[int, str]:  # Ray's handle of the actor
 
 def _totals(scoreboard: Any) -> dict[str, float]:  # Ray's handle of the actor
     totals: dict[str, float] = ask_book(scoreboard.totals.remote()) or {}
-    return {name: value for name, value in totals.items() if name not in _PASSING}
+    return {name: value for name, value in totals.items() if name not in _PASSING and not name.startswith(CODE)}
 
 
 def _settled(scoreboard: Any) -> dict[str, float]:  # Ray's handle of the actor

@@ -36,6 +36,7 @@ from ner_ray.annotator.document import Conversation
 from ner_ray.annotator.pulse import together
 from ner_ray.annotator.rows import exchange_rows, findings_of, inputs_of, labels_of
 from ner_ray.annotator.spec import Role, Spec
+from ner_ray.engines.base import Counting
 from ner_ray.errors import (
     EngineBugError,
     EngineError,
@@ -167,6 +168,8 @@ class GenerateStage:
             answered[row_id] = await self._convict(row_id, rows[row_id], _DIED_ALONE)
         if self._asker.is_doubtful:  # a request was refused; perhaps all would be
             await self._prove(rows)
+        if isinstance(self._engine, Counting):
+            self._counts.gather(**self._engine.tally())
         self._counts.post()  # on this loop, like all counting: two threads could post the same counts twice
         return [answered[row_id] for row_id in rows]
 
@@ -298,6 +301,7 @@ class GenerateStage:
     def _die(self, reason: str) -> NoReturn:
         """Ends this process: an exception would end the job, whereas a dead actor is restarted and its rows retried."""
         self._record.send("died", reason)
+        self._counts.add(engine_deaths=1)
         self._counts.say(f"engine.died pool={self._pool.name} reason={reason}")
         _LOG.error("engine.died pool=%s reason=%s", self._pool.name, reason)
         time.sleep(0.5)  # so that another thread can send the message

@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from ner_ray.pipeline.books import ask_book, start_book
+from ner_ray.pipeline.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,9 +31,14 @@ _MIN_SECONDS = 1.0  # before a rate is meaningful
 
 
 class Scoreboard:
-    """Adds up what the stages report. Lost counts make the display inaccurate, never the run."""
+    """Adds up what the stages report. Lost counts make the display inaccurate, never the run.
 
-    def __init__(self) -> None:
+    Args:
+        run: the run's name among Ray's metrics; without one, nothing is exported.
+    """
+
+    def __init__(self, run: str = "") -> None:
+        self._metrics = Metrics(run) if run else None
         self._totals: dict[str, float] = {}
         self._messages: list[str] = []
         self._left_open: dict[int, str] = {}
@@ -51,15 +57,17 @@ class Scoreboard:
         return dict(self._left_open)
 
     def totals(self) -> dict[str, float]:
+        if self._metrics:
+            self._metrics.export(self._totals)
         return dict(self._totals)
 
     def messages(self, after: int) -> list[str]:
         return self._messages[after:]
 
 
-def start_scoreboard() -> Any:  # Ray's handle of an actor has no type
-    """Starts a scoreboard in an actor of its own."""
-    return start_book(Scoreboard)
+def start_scoreboard(run: str = "") -> Any:  # Ray's handle of an actor has no type
+    """Starts a scoreboard in an actor of its own; see `Scoreboard`."""
+    return start_book(Scoreboard, run)
 
 
 class Counts:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from ner_ray.annotator.spec import Spec
 from ner_ray.annotator.traces import traced
 from ner_ray.errors import ErrorCode
 from ner_ray.families.base import Step
+from ner_ray.pipeline.metrics import CODE
 from ner_ray.pipeline.progress import Counts
 from ner_ray.schema import (
     BETWEEN_STAGES,
@@ -142,7 +144,9 @@ class ReadStage:
         return [ROW_ID, DOC_ID, *(name for name in self._keep if name not in (ROW_ID, DOC_ID))]
 
     def _count(self, annotations: Sequence[Annotation]) -> None:
+        codes = Counter(code for annotation in annotations for code in {error.code for error in annotation.errors})
         self._counts.add(
+            **{f"{CODE}{code}": number for code, number in codes.items()},
             documents=len(annotations),
             failed=sum(annotation.status is DocumentStatus.FAILED for annotation in annotations),
             partial=sum(annotation.status is DocumentStatus.PARTIAL for annotation in annotations),

@@ -97,7 +97,7 @@ class Runner:
             run_waves=self.run_waves,
             connect=lambda: None,
             check_resources=lambda *_: None,
-            start_scoreboard=lambda: None,
+            start_scoreboard=lambda *_: None,
             Progress=lambda *_: nullcontext(),
             Lease=lambda *_: lease,
             _settled=lambda _: {},

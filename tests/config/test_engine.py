@@ -60,11 +60,11 @@ def test_every_setting_of_another_engine_is_refused_unless_it_is_null(name: str)
 
 
 def test_all_that_is_wrong_with_a_section_is_said_at_once_with_the_nearest_names() -> None:
-    wrong = {"name": "openai", "model": "m", "ngram_speculation": 5, "retry": 3, "max_num_seqs": 0}
+    wrong = {"name": "openai", "model": "m", "speculated_tokens": 5, "retry": 3, "max_num_seqs": 0}
 
     message = refusal(wrong)
 
-    assert "engine.ngram_speculation: no such setting of the engine openai, but of vllm (null removes it)" in message
+    assert "engine.speculated_tokens: no such setting of the engine openai, but of vllm (null removes it)" in message
     assert "engine.retry: no such setting of the engine openai; do you mean 'retries'?" in message
     assert "engine.max_num_seqs: Input should be greater than or equal to 1, found 0" in message
     assert "engine.url: must be given" in message

@@ -20,7 +20,7 @@ from ner_ray.engines import vllm as engine_module
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.engines.transformers import TransformersEngine
 from ner_ray.engines.vllm import Options, VllmEngine
-from ner_ray.errors import EngineError, ModelError, RequestError
+from ner_ray.errors import ConfigError, EngineError, MissingExtraError, ModelError, RequestError
 from ner_ray.models.tokenizers import render
 from ner_ray.types import Prompt
 from tests.engines.models import CHAT, CHOICES, TEXT, TEXTS, ask, refused_on_closing, texts
@@ -293,7 +293,7 @@ def test_a_core_of_its_own_that_speculates_gives_the_same_answers_and_its_death_
     engine: VllmEngine, tiny_model: Path
 ) -> None:
     expected = texts(ask(engine, *TEXTS, max_tokens=40))
-    config = Options(model=str(tiny_model), max_model_len=_ROOM, own_process=True, ngram_speculation=4)
+    config = Options(model=str(tiny_model), max_model_len=_ROOM, own_process=True, speculation="ngram")
     apart = engine_module.create(config)
     (core,) = multiprocessing.active_children()
 
@@ -309,10 +309,21 @@ def test_a_core_of_its_own_that_speculates_gives_the_same_answers_and_its_death_
         return texts(answers), ends
 
     answers, ends = asyncio.run(life_and_death())
+    counted, again = apart.tally(), apart.tally()
     apart.close()
 
     assert answers == expected
+    assert counted["speculated_tokens"] >= counted["accepted_tokens"] > 0
+    assert sum(again.values()) == 0  # what has been told is not told again
+    assert engine.tally() == {}
     assert all(isinstance(end, EngineError) for end in ends)
+
+
+def test_speculation_that_cannot_work_here_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(ConfigError, match="needs a GPU"):
+        engine_module.check(Options(model=str(tiny_model), speculation="ngram_gpu"))
+    with pytest.raises(MissingExtraError, match="arctic_inference"):
+        engine_module.check(Options(model=str(tiny_model), speculation="suffix"))
 
 
 def test_a_model_that_is_not_there_is_told_before_anything_starts(tmp_path: Path) -> None:

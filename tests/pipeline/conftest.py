@@ -14,7 +14,9 @@ from tests.tiny_models import save_tiny_model
 
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[None]:
-    connect()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_metrics_report_interval_ms", "1000")  # instead of ten seconds
+        connect()
     yield
     ray.shutdown()
 

@@ -232,7 +232,7 @@ def test_an_engine_that_is_killed_is_replaced_and_every_row_is_there_once(
     texts = [f"Ada {number} met Bo {filler}." for number in range(200)]
     write_corpus(tmp_path, texts=texts)
     killed, scoreboards = threading.Event(), []
-    monkeypatch.setattr(job, "start_scoreboard", lambda: scoreboards.append(start_scoreboard()) or scoreboards[0])
+    monkeypatch.setattr(job, "start_scoreboard", lambda *_: scoreboards.append(start_scoreboard()) or scoreboards[0])
     threading.Thread(target=kill_engine_once, args=(scoreboards, killed), daemon=True).start()
 
     with answering(lambda text: text) as server:

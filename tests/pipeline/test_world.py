@@ -257,7 +257,7 @@ class Cluster:
                 ThreadPoolExecutor=AtOnce,
                 connect=lambda: None,
                 check_resources=lambda *_: None,
-                start_scoreboard=lambda: None,
+                start_scoreboard=lambda *_: None,
                 start_suspects=Suspects,
                 Progress=lambda *_: nullcontext(),
                 Lease=lambda *_: lease,
