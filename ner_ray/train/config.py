@@ -185,6 +185,11 @@ class WorkersConfig(Section):
     threads: int | None = operational(
         None, ge=1, description="PyTorch threads per worker; default: PyTorch's own choice."
     )
+    sharded: bool = operational(
+        False,
+        description="Split weights, gradients and optimizer states over the workers (FSDP2) instead of giving each "
+        "all of them. For tuning all weights of a model that is too large for one GPU; `ner-ray train --plan` tells.",
+    )
     max_failures: int = operational(2, ge=0, description="How often to restart lost workers.")
 
 
@@ -199,6 +204,11 @@ class TrainConfig(Section):
     evaluate_every: int = Field(default=100, ge=1, description="Optimiser steps between evaluations.")
     save_every: int = Field(default=100, ge=1, description="Optimiser steps between checkpoints.")
     log_every: int = operational(10, ge=1, description="Optimiser steps between log lines.")
+    report_to: list[Literal["tensorboard", "wandb", "mlflow"]] = operational(
+        default_factory=list,
+        description="Trackers to send the figures to as well. They are configured by environment variables of their "
+        "own (WANDB_PROJECT, MLFLOW_TRACKING_URI, ...); TensorBoard's files go to OUTPUT/tensorboard.",
+    )
     keep: int = operational(2, ge=1, description="Checkpoints to keep; the best one is always kept.")
     best_by: Literal["loss", "f1", "last"] = Field(
         default="loss",
@@ -229,6 +239,23 @@ class TrainConfig(Section):
             raise ValueError(
                 f"save_every ({self.save_every}) must be a multiple of evaluate_every ({self.evaluate_every}), "
                 "so that every checkpoint has been evaluated"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _shards_are_of_use(self) -> Self:
+        if not self.workers.sharded:
+            return self
+        if self.workers.count < 2:
+            raise ValueError("workers.sharded splits a model over several workers: set workers.count to 2 or more")
+        if self.model.lora:
+            raise ValueError(
+                "workers.sharded is for tuning all weights; with model.lora they are frozen and need little memory"
+            )
+        if self.judge.gold:
+            raise ValueError(
+                "with workers.sharded, answers cannot be generated during training: judge the model afterwards "
+                "(ner-ray evaluate), and leave judge.gold out"
             )
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ner_ray.errors import InputError
 from ner_ray.evaluate import spans
 from ner_ray.evaluate.spans import SpanSums
 from ner_ray.train import model as models
+from ner_ray.train import sharding
 from ner_ray.train.config import DataConfig, OptimizerConfig, TrainConfig
 from ner_ray.train.encoding import IGNORED, Encoded, encode, encode_pair, pack
 from ner_ray.train.generation import answer_with
@@ -63,10 +65,12 @@ def run(config: TrainConfig, tokenizer: Any, report: Report | None = None) -> di
     model = models.model_of(config.model, tokenizer, config.seed)
     rows = load_rows(config, tokenizer, pair=models.is_encoder_decoder(model))
     trainer = _trainer(config, model, tokenizer, rows, report)
+    summary = _sizes(model) | _amounts(rows)  # counted before the weights may be spread over the workers
     trainer.train(resume_from_checkpoint=last_checkpoint(_checkpoints(config), trainer.args.max_steps))
+    weights = sharding.whole(trainer) if config.workers.sharded else None  # together with all workers
     if trainer.is_world_process_zero():
-        models.save(trainer.model, tokenizer, Path(config.output) / "model", config.save_dtype)
-    return _summary(trainer, rows)
+        models.save(trainer.model, tokenizer, Path(config.output) / "model", config.save_dtype, weights)
+    return summary | _history(trainer.state)
 
 
 def load_rows(config: TrainConfig, tokenizer: Any, *, pair: bool) -> Rows:
@@ -274,6 +278,8 @@ def _trainer(config: TrainConfig, model: Any, tokenizer: Any, rows: Rows, report
     trainer.judged = (config, tokenizer, gold)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(progress_callback())
+    if config.workers.sharded and not config.workers.gpus:
+        trainer.add_callback(sharding.sums_callback())
     if report:
         trainer.add_callback(_reporter(report))
     return trainer
@@ -302,6 +308,11 @@ def _trainer_class() -> Any:
 
     class AnswerTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
         judged: tuple[TrainConfig, Any, list[AnnotatedText]]
+
+        def create_accelerator_and_postprocess(self) -> None:
+            super().create_accelerator_and_postprocess()
+            if self.args.fsdp and not self.is_fsdp_enabled:
+                sharding.split_on_cpus(self)
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -358,10 +369,12 @@ def _arguments(config: TrainConfig, rows: int) -> Any:
     from transformers import TrainingArguments
 
     workers = config.workers
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(Path(config.output) / "tensorboard"))
     return TrainingArguments(
         output_dir=str(_checkpoints(config)),
         **_optimization(config, rows),
         **_evaluation(config),
+        **sharding.arguments(config),
         train_sampling_strategy="group_by_length" if config.data.group_by_length else "random",
         logging_steps=config.log_every,
         use_cpu=workers.gpus == 0,
@@ -372,7 +385,8 @@ def _arguments(config: TrainConfig, rows: int) -> Any:
         remove_unused_columns=False,
         label_names=["labels"],
         seed=config.seed,
-        report_to=[],
+        report_to=config.report_to,
+        run_name=Path(config.output).name,
         disable_tqdm=True,
     )
 
@@ -399,7 +413,6 @@ def _optimization(config: TrainConfig, rows: int) -> dict[str, Any]:
         "max_grad_norm": optimizer.clip,
         "bf16": optimizer.precision == "bfloat16",
         "fp16": optimizer.precision == "float16",
-        "gradient_checkpointing": optimizer.gradient_checkpointing,
         "torch_compile": optimizer.compile,
     }
 
@@ -419,16 +432,21 @@ def _evaluation(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _summary(trainer: Any, rows: Rows) -> dict[str, Any]:
-    state = trainer.state
+def _sizes(model: Any) -> dict[str, Any]:
+    return {
+        "parameters": sum(weights.numel() for weights in model.parameters()),
+        "trained_parameters": sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
+    }
+
+
+def _amounts(rows: Rows) -> dict[str, Any]:
+    return {"rows": len(rows.train), "held_out": len(rows.held_out), "left_out": rows.left_out}
+
+
+def _history(state: Any) -> dict[str, Any]:
     return {
         "steps": state.global_step,
         "best_checkpoint": state.best_model_checkpoint,
         "best": state.best_metric,
-        "rows": len(rows.train),
-        "held_out": len(rows.held_out),
-        "left_out": rows.left_out,
-        "parameters": sum(weights.numel() for weights in trainer.model.parameters()),
-        "trained_parameters": sum(weights.numel() for weights in trainer.model.parameters() if weights.requires_grad),
         "history": json.loads(json.dumps(state.log_history)),
     }

@@ -43,6 +43,23 @@ def model_of(config: ModelConfig, tokenizer: Any, seed: int) -> Any:  # transfor
     return _with_adapters(model, config.lora) if config.lora else model
 
 
+def outline(config: ModelConfig) -> Any:  # transformers' or peft's model
+    """The model without the values of its weights, which takes no memory.
+
+    Raises:
+        ModelError: the base's configuration cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, Qwen2ForCausalLM
+
+    with torch.device("meta"):
+        if config.scratch:
+            return Qwen2ForCausalLM(_new_config(config.scratch, config.scratch.vocabulary))
+        loader = AutoModelForSeq2SeqLM if is_pair(config) else AutoModelForCausalLM
+        model = loader.from_config(_architecture(config), trust_remote_code=config.trust_remote_code)
+        return _with_adapters(model, config.lora) if config.lora else model
+
+
 def is_encoder_decoder(model: Any) -> bool:
     """Whether the model reads the prompt and writes the answer with two different stacks, as T5 does."""
     return bool(model.config.is_encoder_decoder)
@@ -57,14 +74,33 @@ def is_pair(config: ModelConfig) -> bool:
     return config.base is not None and bool(_architecture(config).is_encoder_decoder)
 
 
-def save(model: Any, tokenizer: Any, folder: str | Path, dtype: str | None = None) -> None:
-    """Writes a checkpoint, or the adapter if only that was trained, that the engines load by its path."""
+def save(
+    model: Any,
+    tokenizer: Any,
+    folder: str | Path,
+    dtype: str | None = None,
+    weights: dict[str, Any] | None = None,  # tensors
+) -> None:
+    """Writes a checkpoint, or the adapter if only that was trained, that the engines load by its path.
+
+    Args:
+        model: the model.
+        tokenizer: its tokenizer.
+        folder: where to write.
+        dtype: data type of the weights to write; default: as they are.
+        weights: by name, if the model itself holds only a part of them.
+    """
     import torch
 
-    if dtype:
+    if weights is not None:
+        kind = getattr(torch, dtype or "float32")
+        tied = getattr(model, "all_tied_weights_keys", None) or {}
+        weights = {name: tensor.to(kind) for name, tensor in weights.items() if name not in tied}
+        model.config.dtype = kind
+    elif dtype:
         model = model.to(getattr(torch, dtype))
     model.config.use_cache = True  # the trainer has switched it off, which would slow down inference
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=weights)
     tokenizer.save_pretrained(folder)
     settings = Path(folder) / "tokenizer_config.json"
     if type(tokenizer).__name__ == tokenizers.PLAIN:
@@ -169,11 +205,21 @@ def _with_adapters(model: Any, lora: LoraConfig) -> Any:
 
 def _new(scratch: ScratchConfig, tokenizer: Any, seed: int) -> Any:
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import Qwen2ForCausalLM
 
     torch.manual_seed(seed)
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
+    end, pad = tokenizer.convert_tokens_to_ids([END, PAD])
+    model = Qwen2ForCausalLM(_new_config(scratch, len(tokenizer), eos_token_id=end, pad_token_id=pad))
+    if scratch.induction:
+        install_induction(model, seed)
+    return model
+
+
+def _new_config(scratch: ScratchConfig, vocabulary: int, **tokens: int) -> Any:
+    from transformers import Qwen2Config
+
+    return Qwen2Config(
+        vocab_size=vocabulary,
         hidden_size=scratch.hidden,
         intermediate_size=scratch.feed_forward,
         num_hidden_layers=scratch.layers,
@@ -184,10 +230,5 @@ def _new(scratch: ScratchConfig, tokenizer: Any, seed: int) -> Any:
         tie_word_embeddings=True,
         use_sliding_window=False,
         bos_token_id=None,
-        eos_token_id=tokenizer.convert_tokens_to_ids(END),
-        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+        **tokens,
     )
-    model = Qwen2ForCausalLM(config)
-    if scratch.induction:
-        install_induction(model, seed)
-    return model

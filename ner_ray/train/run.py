@@ -10,8 +10,8 @@ from typing import Any
 
 from ner_ray.config import differences, fingerprint, semantic
 from ner_ray.data.training import Turns, read_rows
-from ner_ray.errors import RunError
-from ner_ray.extras import require
+from ner_ray.errors import MissingExtraError, RunError
+from ner_ray.extras import is_installed, require
 from ner_ray.train import loop
 from ner_ray.train.card import write_card
 from ner_ray.train.config import TrainConfig
@@ -19,6 +19,7 @@ from ner_ray.train.curves import plot
 from ner_ray.train.model import is_pair, tokenizer_of
 
 _NOTE = "run.json"
+_TRACKERS = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",), "mlflow": ("mlflow",)}  # any of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def train(config: TrainConfig) -> Trained:
     _claim(config, output, tokenizer)
     summary = _on_ray(config) if config.workers.count else loop.run(config, tokenizer)
     seconds = time.monotonic() - began
-    plot(summary["history"], output / "curves.png")
+    if is_installed("matplotlib"):
+        plot(summary["history"], output / "curves.png")
     write_card(config, summary, output / "model" / "README.md")
     # Written last: it says that the run is finished.
     text = json.dumps({**summary, "seconds": round(seconds, 1)}, indent=1) + "\n"
@@ -76,9 +78,16 @@ def train(config: TrainConfig) -> Trained:
 
 
 def _check_extras(config: TrainConfig) -> None:
-    """The optional packages that the run needs until its end, the picture of its curves included."""
-    modules = ["torch", "transformers", "accelerate", "matplotlib"]
-    require(*modules, *(["peft"] if config.model.lora else []), extra="train", purpose="training")
+    """The optional packages that the run needs until its end."""
+    modules = ["torch", "transformers", "accelerate", *(["peft"] if config.model.lora else [])]
+    modules += ["ray.train"] if config.workers.count else []
+    require(*modules, extra="train", purpose="training")
+    for tracker in config.report_to:
+        if not any(map(is_installed, _TRACKERS[tracker])):
+            name = _TRACKERS[tracker][0]
+            raise MissingExtraError(
+                f"report_to names {tracker}, and {name} is not installed", hint=f"pip install {name}"
+            )
 
 
 def _result(output: Path, seconds: float) -> Trained:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,11 +95,46 @@ def test_a_refused_run_leaves_no_folder_and_says_what_to_change(toy, tmp_path):
 
 
 def test_a_missing_package_is_told_before_anything_is_read(toy, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "accelerate", None)
 
     said = _refused(toy, tmp_path / "run", MissingExtraError, "data.files=[none.jsonl]")
-    assert "training needs matplotlib" in said
+    assert "training needs accelerate" in said
     assert "pip install 'ner-ray[train]'" in said
+
+
+@pytest.mark.parametrize("tracker", ["wandb", "mlflow"])
+def test_a_tracker_that_is_not_installed_is_told_before_anything_is_read(toy, tmp_path, monkeypatch, tracker):
+    monkeypatch.setitem(sys.modules, tracker, None)
+
+    said = _refused(toy, tmp_path / "run", MissingExtraError, "data.files=[none.jsonl]", f"report_to=[{tracker}]")
+    assert f"{tracker} is not installed" in said
+    assert f"pip install {tracker}" in said
+
+
+def test_a_run_needs_neither_ray_nor_a_plotter_and_tells_tensorboard(toy, tmp_path):
+    """In one process, on a machine that has only what it takes to train."""
+    config = _config(toy, tmp_path / "run", *SMALL, "optimizer.steps=2", "log_every=1", "report_to=[tensorboard]")
+    absent = "import sys; sys.modules.update(dict.fromkeys(['ray', 'vllm', 'matplotlib']))"
+    process = _train_apart(config, first=absent)
+
+    assert process.wait() == 0
+    assert (tmp_path / "run" / "model" / "README.md").exists()
+    assert not (tmp_path / "run" / "curves.png").exists()
+    (events,) = (tmp_path / "run" / "tensorboard").rglob("events.out.tfevents.*")
+    assert b"train/loss" in events.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (["workers.count=0"], "set workers.count to 2 or more"),
+        (["workers.count=2", "model.scratch=null", "model.base=./m", "model.lora={r: 2}"], "tuning all weights"),
+        (["workers.count=2", "judge.gold=gold.parquet", "judge.family={name: cascade}"], "judge the model afterwards"),
+    ],
+)
+def test_weights_are_split_only_where_that_is_of_use(toy, tmp_path, settings, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        _config(toy, tmp_path / "run", *SMALL, "workers.sharded=true", *settings)
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(toy, tmp_path):
@@ -117,9 +153,10 @@ def test_a_killed_run_goes_on_to_the_same_weights(toy, tmp_path):
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def _train_apart(config: TrainConfig) -> subprocess.Popen[bytes]:
+def _train_apart(config: TrainConfig, first: str = "") -> subprocess.Popen[bytes]:
     """Trains in a process of its own, with one thread: more threads, or what a process did before, round otherwise."""
     code = (
+        f"{first}\n"
         "import sys, torch; torch.set_num_threads(1)\n"
         "from ner_ray.train import TrainConfig, train\n"
         "train(TrainConfig.model_validate_json(sys.argv[1]))"
@@ -193,6 +230,44 @@ def test_two_workers_lose_as_much_as_one_with_doubled_accumulation(toy, tmp_path
     one, two = (_figures(tmp_path / name, "loss") for name in ("one", "two"))
     assert len(one) == 6
     assert one == pytest.approx(two, rel=2e-3)
+
+
+@pytest.mark.cluster
+@pytest.mark.long
+def test_workers_that_split_the_weights_learn_what_one_learns_and_resume(toy, tmp_path):
+    import ray
+    import torch
+    from safetensors.torch import load_file
+
+    steps = ["optimizer.steps=6", "log_every=1", "evaluate_every=3", "save_every=3", "optimizer.micro_batch=8"]
+    train(_config(toy, tmp_path / "one", *SMALL, *steps, "workers.count=0"))
+    split = _config(
+        toy, tmp_path / "split", *SMALL, *steps, "workers.count=2", "workers.cpus=1", "workers.sharded=true"
+    )
+    ray.shutdown()  # of a cluster that tests before this one may have left
+    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
+    try:
+        train(split)
+        (whole,) = (tmp_path / "split" / "model").glob("*.safetensors")
+        at_once = load_file(whole)
+        parts = [path.name for path in (tmp_path / "split").glob("checkpoints/checkpoint-3/pytorch_model*/*.distcp")]
+        for lost in ("model", "checkpoints/checkpoint-6"):
+            shutil.rmtree(tmp_path / "split" / lost)
+        (tmp_path / "split" / "metrics.json").unlink()
+        train(split)
+    finally:
+        ray.shutdown()
+    alone, resumed = load_file(tmp_path / "one" / "model" / "model.safetensors"), load_file(whole)
+
+    assert _figures(tmp_path / "one", "loss") == pytest.approx(_figures(tmp_path / "split", "loss"), rel=2e-3)
+    assert _figures(tmp_path / "one", "eval_loss") == pytest.approx(_figures(tmp_path / "split", "eval_loss"), rel=1e-2)
+    assert sorted(parts) == ["__0_0.distcp", "__1_0.distcp"]  # each worker wrote its own
+    assert alone.keys() == at_once.keys() == resumed.keys()
+    assert all(torch.allclose(resumed[name], at_once[name], atol=1e-4) for name in alone)
+    summaries = [json.loads((tmp_path / name / "metrics.json").read_text("utf-8")) for name in ("one", "split")]
+    assert summaries[0]["parameters"] == summaries[1]["parameters"]
+    configs = [json.loads((tmp_path / name / "model" / "config.json").read_text("utf-8")) for name in ("one", "split")]
+    assert configs[0]["architectures"] == configs[1]["architectures"]
 
 
 def test_packed_examples_do_not_see_each_other(base):
