@@ -28,7 +28,7 @@ from ner_ray.engines._requests import CLOSED
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import EngineError, ModelError, RequestError
 from ner_ray.extras import is_installed, require
-from ner_ray.models import checkpoints, tokenizers
+from ner_ray.models import checkpoints, tokenizers, weights
 from ner_ray.models.likelihood import likelihoods
 from ner_ray.models.options import CheckpointOptions, identity, prompt_counter, token_counter
 from ner_ray.models.options import check as check_model
@@ -376,7 +376,7 @@ def _load(options: Options) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    source, folder = options.checkpoint.source, checkpoints.fetch(options.checkpoint)
+    source, folder = options.checkpoint.source, weights.fetch(options.checkpoint)
     dtype = "float32" if options.dtype == "auto" and device == "cpu" else options.dtype
     try:
         architecture = AutoConfig.from_pretrained(folder, **source)

@@ -43,7 +43,7 @@ from ner_ray.engines._requests import CLOSED, OpenRequests
 from ner_ray.engines.base import PromptTooLongError
 from ner_ray.errors import ConfigError, EngineError, MissingExtraError, ModelError, RequestError
 from ner_ray.extras import is_installed, require
-from ner_ray.models import checkpoints, tokenizers
+from ner_ray.models import checkpoints, tokenizers, weights
 from ner_ray.models.options import CheckpointOptions, identity, prompt_counter, token_counter
 from ner_ray.models.options import check as check_model
 from ner_ray.types import Completion, Prompt
@@ -506,7 +506,7 @@ def _set_environment(options: Options, *, on_cpu: bool) -> None:
 def _arguments(options: Options, adapters: Sequence[str], tensor_parallel: int, *, on_cpu: bool) -> dict[str, Any]:
     """The arguments of `vllm.EngineArgs`."""
     arguments: dict[str, Any] = {
-        "model": checkpoints.fetch(options.checkpoint),
+        "model": weights.fetch(options.checkpoint),
         "revision": options.checkpoint.wanted,
         "dtype": _dtype_on_cpu(options) if on_cpu and options.dtype == "auto" else options.dtype,
         "quantization": options.quantization,

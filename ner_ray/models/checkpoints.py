@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ner_ray.errors import ModelError
-from ner_ray.models import copies
+from ner_ray.models import copies, smollm2
 
 STARTER = "starter"  # the name of the model that ships with the package
 
+_PACKAGE = Path(__file__).parent.parent
 _HUB = "hub:"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_SECONDS = 5
@@ -30,16 +31,18 @@ class Checkpoint:
     """A model on disk, on an object store or on the hub.
 
     Attributes:
-        model: a folder, the URI of one, `hub:` and an id on the Hugging Face hub, or `starter`.
+        model: a folder, the URI of one, `hub:` and an id on the Hugging Face hub, `starter` or `smollm2`.
         revision: a branch, tag or commit on the hub; None: what follows `@` in `model`, or else the main branch.
         trust_remote_code: whether Python code that comes with the model may run.
         legacy: whether a LLaMA tokenizer puts a blank before what follows a special token; None: as its files say.
+        merge: an adapter to merge into the weights; all other files are the model's own.
     """
 
     model: str
     revision: str | None = None
     trust_remote_code: bool = False
     legacy: bool | None = None
+    merge: str | None = None
 
     @property
     def repository(self) -> str | None:
@@ -51,13 +54,20 @@ class Checkpoint:
         return self.model.removeprefix(_HUB).partition("@")[0] if self.model.startswith(_HUB) else None
 
     @property
+    def is_named(self) -> bool:
+        """Whether `model` is the same on every machine: the name of a model that comes with the package, or a URI."""
+        return self.model in (STARTER, smollm2.NAME) or "://" in self.model
+
+    @property
     def location(self) -> str:
         """What loaders of configuration files and tokenizers are given: a folder on this node, or an id on the hub.
 
         The small files of a model on an object store are copied to this node first.
         """
         if self.model == STARTER:
-            return str(Path(__file__).parent.parent / STARTER)
+            return str(_PACKAGE / STARTER)
+        if self.model == smollm2.NAME:
+            return str(smollm2.folder())
         if "://" in self.model:
             return str(copies.of_small_files(self.model))
         # A relative path that is not there would be looked up on the hub.
@@ -74,6 +84,10 @@ class Checkpoint:
         named = self.model.partition("@")[2] if self.repository else ""
         return self.revision or named or None
 
+    def without_merge(self) -> Checkpoint:
+        """The model alone."""
+        return replace(self, merge=None)
+
     def file(self, name: str) -> Path | None:
         """One of its small files, from its folder or the hub's cache; None where it is in neither."""
         if self.repository is None:
@@ -85,14 +99,6 @@ class Checkpoint:
         return Path(cached) if isinstance(cached, str) else None
 
 
-def fetch(checkpoint: Checkpoint) -> str:
-    """What loaders of weights are given: a complete folder on this node, or an id on the hub.
-
-    A model on an object store is copied once a node; a loader downloads models of the hub itself.
-    """
-    return str(copies.of_all_files(checkpoint.model)) if "://" in checkpoint.model else checkpoint.location
-
-
 def fetch_folder(name: str, kind: str = "adapter") -> Path:
     """The folder of an adapter or an encoder on this node; it is downloaded if it is not there yet.
 
@@ -102,7 +108,7 @@ def fetch_folder(name: str, kind: str = "adapter") -> Path:
     checkpoint = Checkpoint(name)
     if checkpoint.repository is None:
         require_folder(checkpoint, kind)
-        return Path(fetch(checkpoint))
+        return copies.of_all_files(name) if "://" in name else Path(checkpoint.location)
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(checkpoint.repository, revision=checkpoint.wanted))
@@ -118,9 +124,11 @@ def check(checkpoint: Checkpoint, adapter: str | None = None) -> None:
     """
     if not checkpoint.model:
         raise ModelError("no model is named", hint="set engine.model to a folder or to hub:ORGANIZATION/NAME")
+    if checkpoint.model == smollm2.NAME:
+        smollm2.check()
     _check_file(checkpoint, "config.json", "model")
-    if adapter:
-        _check_file(Checkpoint(adapter), "adapter_config.json", "adapter")
+    for name in filter(None, (adapter, checkpoint.merge)):
+        _check_file(Checkpoint(name), "adapter_config.json", "adapter")
 
 
 def require_folder(checkpoint: Checkpoint, kind: str = "model") -> None:
@@ -138,8 +146,11 @@ def identity(checkpoint: Checkpoint) -> str | None:
 
     Returns:
         For a folder or a store, a checksum over `config.json` and the names and sizes of the weight files. For a model
-        on the hub, the commit in the local cache or else the requested revision; None where neither is known.
+        on the hub, the commit in the local cache or else the requested revision; None where neither is known. With an
+        adapter to merge, its checksum follows.
     """
+    if checkpoint.merge:
+        return f"{identity(checkpoint.without_merge())}-{_content(fetch_folder(checkpoint.merge))}"
     if checkpoint.repository:
         cached = checkpoint.file("config.json")
         return cached.parent.name if cached else checkpoint.wanted
@@ -173,6 +184,14 @@ def _newest(checkpoint: Checkpoint) -> str | None:
     except (HfHubHTTPError, HFValidationError, OSError):
         return None
     return found.sha
+
+
+def _content(adapter: Path) -> str:
+    """A checksum over an adapter's weights: trained again, they have the same names and sizes."""
+    digest = hashlib.sha256()
+    for file in sorted(adapter.glob("adapter_*")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _checksum(folder: Path, sizes: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from ner_ray.config import EngineConfig, operational
-from ner_ray.models import checkpoints, tokenizers
+from ner_ray.models import checkpoints, tokenizers, weights
 from ner_ray.models.checkpoints import Checkpoint
 from ner_ray.models.tokenizers import PromptCounter, TokenCounter
 
@@ -26,6 +26,11 @@ class CheckpointOptions(EngineConfig):
         default=None,
         description="Of a LLaMA tokenizer: put a blank before what follows a special token, as models expect that were "
         "tuned before mid-2023; default: what the model's files say.",
+    )
+    merge: str | None = Field(
+        default=None,
+        description="A LoRA adapter to merge into the model's weights before they are loaded, once a node: a folder, "
+        "its URI, or hub:ORGANIZATION/NAME. Unlike `adapter`, it costs nothing afterwards.",
     )
     check_tokenizer: bool = operational(
         True, description="Refuse a model whose tokenizer does not give texts back, or not with the right tokens."
@@ -46,7 +51,7 @@ class CheckpointOptions(EngineConfig):
     @property
     def checkpoint(self) -> Checkpoint:
         """The model."""
-        return Checkpoint(self.model, self.revision, self.trust_remote_code, self.legacy)
+        return Checkpoint(self.model, self.revision, self.trust_remote_code, self.legacy, self.merge)
 
     @property
     def passed_on(self) -> dict[str, Any]:
@@ -59,7 +64,10 @@ def check(options: CheckpointOptions) -> None:
 
     Raises:
         ModelError: they are not, or it cannot; see `checkpoints.check` and `probe.check`.
+        MissingExtraError: an adapter is to be merged, and peft is not installed.
     """
+    if options.merge:
+        weights.check_merge()
     checkpoints.check(options.checkpoint, options.adapter)
     if options.check_tokenizer:
         tokenizers.check(options.checkpoint)
@@ -78,7 +86,8 @@ def prompt_counter(options: CheckpointOptions) -> PromptCounter:
 def pinned(options: CheckpointOptions) -> CheckpointOptions:
     """The settings with the model at the commit that its revision means now; see `checkpoints.pinned`."""
     fixed = checkpoints.pinned(options.checkpoint)
-    return options.model_copy(update={"model": fixed.model, "revision": fixed.revision})
+    merge = options.merge and pinned_adapter(options.merge)
+    return options.model_copy(update={"model": fixed.model, "revision": fixed.revision, "merge": merge})
 
 
 def pinned_adapter(adapter: str) -> str:

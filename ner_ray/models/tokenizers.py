@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ner_ray.errors import ModelError
-from ner_ray.models import checkpoints, probe, spm
+from ner_ray.models import checkpoints, probe, smollm2, spm
 from ner_ray.models.checkpoints import STARTER, Checkpoint
 from ner_ray.types import Prompt
 
@@ -38,12 +38,12 @@ def load(checkpoint: Checkpoint) -> Any:  # transformers' tokenizers have no typ
 def check(checkpoint: Checkpoint) -> None:
     """Makes sure that a tokenizer has the tokens that its model was trained on, and that `counter` counts them.
 
-    The model that ships with the package is trusted: loading transformers for it would take seconds.
+    The models that come with the package are trusted: loading transformers for them would take seconds.
 
     Raises:
         ModelError: it has others, as far as its files tell; see `probe.check`.
     """
-    if checkpoint.model == STARTER:
+    if checkpoint.model in (STARTER, smollm2.NAME):
         return
     tokenizer = load(checkpoint)
     probe.check(tokenizer, checkpoint)

@@ -28,6 +28,7 @@ from ner_ray.train.judge import judge
 from ner_ray.train.progress import progress_callback, with_progress
 
 _STATE = "trainer_state.json"
+_SHORT = 1024  # tokens up to which plain attention is the faster one on a CPU
 
 Report = Callable[[dict[str, float]], None]
 
@@ -63,13 +64,15 @@ def run(config: TrainConfig, tokenizer: Any, report: Report | None = None) -> di
     if config.workers.threads:
         torch.set_num_threads(config.workers.threads)
     model = models.model_of(config.model, tokenizer, config.seed)
+    if not config.workers.gpus and config.data.max_length <= _SHORT:
+        models.attend_plainly(model)
     rows = load_rows(config, tokenizer, pair=models.is_encoder_decoder(model))
     trainer = _trainer(config, model, tokenizer, rows, report)
     summary = _sizes(model) | _amounts(rows)  # counted before the weights may be spread over the workers
     trainer.train(resume_from_checkpoint=last_checkpoint(_checkpoints(config), trainer.args.max_steps))
-    weights = sharding.whole(trainer) if config.workers.sharded else None  # together with all workers
+    parts = sharding.whole(trainer) if config.workers.sharded else None  # together with all workers
     if trainer.is_world_process_zero():
-        models.save(trainer.model, tokenizer, Path(config.output) / "model", config.save_dtype, weights)
+        models.save(config, trainer.model, tokenizer, parts)
     return summary | _history(trainer.state)
 
 

@@ -1,18 +1,16 @@
-"""The weights that are trained: those of a checkpoint, adapters on top of it, or new ones; and how they are saved."""
+"""The weights that are trained: those of a checkpoint, adapters on top of it, or new ones."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ner_ray.errors import ModelError
-from ner_ray.extras import require
-from ner_ray.models import checkpoints, tokenizers
+from ner_ray.models import checkpoints, tokenizers, weights
 from ner_ray.models.checkpoints import Checkpoint
-from ner_ray.train.config import LoraConfig, ModelConfig, ScratchConfig
+from ner_ray.train.config import LoraConfig, ModelConfig, ScratchConfig, TrainConfig
 from ner_ray.train.induction import install_induction
 from ner_ray.train.vocabulary import END, PAD, build_tokenizer
 
@@ -39,8 +37,12 @@ def model_of(config: ModelConfig, tokenizer: Any, seed: int) -> Any:  # transfor
     """
     if config.scratch:
         return _new(config.scratch, tokenizer, seed)
-    model = _load(config)
-    return _with_adapters(model, config.lora) if config.lora else model
+    if config.lora:
+        # Frozen weights may keep the precision of the checkpoint; trained ones need float32.
+        return _with_adapters(weights.load(_base(config)), config.lora)
+    import torch
+
+    return weights.load(_base(config), torch.float32)
 
 
 def outline(config: ModelConfig) -> Any:  # transformers' or peft's model
@@ -56,7 +58,7 @@ def outline(config: ModelConfig) -> Any:  # transformers' or peft's model
         if config.scratch:
             return Qwen2ForCausalLM(_new_config(config.scratch, config.scratch.vocabulary))
         loader = AutoModelForSeq2SeqLM if is_pair(config) else AutoModelForCausalLM
-        model = loader.from_config(_architecture(config), trust_remote_code=config.trust_remote_code)
+        model = loader.from_config(weights.architecture(_base(config)), trust_remote_code=config.trust_remote_code)
         return _with_adapters(model, config.lora) if config.lora else model
 
 
@@ -71,58 +73,32 @@ def is_pair(config: ModelConfig) -> bool:
     Raises:
         ModelError: the base cannot be loaded.
     """
-    return config.base is not None and bool(_architecture(config).is_encoder_decoder)
+    return config.base is not None and bool(weights.architecture(_base(config)).is_encoder_decoder)
 
 
-def save(
-    model: Any,
-    tokenizer: Any,
-    folder: str | Path,
-    dtype: str | None = None,
-    weights: dict[str, Any] | None = None,  # tensors
-) -> None:
-    """Writes a checkpoint, or the adapter if only that was trained, that the engines load by its path.
+def attend_plainly(model: Any) -> None:
+    """Makes a model compute attention as plain matrix products.
+
+    On CPUs, PyTorch's fused attention takes several times as long on its way back: a quarter of a step's time at 100
+    tokens. Its memory grows with the length alone, though, and that of plain attention with the length's square.
+    """
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner.set_attn_implementation("eager")
+
+
+def save(config: TrainConfig, model: Any, tokenizer: Any, whole: dict[str, Any] | None = None) -> None:
+    """Writes the result into the folder `model` of the output.
 
     Args:
-        model: the model.
+        config: all of it.
+        model: the trained model.
         tokenizer: its tokenizer.
-        folder: where to write.
-        dtype: data type of the weights to write; default: as they are.
-        weights: by name, if the model itself holds only a part of them.
+        whole: its tensors by name, where the model itself holds only a part of them.
     """
-    import torch
-
-    if weights is not None:
-        kind = getattr(torch, dtype or "float32")
-        tied = getattr(model, "all_tied_weights_keys", None) or {}
-        weights = {name: tensor.to(kind) for name, tensor in weights.items() if name not in tied}
-        model.config.dtype = kind
-    elif dtype:
-        model = model.to(getattr(torch, dtype))
-    model.config.use_cache = True  # the trainer has switched it off, which would slow down inference
-    model.save_pretrained(folder, state_dict=weights)
-    tokenizer.save_pretrained(folder)
-    settings = Path(folder) / "tokenizer_config.json"
-    if type(tokenizer).__name__ == tokenizers.PLAIN:
-        _keep_tokenizer(settings)
-    elif getattr(tokenizer, "legacy", False):
-        _set(settings, legacy=True)  # which transformers leaves out, and without which it reads prompts differently
-
-
-def _keep_tokenizer(path: Path) -> None:
-    """Makes transformers load the tokenizer as it is.
-
-    Transformers 5 gives a model of type qwen2 its own Qwen2Tokenizer, with another normaliser and other word
-    boundaries, whatever `tokenizer_class` says, unless `auto_map` names a class. If that class does not exist, or may
-    not be loaded because it would be foreign code, transformers falls back to the plain tokenizer file.
-    """
-    _set(path, tokenizer_class=tokenizers.PLAIN, auto_map={"AutoTokenizer": [None, "none.None"]})
-
-
-def _set(path: Path, **settings: object) -> None:
-    """Sets keys of a JSON file."""
-    changed = json.loads(path.read_text(encoding="utf-8")) | settings
-    path.write_text(json.dumps(changed, indent=2) + "\n", encoding="utf-8")
+    folder = Path(config.output) / "model"
+    weights.save(model, tokenizer, folder, config.save_dtype, whole)
+    if config.model.lora:
+        weights.name_base(folder, _base(config.model))
 
 
 def merge(adapter: str | Path, output: str | Path, base: str | None = None, dtype: str = "bfloat16") -> Path:
@@ -138,43 +114,23 @@ def merge(adapter: str | Path, output: str | Path, base: str | None = None, dtyp
         ModelError: there is no adapter or base, or `output` is taken.
         MissingExtraError: peft is not installed.
     """
-    require("peft", "torch", "transformers", extra=("train", "transformers"), purpose="merging an adapter")
-    from peft import PeftConfig, PeftModel
-
-    if not (Path(adapter) / "adapter_config.json").is_file():
-        raise ModelError(f"{adapter} is not an adapter: it has no adapter_config.json")
     if (Path(output) / "config.json").exists():
         raise ModelError(f"{output} already contains a model", hint="choose another folder")
-    name = base or PeftConfig.from_pretrained(str(adapter)).base_model_name_or_path
-    config = ModelConfig(base=name)
-    model = PeftModel.from_pretrained(_load(config), str(adapter)).merge_and_unload()
-    save(model, tokenizer_of(config, ()), output, dtype)
-    if (Path(adapter) / "README.md").is_file():
-        shutil.copy(Path(adapter) / "README.md", Path(output) / "README.md")
+    weights.merge(Checkpoint(base or _base_of(Path(adapter))), Path(adapter), Path(output), dtype)
     return Path(output)
 
 
-def _load(config: ModelConfig) -> Any:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+def _base_of(adapter: Path) -> str:
+    """The model that an adapter names.
 
-    loader = AutoModelForSeq2SeqLM if is_pair(config) else AutoModelForCausalLM
-    # Frozen weights may keep the precision of the checkpoint; trained ones need float32.
-    dtype = "auto" if config.lora else torch.float32
+    Raises:
+        ModelError: the folder is no adapter.
+    """
     try:
-        return loader.from_pretrained(checkpoints.fetch(_base(config)), dtype=dtype, **_base(config).source)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot load the model {config.base}: {error}") from error
-
-
-def _architecture(config: ModelConfig) -> Any:  # transformers' PretrainedConfig
-    from transformers import AutoConfig
-
-    checkpoints.require_folder(_base(config))
-    try:
-        return AutoConfig.from_pretrained(_base(config).location, **_base(config).source)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot load the model {config.base}: {error}") from error
+        settings: dict[str, Any] = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        return str(settings["base_model_name_or_path"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{adapter} is not an adapter: it has no adapter_config.json that names its base") from error
 
 
 def _base(config: ModelConfig) -> Checkpoint:

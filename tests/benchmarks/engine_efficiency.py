@@ -35,6 +35,7 @@ from ner_ray.pipeline.cluster import connect
 from ner_ray.pipeline.generate import GenerateStage
 from ner_ray.pipeline.preflight import check_input
 from ner_ray.pipeline.progress import start_scoreboard
+from ner_ray.schema import EXCHANGES
 from ner_ray.store.run import RunDirectory
 from ner_ray.store.shards import list_shards
 from ner_ray.types import Entity, Label, Prompt, Reading, StepInput, Targets, Transcript
@@ -93,7 +94,7 @@ class TimedStage(GenerateStage):
 
     def __call__(self, table: pa.Table) -> pa.Table:
         answered = super().__call__(table)
-        for row in answered["exchanges"].to_pylist():
+        for row in answered[EXCHANGES].to_pylist():
             self.tokens += sum(answer["output_tokens"] for exchange in row for answer in exchange["completions"])
         folder = self._spec.config.output.path
         timing = {"tokens": self.tokens, "seconds": self._last - self.first}

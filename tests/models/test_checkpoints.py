@@ -12,7 +12,8 @@ import pytest
 
 from ner_ray.errors import ModelError
 from ner_ray.models import copies, tokenizers
-from ner_ray.models.checkpoints import STARTER, Checkpoint, check, fetch, fetch_folder, identity, pinned
+from ner_ray.models.checkpoints import STARTER, Checkpoint, check, fetch_folder, identity, pinned
+from ner_ray.models.weights import fetch
 from ner_ray.storage import Location
 
 

@@ -10,8 +10,9 @@ from transformers import AutoModelForCausalLM
 from ner_ray.errors import ModelError
 from ner_ray.models import tokenizers
 from ner_ray.models.checkpoints import Checkpoint
+from ner_ray.models.weights import save
 from ner_ray.train.config import ModelConfig
-from ner_ray.train.model import save, tokenizer_of
+from ner_ray.train.model import tokenizer_of
 from tests.released import save_internlm2, save_llama
 from tests.released.vocabularies import sentencepiece_model
 

@@ -18,8 +18,9 @@ WORDS = ("ka", "lo", "mi", "ter", "do", "vi")
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     """A model that copies; of random weights, whose output layer hardly speaks, an adapter could make little."""
+    from ner_ray.models.weights import save
     from ner_ray.train.config import ModelConfig
-    from ner_ray.train.model import model_of, save, tokenizer_of
+    from ner_ray.train.model import model_of, tokenizer_of
 
     scratch = {"hidden": 128, "layers": 2, "heads": 4, "feed_forward": 128, "vocabulary": 400, "spaced": 30}
     config = ModelConfig.model_validate({"scratch": scratch})

@@ -11,7 +11,7 @@ from ner_ray.config import load as compose
 from ner_ray.errors import ConfigError
 from ner_ray.train import TrainConfig
 from ner_ray.train.config import PrepareConfig
-from ner_ray.train.starter import MixtureConfig
+from ner_ray.train.mixture import MixtureConfig
 
 RECIPES = sorted((Path(__file__).parents[2] / "conf" / "train").glob("*.yaml"))
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ner_ray.data import training
 from ner_ray.train import PrepareConfig, prepare
-from ner_ray.train.starter.sentences import parse_grammar, sentences
+from ner_ray.train.mixture.sentences import parse_grammar, sentences
 
 SHIPPED = Path(__file__).parents[2] / "ner_ray" / "toy"
 SHIPPED_ROWS = 2500

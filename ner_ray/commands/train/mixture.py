@@ -8,7 +8,7 @@ For example:
 from __future__ import annotations
 
 from ner_ray.commands.train.prepare import Result, show
-from ner_ray.train.starter import MixtureConfig
+from ner_ray.train.mixture import MixtureConfig
 
 __all__ = ["Config", "Result", "run", "show"]
 
@@ -16,7 +16,7 @@ Config = MixtureConfig
 
 
 def run(config: MixtureConfig) -> Result:
-    """Writes the training file; raises what `ner_ray.train.starter.prepare_mixture` raises."""
-    from ner_ray.train.starter import prepare_mixture
+    """Writes the training file; raises what `ner_ray.train.mixture.prepare_mixture` raises."""
+    from ner_ray.train.mixture import prepare_mixture
 
     return Result(prepare_mixture(config))

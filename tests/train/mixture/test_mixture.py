@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ner_ray.train.starter.config import MixtureConfig
-from ner_ray.train.starter.mixture import natural, prepare_mixture
-from ner_ray.train.starter.sentences import Sentence
+from ner_ray.train.mixture.config import MixtureConfig
+from ner_ray.train.mixture.lines import prepare_mixture
+from ner_ray.train.mixture.pools import natural
+from ner_ray.train.mixture.sentences import Sentence
 from ner_ray.types import Entity
 
 TEXT = '" Ada " met Bob ( of Turin ) , did n\'t she ?'

@@ -25,15 +25,16 @@ Grammar = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A text and its entities, by start."""
+    """A text, its entities by start, and the types that annotators looked for; none where that is not known."""
 
     text: str
     entities: tuple[Entity, ...]
+    labels: tuple[str, ...] = ()
 
 
 def load_grammar() -> Grammar:
     """The English grammar that ships with the package."""
-    folder = resources.files("ner_ray.train.starter") / "grammar"
+    folder = resources.files("ner_ray.train.mixture") / "grammar"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".txt")), key=lambda f: f.name)
     return parse_grammar("\n".join(f.read_text(encoding="utf-8") for f in files))
 

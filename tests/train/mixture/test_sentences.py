@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ner_ray.errors import InputError
-from ner_ray.train.starter.sentences import load_grammar, parse_grammar, sentences
+from ner_ray.train.mixture.sentences import load_grammar, parse_grammar, sentences
 
 
 @pytest.fixture(scope="module")
