@@ -1,8 +1,8 @@
 """Model families side by side on annotated text: scores, tokens and speed, as a Markdown table.
 
 Every system is asked for the same labels of the same sentences, through the whole pipeline (prompt, engine, parser,
-alignment). The corpora are read from a folder in the layout of `ner-ray train mixture train/data/tagger`; those that are
-not there are left out, and said so.
+alignment). The corpora are read from a folder in the layout of `ner-ray train mixture train/data/tagger`; those that
+are not there are left out, and said so. Held-out rows are those that that configuration leaves out of training.
 
     python tests/benchmarks/families.py DATA --systems annotate/starter families/b2ner-smollm2 spacy
 """
@@ -13,7 +13,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -50,7 +50,7 @@ CORPORA = {
     "web, whole documents": Corpus("corpora/uner_en_ewt_docs/dev.parquet", label_map=COARSE),
     "tweets, held out": Corpus("corpora/btc/h.parquet", label_map=COARSE, step=20),
     "tweets, other": Corpus(
-        "corpora/wnut17/dev.parquet",
+        "corpora/wnut17/train.parquet",
         label_map={
             "person": "person", "location": "location", "corporation": "organization", "group": "organization",
             "product": None, "creative-work": None,
@@ -68,7 +68,7 @@ class Row:
     boundaries: float
     texts: int
     seconds: float
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     unparsable: float = 0.0
     unaligned: int = 0
 
@@ -132,12 +132,13 @@ def scores(
 
 
 def table(rows: Iterator[tuple[str, str, Row]]) -> Iterator[str]:
-    yield "| system | corpus | strict F1 | boundaries | unparsable | unaligned | prompt tokens | answer tokens | texts/s |"
+    yield "| system | corpus | strict F1 | boundaries | unparsable | unaligned | tokens in | tokens out | texts/s |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for system, corpus, row in rows:
+        tokens = row.usage
         yield (
             f"| {system} | {corpus} ({row.texts}) | {row.strict:.3f} | {row.boundaries:.3f} | {row.unparsable:.1%} "
-            f"| {row.unaligned} | {row.usage.prompt_tokens / row.texts:.0f} | {row.usage.output_tokens / row.texts:.1f} "
+            f"| {row.unaligned} | {tokens.prompt_tokens / row.texts:.0f} | {tokens.output_tokens / row.texts:.1f} "
             f"| {row.texts / row.seconds:.1f} |"
         )
 
