@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from ner_ray.align import align
 from ner_ray.align.votes import join
+from ner_ray.annotator.calibration import Calibration
 from ner_ray.config import AlignConfig, VoteConfig
 from ner_ray.errors import ErrorCode
 from ner_ray.families.base import Step
@@ -40,10 +41,28 @@ from ner_ray.types import (
 
 @dataclass(frozen=True, slots=True)
 class ReadingRules:
-    """How answers become entities: how mentions are aligned, and how several samples are combined."""
+    """How answers become entities: how mentions are aligned, and how several samples are combined.
+
+    Attributes:
+        align: of mentions to the text.
+        vote: of several samples.
+        calibration: of the scores of the entities that come out at the end.
+        last: the role of the step that they come out of.
+    """
 
     align: AlignConfig = field(default_factory=AlignConfig)
     vote: VoteConfig = field(default_factory=VoteConfig)
+    calibration: Calibration | None = None
+    last: str = ""
+
+    def scored(self, role: str, entities: Sequence[Entity]) -> Sequence[Entity]:
+        """Entities that a step has found, with the scores that they are given."""
+        if self.calibration is None or role != self.last:
+            return entities
+        return [
+            entity if entity.score is None else replace(entity, score=self.calibration(entity.score))
+            for entity in entities
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +164,7 @@ def read_step(step: Step, given: StepInput, transcript: Transcript, rules: Readi
     refused = [exchange.error or _no_sample(step.role) for exchange in transcript if not exchange.completions]
     errors = (*refused, *(error for reading in readings for error in _errors(reading, step.role)))
     return Findings(
-        entities=_owned(joined.entities, given.core),
+        entities=_owned(rules.scored(step.role, joined.entities), given.core),
         unaligned=joined.unaligned,
         status=_worst([_status(readings), DocumentStatus.PARTIAL if refused else DocumentStatus.OK]),
         dropped=tuple(mention for reading in readings for mention in reading.dropped),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ner_ray import plugins
+from ner_ray.annotator import calibration
+from ner_ray.annotator.calibration import Calibration
 from ner_ray.annotator.document import ReadingRules
 from ner_ray.config import AnnotateConfig, EngineConfig, SamplingConfig, labels
 from ner_ray.config import load as compose
@@ -55,6 +57,7 @@ class Spec:
         pools: the engines to ask, in the order of the steps; none if the input brings recorded answers.
         budget: maximum length of a chunk, in tokens.
         demonstration_tokens: maximum number of tokens that demonstrations may add to a prompt; None for no limit.
+        calibration: of the scores.
     """
 
     config: AnnotateConfig
@@ -64,6 +67,7 @@ class Spec:
     pools: tuple[Pool, ...]
     budget: int
     demonstration_tokens: int | None = None
+    calibration: Calibration | None = None
 
     def resources(self, pool: Pool) -> EngineResources:
         """What each engine of a pool gets."""
@@ -72,7 +76,7 @@ class Spec:
     @property
     def rules(self) -> ReadingRules:
         """How answers become entities."""
-        return ReadingRules(self.config.align, self.config.vote)
+        return ReadingRules(self.config.align, self.config.vote, self.calibration, self.steps[-1].role)
 
 
 def resolve(config: AnnotateConfig) -> Spec:
@@ -92,6 +96,7 @@ def resolve(config: AnnotateConfig) -> Spec:
         pools=() if config.replay else _pools(config, steps),
         budget=config.chunk.tokens,
         demonstration_tokens=config.demonstrations.token_budget if config.demonstrations else None,
+        calibration=calibration.load(config.calibration) if config.calibration else None,
     )
 
 

@@ -266,6 +266,11 @@ class AnnotateConfig(Section):
     )
     align: AlignConfig = Field(default_factory=AlignConfig)
     vote: VoteConfig = Field(default_factory=VoteConfig)
+    calibration: str | None = Field(
+        default=None,
+        description="A file that `ner-ray evaluate calibration_out=FILE` has written on annotated text: turns scores "
+        "into probabilities of being right.",
+    )
     output: OutputConfig
     resources: ResourceConfig = Field(default_factory=ResourceConfig)
     reuse: bool = operational(

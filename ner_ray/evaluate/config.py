@@ -66,6 +66,11 @@ class EvaluateConfig(ScoringConfig):
     )
     json_out: str | None = operational(None, description="Write all figures to this file, as JSON.")
     html_out: str | None = operational(None, description="Write a report to this file, as one HTML page.")
+    calibration_out: str | None = operational(
+        None,
+        description="Write a calibration to this file: a map from the predictions' scores to how often entities with "
+        "such scores are right, for `calibration` of `ner-ray annotate`.",
+    )
     title: str = operational("Evaluation", description="The heading of the HTML report.")
     on_ray: bool = operational(
         False, description="Score Parquet shards on the cluster; the predictions are in the rows of the gold."

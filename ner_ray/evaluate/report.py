@@ -7,6 +7,7 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ner_ray.evaluate import reliability
 from ner_ray.evaluate.bootstrap import Interval
 from ner_ray.evaluate.examples import Mark, Sentence
 from ner_ray.evaluate.run import OURS, Evaluation
@@ -41,6 +42,14 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
             {"gold": gold, "predicted": predicted, "count": times}
             for (gold, predicted), times in sorted(evaluation.confusion.items(), key=repr)
         ],
+        "reliability": {
+            "expected_calibration_error": reliability.expected_calibration_error(evaluation.reliability),
+            "bins": [
+                {"from": at / 10, "entities": one.entities, "right": one.right, "score": one.score}
+                for at, one in enumerate(reliability.diagram(evaluation.reliability))
+                if one.entities
+            ],
+        },
         "counts": dict(evaluation.counts),
         "rejects": [asdict(reject) for reject in evaluation.rejects],
     }
@@ -88,6 +97,8 @@ def html(evaluation: Evaluation, title: str = "Evaluation") -> str:
         confusion=confusion_table(evaluation.confusion),
         modes=MODES,
         ours=OURS,
+        bins=reliability.diagram(evaluation.reliability),
+        calibration_error=reliability.expected_calibration_error(evaluation.reliability),
     )
 
 

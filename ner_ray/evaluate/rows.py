@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -145,7 +146,9 @@ def _entity(value: Any, text: str, place: str) -> Entity:
             f"column {place!r}: an entity is {value!r}, not a struct of start, end and label",
             hint="offsets count code points, the end is exclusive",
         ) from error
-    return Entity(start, end, text[max(start, 0) : max(end, 0)], label, None, status)
+    score = value.get("score")
+    known = float(score) if isinstance(score, int | float) and not math.isnan(score) else None
+    return Entity(start, end, text[max(start, 0) : max(end, 0)], label, known, status)
 
 
 def count(annotation: Annotation) -> Counter[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from ner_ray.annotator.spec import family_steps
@@ -18,12 +18,13 @@ from ner_ray.data.annotated import as_reject, from_row
 from ner_ray.data.label_map import relabel_entities
 from ner_ray.data.read import Record, column_names, records
 from ner_ray.errors import InputError
-from ner_ray.evaluate import answers, bootstrap, read, rows, spans
+from ner_ray.evaluate import answers, bootstrap, read, reliability, rows, spans
 from ner_ray.evaluate.bootstrap import Interval, Replicates
 from ner_ray.evaluate.config import ScoringConfig
 from ner_ray.evaluate.examples import Examples, sample
 from ner_ray.evaluate.papers._matches import MatchSums
 from ner_ray.evaluate.papers.base import Case, PaperScore, PaperSums, load
+from ner_ray.evaluate.reliability import Reliability
 from ner_ray.evaluate.spans import MODES, LabelScores, Mode, Pair, Score, SpanSums
 from ner_ray.families.base import Step
 from ner_ray.types import Chunk, Entity
@@ -47,6 +48,7 @@ class Sums:
         replicates: for confidence intervals.
         counts: verdicts, alignment statuses and irregularities, by name.
         examples: documents with errors.
+        reliability: predicted entities by their scores.
         rejects: some rows of gold that cannot be used, in whole or in part.
         labels: every label of the rows before they are relabelled, where there is a label map.
     """
@@ -57,6 +59,7 @@ class Sums:
     replicates: Replicates
     counts: Counter[str]
     examples: Examples
+    reliability: Reliability = field(default_factory=Reliability)
     rejects: tuple[Reject, ...] = ()
     labels: frozenset[str] = frozenset()
 
@@ -68,6 +71,7 @@ class Sums:
             self.replicates + other.replicates,
             self.counts + other.counts,
             self.examples + other.examples,
+            self.reliability + other.reliability,
             _first_rejects(self.rejects + other.rejects),
             self.labels | other.labels,
         )
@@ -80,6 +84,7 @@ class Sums:
             "replicates": self.replicates.to_dict(),
             "counts": dict(self.counts),
             "examples": self.examples.to_dict(),
+            "reliability": self.reliability.to_dict(),
             "rejects": [asdict(reject) for reject in self.rejects],
             "labels": sorted(self.labels),
         }
@@ -93,6 +98,7 @@ class Sums:
             Replicates.from_dict(data["replicates"]),
             Counter(data["counts"]),
             Examples.from_dict(data["examples"]),
+            Reliability.from_dict(data["reliability"]),
             tuple(Reject(**reject) for reject in data["rejects"]),
             frozenset(data["labels"]),
         )
@@ -133,6 +139,7 @@ class Evaluation:
         papers: the published scorers.
         counts: verdicts, alignment statuses and irregularities, by name.
         examples: documents with errors.
+        reliability: predicted entities by their scores.
         rejects: some rows of gold that cannot be used, in whole or in part.
         level: the fraction of replicates inside the intervals.
         samples: the number of replicates.
@@ -147,6 +154,7 @@ class Evaluation:
     papers: Sequence[PaperResult]
     counts: Mapping[str, int]
     examples: Examples
+    reliability: Reliability
     rejects: Sequence[Reject]
     level: float
     samples: int
@@ -223,6 +231,7 @@ def summarize(sums: Sums, config: ScoringConfig) -> Evaluation:
         papers=[_paper_result(name, sums, config, bounds) for name in config.scorers],
         counts=dict(sorted((sums.counts + Counter(repeated_predictions=sums.spans.repeated)).items())),
         examples=sums.examples,
+        reliability=sums.reliability,
         rejects=sums.rejects,
         level=bootstrap.LEVEL,
         samples=config.samples,
@@ -279,6 +288,7 @@ def _score_batch(batch: Sequence[read.Joined], family: Sequence[Step], config: S
         examples=sample(
             config.examples, [(document.row.doc_id, document.row.text, document.pairs) for document in scored]
         ),
+        reliability=reliability.count(pair for document in scored for pair in document.pairs),
         rejects=_first_rejects(rejects + invalid),
         labels=frozenset().union(*seen),
     )

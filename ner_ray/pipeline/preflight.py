@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from ner_ray import schema
-from ner_ray.annotator import pools
+from ner_ray.annotator import calibration, pools
 from ner_ray.annotator.budget import fit
 from ner_ray.annotator.rows import columns_of
 from ner_ray.annotator.spec import Spec, resolve
@@ -145,6 +145,8 @@ def _settings(config: AnnotateConfig) -> dict[str, Any]:
     """Everything that changes results: the semantic settings, with what is in the files that they refer to."""
     settings = semantic(config)
     settings["labels"] = label_source(config.labels)
+    if config.calibration:
+        settings["calibration"] = calibration.load(config.calibration).to_dict()
     if config.demonstrations:
         settings["demonstrations"]["digest"] = index_digest(config.demonstrations.index)
     return settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ner_ray.annotator.calibration import Calibration
 from ner_ray.annotator.document import ReadingRules, Round, converse, merge, read_step, step_input
 from ner_ray.annotator.rounds import converse_alone
 from ner_ray.annotator.spec import family_steps
@@ -73,6 +74,24 @@ def test_a_family_is_asked_until_it_has_no_more_questions() -> None:
     assert [(entity.start, entity.label) for entity in findings.entities] == [(0, "poet"), (8, "poet")]
     assert (findings.usage.requests, findings.usage.prompt_tokens, findings.usage.output_tokens) == (2, 10, 2)
     assert extractor.role == "extractor"
+
+
+def test_only_the_scores_that_come_out_at_the_end_are_calibrated() -> None:
+    extractor, classifier = family_steps({"name": "cascade"})
+    rules = ReadingRules(calibration=Calibration((0.0, 1.0), (0.25, 0.75)), last=classifier.role)
+
+    def answer(wanted: Round) -> list[Exchange]:
+        text = "##Ada## ran." if wanted.role == extractor.role else "person"
+        ends = tuple(range(1, len(text) + 1))
+        said = Completion(text, logprobs=(0.0,) * len(text), token_ends=ends)
+        return [Exchange(prompt, (said,)) for prompt in wanted.prompts]
+
+    given = StepInput("Ada ran.", LABELS)
+    found = converse_alone(converse([extractor], given, rules), answer).findings
+    named = converse_alone(converse([classifier], given, rules, found), answer).findings
+
+    assert [entity.score for entity in found.entities] == [1.0]
+    assert [entity.score for entity in named.entities] == [0.75]
 
 
 def test_a_chunk_whose_only_sample_cannot_be_parsed_has_failed() -> None:

@@ -10,6 +10,8 @@ import re
 import pytest
 from rich.console import Console
 
+from ner_ray.annotator.calibration import load
+from ner_ray.errors import InputError
 from ner_ray.evaluate import report, run
 from ner_ray.evaluate.command import evaluate_files
 from ner_ray.evaluate.config import EvaluateConfig, ScoringConfig
@@ -146,3 +148,26 @@ def test_the_command_writes_both_reports(tmp_path):
 
     assert json.loads((tmp_path / "out" / "a.json").read_text()) == json.loads(json.dumps(report.to_dict(found)))
     assert "<title>Five</title>" in (tmp_path / "out" / "a.html").read_text()
+
+
+def test_the_command_writes_a_calibration_that_scores_can_be_mapped_with(tmp_path):
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in data.rows(40)))
+    calibration = tmp_path / "out" / "calibration.json"
+    config = EvaluateConfig(gold=str(tmp_path / "rows.jsonl"), calibration_out=str(calibration), **dict(PLAN))
+    figures = report.to_dict(evaluate_files(config))["reliability"]
+
+    [one] = figures["bins"]  # all scores are 0.5
+    share = one["right"] / one["entities"]
+    assert abs(share - 0.5) == pytest.approx(figures["expected_calibration_error"])
+    assert load(str(calibration))(0.9) == pytest.approx(share, abs=1e-5)
+
+
+def test_without_scores_there_is_nothing_to_calibrate(tmp_path):
+    rows = data.rows(5)
+    for row in rows:
+        row["entities"] = [{**entity, "score": None} for entity in row["entities"]]
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    config = EvaluateConfig(gold=str(tmp_path / "rows.jsonl"), calibration_out=str(tmp_path / "c.json"), **dict(PLAN))
+
+    with pytest.raises(InputError, match="no predicted entity has a score"):
+        evaluate_files(config)
