@@ -1,7 +1,6 @@
-"""Annotate the sample corpus that ships with the package, with the engine and model that do, and show the result.
+"""Annotate the sample corpus that ships with the package, with a small model that needs no download, and show the result.
 
-The starter model is a toy that runs anywhere: it knows English and few types. Its answers show how ner_ray works, not
-how well a large model does.
+The model is SmolLM2 with the adapter that ships with the package: 135 million weights that find any types in English.
 
 For example:
 
@@ -30,8 +29,12 @@ _WIDTH = 110
 _ROWS = 48
 _PER_DOCUMENT = 3
 _BATCH_ROWS = 256
-_TOY = """The starter model is a toy: 4 million weights that know English and few types, so many answers are wrong or
-incomplete. For real work, use a released model, such as `defaults: [families/gner-llama-7b]`.
+_NEXT = """The model is small (135 million weights, English), and its card says how good it is: ner_ray/adapters/b2ner/README.md.
+With your own text:
+
+    ner-ray try                                                      type it into a page
+    ner-ray init corpus/                                             write a configuration for a folder of files
+    ner-ray annotate annotate/tagger input.path=corpus/ 'labels=[person, ship]' output.path=runs/corpus
 """
 
 
@@ -76,7 +79,7 @@ def show(result: Result) -> str:
     from ner_ray.commands._summary import summary_table
 
     table, summary = entity_table(result.summary.run), summary_table(result.summary)
-    return f"{table}{summary} page  {result.page}\n\n{_TOY}"
+    return f"{table}{summary} page  {result.page}\n\n{_NEXT}"
 
 
 def entity_table(run: str) -> str:
