@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NO_COLUMN = "none"
 _LABELS = ("person", "organization", "location")
 _FILES = (".yaml", ".yml", ".json", ".txt", ".lst", ".labels")
-_ON_GPUS, _ANYWHERE = "gner-llama-7b", "cascade-starter"
+_ON_GPUS, _ANYWHERE = "gner-llama-7b", "b2ner-smollm2"
 _FIRST = re.compile(r"[^(:]*\([^)]*\)(, \w+)?|[^.:]*")
 _WIDE = 10**9
 _COMMANDS = {

@@ -5,9 +5,9 @@ not annotated again.
 
 For example:
 
-    ner-ray annotate annotate/cascade input.path=corpus/ 'input.keep=[text]' output.path=runs/news
+    ner-ray annotate annotate/tagger input.path=corpus/ 'input.keep=[text]' output.path=runs/news
 
-    ner-ray annotate annotate/cascade 'input.path=s3://corpus/*.parquet' output.path=s3://runs/news
+    ner-ray annotate annotate/tagger 'input.path=s3://corpus/*.parquet' output.path=s3://runs/news
 
     ray job submit --working-dir . -- python jobs/annotate.py my.yaml
 

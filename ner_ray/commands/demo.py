@@ -1,4 +1,4 @@
-"""Annotate the sample corpus that ships with the package, with a small model that needs no download, and show the result.
+"""Annotate the sample corpus that ships with the package with a small model that needs no download; show the result.
 
 The model is SmolLM2 with the adapter that ships with the package: 135 million weights that find any types in English.
 
@@ -29,7 +29,7 @@ _WIDTH = 110
 _ROWS = 48
 _PER_DOCUMENT = 3
 _BATCH_ROWS = 256
-_NEXT = """The model is small (135 million weights, English), and its card says how good it is: ner_ray/adapters/b2ner/README.md.
+_NEXT = """The model is small (135 million weights, English); ner_ray/adapters/b2ner/README.md says how good it is.
 With your own text:
 
     ner-ray try                                                      type it into a page

@@ -4,7 +4,7 @@ Nothing is written to the run directory.
 
 For example:
 
-    ner-ray plan annotate/cascade input.path=s3://corpus/ output.path=s3://runs/news
+    ner-ray plan annotate/tagger input.path=s3://corpus/ output.path=s3://runs/news
 
     ner-ray plan my.yaml --measure --sample 500
 """

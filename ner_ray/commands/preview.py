@@ -4,7 +4,7 @@ The documents come from all over the input; nothing is kept.
 
 For example:
 
-    ner-ray preview annotate/cascade input.path=corpus/ output.path=runs/news 'labels=[person, ship]'
+    ner-ray preview annotate/tagger input.path=corpus/ output.path=runs/news 'labels=[person, ship]'
 
     ner-ray preview my.yaml --documents 5 --seed 1
 """

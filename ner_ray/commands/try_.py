@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ner_ray.playground.server import Example
 
 _DEFAULT = "annotate/demo"
-_EXAMPLES = ("1-en.parquet", (0, 1, 2, 4)), ("6-long.parquet", (0,))  # files of the sample, and their rows
+_EXAMPLES = ("1-en.parquet", (0, 1, 2, 4)), ("6-long-en.parquet", (0,))  # files of the sample, and their rows
 
 
 class Config(Section):

@@ -39,7 +39,12 @@ class Corpus:
     def rows(self, folder: Path, limit: int) -> list[AnnotatedText]:
         found = read(str(folder / self.file), self.label_map)
         texts = (row for number, row in enumerate(found) if number % self.step == 0 and not isinstance(row, Reject))
-        return list(islice(texts, limit))
+        return list(islice(filter(_is_plain, texts), limit))
+
+
+def _is_plain(text: AnnotatedText) -> bool:
+    """Whether no entity is a mere `@`: in some tweets it is one, and the name behind it another."""
+    return all(entity.text != "@" for entity in text.entities)
 
 
 CORPORA = {
