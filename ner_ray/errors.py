@@ -148,7 +148,7 @@ class NerRayError(Exception):
     ...     annotator = ner_ray.Annotator("annotate/dmeo")
     ... except NerRayError as error:
     ...     print(error.code, error.exit_status, error.hint, sep="; ")
-    config; 2; shipped with the package: annotate/demo, annotate/cascade, annotate/ra_it
+    config; 2; shipped with the package: annotate/demo, annotate/cascade, annotate/tagger
     """
 
     code = "error"

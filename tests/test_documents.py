@@ -158,7 +158,7 @@ def test_the_library_does_what_the_readme_shows(
     monkeypatch.chdir(tmp_path)
     with answering(_marked) as server:
         engine = f"{{name: openai, url: '{server.url}', model: {MODEL}}}"
-        (tmp_path / "known.yaml").write_text(f"defaults: [annotate/demo]\nengine: {engine}\n")
+        (tmp_path / "known.yaml").write_text(f"defaults: [annotate/cascade]\nengine: {engine}\n")
         names: dict[str, Any] = {}
         exec(snippet.replace("annotate/demo", "known.yaml"), names)
 

@@ -238,7 +238,7 @@ class AnnotateConfig(Section):
     >>> files = ["input.path=news/*.parquet", "output.path=runs/news"]
     >>> config = load(AnnotateConfig, "annotate/demo", [*files, "labels=[person, place]"])
     >>> config.family["name"], config.labels, config.output.path
-    ('cascade', ['person', 'place'], 'runs/news')
+    ('b2ner', ['person', 'place'], 'runs/news')
     """
 
     input: InputConfig

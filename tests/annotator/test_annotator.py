@@ -274,4 +274,9 @@ def test_the_shipped_configuration_works_by_name_with_a_real_engine(tmp_path: Pa
     assert annotated.entities
     assert all(text[entity.start : entity.end] == entity.text for entity in annotated.entities)
     assert {entity.label for entity in annotated.entities} <= {"person", "place"}
-    assert [other.entities for other in again] == [annotated.entities] * 2
+    # Scores depend a little on what else is in a batch.
+    assert [_places(other) for other in again] == [_places(annotated)] * 2
+
+
+def _places(annotated: ner_ray.AnnotatedDocument) -> list[tuple[int, int, str]]:
+    return [(entity.start, entity.end, entity.label) for entity in annotated.entities]

@@ -54,7 +54,7 @@ def test_columns_labels_model_and_run_directory_are_proposed() -> None:
     assert (config.input.path, config.input.text, config.input.id) == ("corpus/", "body", "url")
     assert config.input.keep == ["body"]
     assert config.labels == ["person", "organization", "location"]
-    assert config.engine_for("extractor").model == "starter"
+    assert config.engine_for("tagger").model == "smollm2"
     assert config.output.path == "runs/corpus"
 
 
@@ -152,7 +152,7 @@ def test_the_command_shows_the_corpus_and_the_next_three_commands(capsys: pytest
 
 
 def test_the_file_is_one_that_preview_runs() -> None:
-    init.run(init.Config(input="corpus/", labels=["person"]))
+    init.run(init.Config(input="corpus/", labels=["person"], preset="cascade-starter"))
     with answering(lambda asked: asked.replace("Ada", "##Ada##") if asked.startswith("Ada") else "person") as server:
         settings = [f"engine={json.dumps(server.engine())}", "family.context=passage"]
         shown = preview.run(load(preview.Config, "ner.yaml", settings)).documents

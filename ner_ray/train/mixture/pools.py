@@ -30,6 +30,7 @@ _GRAMMAR_TYPES = {
     "PER": "person", "ORG": "organization", "LOC": "location", "EVT": "event", "PRD": "product",
     "WRK": "work of art", "MISC": "miscellaneous",
 }  # fmt: skip
+_GAPS, _GAP_WEIGHTS = (" ", "\n", "\n\n"), (0.7, 0.2, 0.1)  # between sentences that are joined
 _BEFORE_PUNCTUATION = re.compile(r" (?=[,.;:!?%)\]]|'(?:s|re|ve|m|ll|d)\b|n't\b)|(?<=[(\[]) ")
 
 
@@ -85,12 +86,13 @@ class Pools:
         name, sentence = self.draw()
         while self._rng.random() < self._config.join:
             more = self._varied(name)
-            start = len(sentence.text) + 1
+            gap = self._rng.choices(_GAPS, _GAP_WEIGHTS)[0]
+            start = len(sentence.text) + len(gap)
             if start + len(more.text) > self._config.max_characters:
                 break
             moved = (replace(entity, start=entity.start + start, end=entity.end + start) for entity in more.entities)
             labels = tuple(dict.fromkeys((*sentence.labels, *more.labels)))
-            sentence = Sentence(f"{sentence.text} {more.text}", (*sentence.entities, *moved), labels)
+            sentence = Sentence(f"{sentence.text}{gap}{more.text}", (*sentence.entities, *moved), labels)
         return name, sentence
 
     def _read(self, name: str, source: SourceConfig) -> Iterator[Sentence]:
