@@ -14,13 +14,12 @@ For example:
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any
 
-from ner_ray.commands._serving import say_address
+from ner_ray.commands._serving import Result, say_address, show
 from ner_ray.commands.base import argument, option
 from ner_ray.config import Section
-from ner_ray.errors import EXIT_DONE
+
+__all__ = ["Config", "Result", "run", "show"]
 
 
 class Config(Section):
@@ -29,16 +28,6 @@ class Config(Section):
     run: str = argument(description="The run directory, on any store.")
     host: str = option("127.0.0.1", description="The interface to listen on; 0.0.0.0 for all.")
     port: int = option(8766, ge=0, le=65535, description="The port; 0 for any that is free.")
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Nothing is left when the page is closed."""
-
-    exit_status: int = EXIT_DONE
-
-    def to_dict(self) -> dict[str, Any]:
-        return {}
 
 
 def run(config: Config) -> Result:
@@ -57,8 +46,3 @@ def run(config: Config) -> Result:
     browser = Browser(BrowsedRun(config.run, figures), token)
     asyncio.run(serve(browser.application(), config.host, config.port, token, say_address))
     return Result()
-
-
-def show(result: Result) -> str:  # noqa: ARG001  # see `base.Command`
-    """Nothing."""
-    return ""

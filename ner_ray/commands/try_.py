@@ -14,13 +14,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ner_ray.commands._serving import say, say_address
+from ner_ray.commands._serving import Result, say, say_address, show
 from ner_ray.commands.base import argument, option
 from ner_ray.config import Section
-from ner_ray.errors import EXIT_DONE
 
 if TYPE_CHECKING:
     from ner_ray.config import AnnotateConfig
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
 
 _DEFAULT = "annotate/demo"
 _EXAMPLES = ("1-en.parquet", (0, 1, 2, 4)), ("6-long-en.parquet", (0,))  # files of the sample, and their rows
+
+__all__ = ["Config", "Result", "run", "show"]
 
 
 class Config(Section):
@@ -37,16 +37,6 @@ class Config(Section):
     settings: list[str] = argument((), description="Settings as `key.path=value`; they override the file.")
     host: str = option("127.0.0.1", description="The interface to listen on; 0.0.0.0 for all.")
     port: int = option(8765, ge=0, le=65535, description="The port; 0 for any that is free.")
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Nothing is left when the page is closed."""
-
-    exit_status: int = EXIT_DONE
-
-    def to_dict(self) -> dict[str, Any]:
-        return {}
 
 
 def run(config: Config) -> Result:
@@ -62,11 +52,6 @@ def run(config: Config) -> Result:
         playground = Playground(annotator, name, settings, _typed(annotator.config), list(_examples()), token)
         asyncio.run(serve(playground.application(), config.host, config.port, token, say_address))
     return Result()
-
-
-def show(result: Result) -> str:  # noqa: ARG001  # see `base.Command`
-    """Nothing."""
-    return ""
 
 
 def _words(config: Config) -> tuple[str, Sequence[str]]:
