@@ -3,7 +3,7 @@
     import ner_ray
 
     annotator = ner_ray.Annotator("annotate/demo", labels=["person", "place"])
-    annotator("Marie Curie was born in Warsaw.").entities
+    annotator("Marie Curie grew up in Warsaw.").entities
 
     table = ner_ray.annotate(table, "annotate/demo", labels=["person", "place"])   # of pandas, Arrow, datasets, Ray
     ner_ray.open_run("runs/news")                                                  # what a job has committed

@@ -64,7 +64,7 @@ def annotate(
 
     Example:
         >>> import ner_ray, pyarrow
-        >>> table = pyarrow.table({"text": ["Marie Curie was born in Warsaw."]})
+        >>> table = pyarrow.table({"text": ["Marie Curie grew up in Warsaw."]})
         >>> table = ner_ray.annotate(table, "annotate/demo", labels=["person", "place"])  # doctest: +SKIP
         >>> [entity["text"] for entity in table["entities"][0].as_py()]  # doctest: +SKIP
         ['Marie Curie', 'Warsaw']

@@ -8,4 +8,4 @@ cd "$(dirname "$0")"
 
 ner-ray synth synth/demo output=runs/synth            # passages, answers, filters, rows, and a page of what happened
 ner-ray train train.yaml                              # a LoRA adapter, with a card that says what it was trained on
-ner-ray preview annotate/demo engine.adapter=models/adapter/model output.path=runs/preview --documents 2
+ner-ray preview annotate/cascade engine.adapter=models/adapter/model input.path=package://sample output.path=runs/preview --documents 2

@@ -71,9 +71,9 @@ class Annotator:
     Example:
         >>> import ner_ray
         >>> with ner_ray.Annotator("annotate/demo", labels=["person", "place"]) as annotator:  # doctest: +SKIP
-        ...     annotated = annotator("Marie Curie was born in Warsaw.")
+        ...     annotated = annotator("Marie Curie grew up in Warsaw.")
         >>> [(entity.start, entity.end, entity.text, entity.label) for entity in annotated.entities]  # doctest: +SKIP
-        [(0, 11, 'Marie Curie', 'person'), (24, 30, 'Warsaw', 'place')]
+        [(0, 11, 'Marie Curie', 'person'), (23, 29, 'Warsaw', 'place')]
     """
 
     def __init__(

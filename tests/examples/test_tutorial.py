@@ -54,7 +54,8 @@ def _typed(step: str) -> None:
 
 
 def _with_engine(engine: Any) -> None:
-    """Puts an engine into the configuration that the tutorial has written."""
+    """Puts an engine into the configuration that the tutorial has written, and the family whose answers it knows."""
     config = Path("ner.yaml")
-    if "\nengine:" not in config.read_text("utf-8"):
-        config.write_text(f"{config.read_text('utf-8')}\nengine: {engine}\n", "utf-8")
+    written = config.read_text("utf-8").replace("families/b2ner-smollm2", "families/cascade-starter")
+    if "\nengine:" not in written:
+        config.write_text(f"{written}\nengine: {engine}\n", "utf-8")
