@@ -59,7 +59,7 @@ def test_every_family_has_steps_with_distinct_roles(name):
         ("engines", "no engine named 'gnar'; known: openai, "),
         (
             "export",
-            "no export format named 'gnar'; known: bio, conll, html, huggingface, jsonl, label_studio, parquet, ",
+            "no export format named 'gnar'; known: argilla, bio, brat, conll, html, huggingface, jsonl, label_studio, ",
         ),
         ("retrieval.retrievers", "no retriever named 'gnar'; known: bm25, dense, hybrid"),
         ("evaluate.papers", "no scorer named 'gnar'; known: b2ner, "),

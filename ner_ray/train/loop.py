@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +63,7 @@ def run(config: TrainConfig, tokenizer: Any, report: Report | None = None) -> di
     if config.workers.threads:
         torch.set_num_threads(config.workers.threads)
     model = models.model_of(config.model, tokenizer, config.seed)
-    if not config.workers.gpus and config.data.max_length <= _SHORT:
+    if config.model.base and not config.workers.gpus and config.data.max_length <= _SHORT:
         models.attend_plainly(model)
     rows = load_rows(config, tokenizer, pair=models.is_encoder_decoder(model))
     trainer = _trainer(config, model, tokenizer, rows, report)
@@ -280,12 +279,22 @@ def _trainer(config: TrainConfig, model: Any, tokenizer: Any, rows: Rows, report
     )
     trainer.judged = (config, tokenizer, gold)
     trainer.remove_callback(PrinterCallback)
+    _keep_events(trainer, config)
     trainer.add_callback(progress_callback())
     if config.workers.sharded and not config.workers.gpus:
         trainer.add_callback(sharding.sums_callback())
     if report:
         trainer.add_callback(_reporter(report))
     return trainer
+
+
+def _keep_events(trainer: Any, config: TrainConfig) -> None:
+    """Has TensorBoard's events written beside everything else, unless TENSORBOARD_LOGGING_DIR says otherwise."""
+    from transformers.integrations import TensorBoardCallback
+
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, TensorBoardCallback):
+            callback.logging_dir = callback.logging_dir or str(Path(config.output) / "tensorboard")
 
 
 def check_judge(config: TrainConfig) -> None:
@@ -372,7 +381,6 @@ def _arguments(config: TrainConfig, rows: int) -> Any:
     from transformers import TrainingArguments
 
     workers = config.workers
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(Path(config.output) / "tensorboard"))
     return TrainingArguments(
         output_dir=str(_checkpoints(config)),
         **_optimization(config, rows),

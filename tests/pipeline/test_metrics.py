@@ -32,12 +32,14 @@ TOTALS = {
 }  # fmt: skip
 
 
-def scraped(port: int) -> dict[str, dict[str, float]]:
-    """The values at a node's endpoint: by the name of the metric, and then by the values of our tags."""
+def scraped(port: int, run: str) -> dict[str, dict[str, float]]:
+    """What a run counts, at a node's endpoint: by the name of the metric, and then by the values of our tags."""
     text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
     found: dict[str, dict[str, float]] = {}
     for name, labels, value in re.findall(r"^(ray_\w+)\{(.*)\} (\S+)$", text, re.MULTILINE):
         tags = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        if tags.get("run", run) != run:
+            continue  # of another job in the same cluster
         key = " ".join(tags[tag] for tag in ("run", "status", "code", "kind", "stage") if tag in tags)
         found.setdefault(name, {})[key] = float(value)
     return found
@@ -76,7 +78,7 @@ def test_prometheus_reads_what_a_job_counts_from_rays_endpoint(tmp_path: Path) -
         )
     (port,) = {node["MetricsExportPort"] for node in ray.nodes()}
 
-    found = until(lambda: (all_ := scraped(port)).get("ray_ner_ray_documents_total", {}).get(f"{run} ok") and all_)
+    found = until(lambda: (all_ := scraped(port, run)).get("ray_ner_ray_documents_total", {}).get(f"{run} ok") and all_)
 
     assert found["ray_ner_ray_documents_total"] == {f"{run} ok": 3, f"{run} failed": 1}
     assert found["ray_ner_ray_failures_total"] == {f"{run} null_text": 1}
@@ -164,7 +166,9 @@ def test_vllms_own_metrics_and_accepted_tokens_are_there_too(tmp_path: Path, tin
     panels = [panel["targets"] for panel in DASHBOARD["panels"] if panel["type"] != "row"]
     shown = {name for targets in panels for one in targets for name in re.findall(r"ray_vllm_\w+", one["expr"])}
 
-    found = until(lambda: (all_ := scraped(port)).get("ray_ner_ray_tokens_total", {}).get(f"{run} accepted") and all_)
+    found = until(
+        lambda: (all_ := scraped(port, run)).get("ray_ner_ray_tokens_total", {}).get(f"{run} accepted") and all_
+    )
 
     assert found["ray_ner_ray_tokens_total"][f"{run} accepted"] == done.counts["accepted_tokens"] > 0
     assert found["ray_ner_ray_tokens_total"][f"{run} speculated"] >= done.counts["accepted_tokens"]
