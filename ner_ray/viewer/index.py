@@ -13,6 +13,7 @@ numbered, and, as Base64 of little-endian numbers one after the other,
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,12 +33,12 @@ class Numbers(dict[str, int]):
 
 
 def score_value(score: float | None) -> int:
-    """A score as a byte that keeps two digits and the order; 0 for none.
+    """A score as a byte that keeps two digits and the order; 0 for none, or none that is a number.
 
-    >>> score_value(None), score_value(0.0), score_value(0.29), score_value(1.0)
-    (0, 1, 30, 101)
+    >>> score_value(None), score_value(float("nan")), score_value(0.0), score_value(0.29), score_value(1.0)
+    (0, 0, 1, 30, 101)
     """
-    return 0 if score is None else 1 + int(min(max(score, 0.0), 1.0) * 100 + 1e-6)
+    return 0 if score is None or math.isnan(score) else 1 + int(min(max(score, 0.0), 1.0) * 100 + 1e-6)
 
 
 class Index:

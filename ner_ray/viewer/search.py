@@ -25,12 +25,13 @@ _FACTORS = (0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35)  # of a multiplicative hash
 
 
 def fold(text: str) -> str:
-    r"""A text as it is compared.
+    r"""A text as it is compared; folded again, it is the same.
 
     >>> fold("ＮＥＷ\nYork")
     'new york'
     """
-    return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text).lower())
+    lowered = unicodedata.normalize("NFKC", text).lower()
+    return _BLANKS.sub(" ", unicodedata.normalize("NFKC", lowered))  # some capitals become a letter and a mark
 
 
 def rows(folded: str) -> NDArray[np.uint32]:

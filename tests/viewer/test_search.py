@@ -40,6 +40,11 @@ def test_a_chunk_that_contains_a_text_is_always_among_the_candidates(chunks, dat
     assert holding <= candidates(table, len(chunks), query)
 
 
+@given(st.text(max_size=20))
+def test_what_is_folded_stays_as_it_is(text):
+    assert fold(fold(text)) == fold(text)
+
+
 def test_most_chunks_without_a_text_are_left_out():
     table = Table()
     for number in range(100):

@@ -93,7 +93,7 @@
 
   // ---- Search.
   const BLANKS = /[\t-\r \x85\u2028\u2029]{2,}|[\t-\r\x85\u2028\u2029]/g;  // all but a single space
-  const fold = (text) => text.normalize("NFKC").toLowerCase().replace(BLANKS, " ");
+  const fold = (text) => text.normalize("NFKC").toLowerCase().normalize("NFKC").replace(BLANKS, " ");
   const rowsOf = (folded) => {  // as ner_ray/viewer/search.py has them
     const isWide = (unit) => unit >= 0x2e80;
     const hash = (a, b, c) => (Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0xc2b2ae35)) >>> 16;
