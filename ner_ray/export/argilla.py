@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
-from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported, exported, open_output
+from ner_ray.export._lists import write_list
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
 from ner_ray.types import Annotation, Document, DocumentStatus, Entity
 
 _FIELD, _QUESTION, _AGENT = "text", "entities", "ner_ray"
@@ -28,25 +29,7 @@ def write(
     documents: Iterable[tuple[Document, Annotation]], path: str | Path, context: ExportContext = NO_CONTEXT
 ) -> Exported:
     """Writes one record per document, one per line, and the settings beside them."""
-    written = Exported()
-    labels: set[str] = set()
-    with open_output(path) as file:
-        for document, annotation in documents:
-            record = json.dumps(_record(document, annotation), ensure_ascii=False)
-            file.write(f"{',' if written.documents else '['}\n{record}".encode(errors="replace"))
-            labels |= {entity.label for entity in annotation.entities}
-            written += exported(annotation)
-        file.write(b"\n]\n" if written.documents else b"[]\n")
-    with open_output(_beside(str(path))) as file:
-        settings = json.dumps(_settings(context.label_set(labels)), ensure_ascii=False, indent=1)
-        file.write(settings.encode(errors="replace"))
-    return written
-
-
-def _beside(path: str) -> str:
-    """The same path with the extension `.settings.json`."""
-    folder, slash, name = path.rpartition("/")
-    return f"{folder}{slash}{PurePath(name).with_suffix('.settings.json')}"
+    return write_list(documents, path, context, _record, _settings, ".settings.json")
 
 
 def _record(document: Document, annotation: Annotation) -> dict[str, Any]:
@@ -69,11 +52,11 @@ def _suggestion(entities: Sequence[Entity]) -> dict[str, Any]:
     return {"value": spans, "score": scores if known else None, "agent": _AGENT}
 
 
-def _settings(labels: Sequence[str]) -> dict[str, Any]:
+def _settings(labels: Sequence[str]) -> str:
     options = [{"value": label, "text": label} for label in labels]
     spans = {"type": "span", "field": _FIELD, "allow_overlapping": True, "options": options, "visible_options": None}
     text = {"type": "text", "use_markdown": False}
-    return {
+    settings = {
         "guidelines": None,
         "fields": [{"name": _FIELD, "title": "Text", "required": True, "settings": text}],
         "questions": [{"name": _QUESTION, "title": "Entities", "required": True, "settings": spans}],
@@ -82,3 +65,4 @@ def _settings(labels: Sequence[str]) -> dict[str, Any]:
         "allow_extra_metadata": False,
         "distribution": {"strategy": "overlap", "min_submitted": 1},
     }
+    return json.dumps(settings, ensure_ascii=False, indent=1)

@@ -7,13 +7,13 @@ https://labelstud.io/guide/predictions and https://labelstud.io/tags/labels.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported, exported, open_output
+from ner_ray.export._lists import write_list
+from ner_ray.export.base import NO_CONTEXT, ExportContext, Exported
 from ner_ray.types import Annotation, Document, Entity
 
 _FROM, _TO = "label", "text"  # the names of the configuration's two tags
@@ -29,20 +29,7 @@ def write(
 
     Failed documents are tasks without predictions; their `status` says that they failed.
     """
-    written = Exported()
-    labels: set[str] = set()
-    with open_output(path) as file:
-        for document, annotation in documents:
-            made = task(document.doc_id, document.text, {_VERSION: annotation.entities})
-            made["data"]["status"] = annotation.status.value
-            line = json.dumps(made, ensure_ascii=False)
-            file.write(f"{',' if written.documents else '['}\n{line}".encode(errors="replace"))
-            labels |= {entity.label for entity in annotation.entities}
-            written += exported(annotation)
-        file.write(b"\n]\n" if written.documents else b"[]\n")
-    with open_output(_beside(str(path))) as file:
-        file.write(labelling_configuration(context.label_set(labels)).encode(errors="replace"))
-    return written
+    return write_list(documents, path, context, _task, labelling_configuration, ".xml")
 
 
 def task(doc_id: str, text: str, opinions: Mapping[str, Sequence[Entity]]) -> dict[str, Any]:
@@ -75,10 +62,10 @@ def labelling_configuration(labels: Sequence[str]) -> str:
     return f"<View>\n{tags}</View>\n"
 
 
-def _beside(path: str) -> str:
-    """The same path with the extension `.xml`."""
-    folder, slash, name = path.rpartition("/")
-    return f"{folder}{slash}{PurePath(name).with_suffix('.xml')}"
+def _task(document: Document, annotation: Annotation) -> dict[str, Any]:
+    made = task(document.doc_id, document.text, {_VERSION: annotation.entities})
+    made["data"]["status"] = annotation.status.value
+    return made
 
 
 def _region(number: int, entity: Entity) -> dict[str, Any]:
