@@ -131,20 +131,15 @@ def yaml_of(draft: Draft, corpus: Corpus, file: str) -> str:
 
 
 def _check(content: str, corpus: Corpus) -> None:
+    from ner_ray.annotator.rows import columns_of
+    from ner_ray.annotator.spec import resolve
     from ner_ray.config import AnnotateConfig
-    from ner_ray.config.labels import parse
-    from ner_ray.config.load import label_source, load
+    from ner_ray.config.load import load
     from ner_ray.config.parse import parse_yaml
-    from ner_ray.store.documents import Columns
     from ner_ray.store.input_types import check_columns
 
-    config = load(AnnotateConfig, parse_yaml(content), command="annotate")
-    column = column_of(config.labels)
-    if not column:
-        parse(label_source(config.labels))
-    section = config.input
-    columns = Columns(section.text, section.id, column, tuple(section.keep), section.max_characters)
-    check_columns(corpus.path, columns, corpus.schema)
+    spec = resolve(load(AnnotateConfig, parse_yaml(content), command="annotate"))
+    check_columns(corpus.path, columns_of(spec), corpus.schema)
 
 
 def _model(preset: str) -> str:

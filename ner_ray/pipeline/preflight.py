@@ -91,9 +91,8 @@ def check_input(
         InputError: a column is missing or has a type that cannot be read or kept, or no shard is readable.
         ConfigError: a kept column has the name of an output column.
     """
-    good = [shard for shard in shards if not shard.problem]
     recorded = run.schema() if run else pa.schema([])
-    if not good and (not shards or (run and run.committed())):
+    if all(shard.problem for shard in shards) and (not shards or (run and run.committed())):
         return recorded
     good = readable(shards, spec.config.input.path)
     _check_names(spec)
