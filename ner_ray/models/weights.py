@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -28,8 +29,10 @@ def fetch(checkpoint: Checkpoint) -> str:
         ModelError: the model or the adapter to merge cannot be read.
     """
     if checkpoint.merge:
-        name = checkpoints.identity(checkpoint) or checkpoint.model
-        return str(made_once(cache("models") / f"merged-{name.replace('/', '-')}", partial(_merge, checkpoint)))
+        # The model's own name too: of one on the hub, whose files are not here yet, nothing else may be known.
+        content = repr((checkpoint.model, checkpoints.identity(checkpoint)))
+        name = hashlib.sha256(content.encode()).hexdigest()[:32]
+        return str(made_once(cache("models") / f"{name}-merged", partial(_merge, checkpoint)))
     return str(copies.of_all_files(checkpoint.model)) if "://" in checkpoint.model else checkpoint.location
 
 
