@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED) ## Annotate the sample corpus with the starter model on this machine's CPU
+demo: $(INSTALLED) ## Annotate the sample corpus with a small model on this machine's CPU
 	$(BIN)/ner-ray demo
 
 test: $(INSTALLED) ## All tests except the slow ones; some of them: make test TESTS=tests/align

@@ -1,4 +1,4 @@
-"""Annotate the sample corpus that ships with the package with a small model that needs no download; show the result.
+"""Annotate the English documents of the sample corpus with a small model that needs no download; show the result.
 
 The model is SmolLM2 with the adapter that ships with the package: 135 million weights that find any types in English.
 
@@ -61,7 +61,7 @@ class Result:
 
 
 def run(config: Config) -> Result:
-    """Annotates the sample corpus and writes a page; raises what `ner_ray.pipeline.annotate.annotate` raises."""
+    """Annotates the documents and writes a page; raises what `ner_ray.pipeline.annotate.annotate` raises."""
     from ner_ray.commands import export
     from ner_ray.config.load import load
     from ner_ray.pipeline.annotate import annotate

@@ -4,7 +4,8 @@ prepare   annotated text -> a training file
 train     training files -> a checkpoint or adapter that the engines load by its path
 merge     base + adapter -> one checkpoint
 
-`ner_ray.train.mixture` is where the starter model's own training file is made; the trainer does not know it.
+`ner_ray.train.mixture` makes the training files of the models that ship with the package, from several corpora; the
+trainer does not know it.
 """
 
 from __future__ import annotations

@@ -63,6 +63,7 @@ def run(config: TrainConfig, tokenizer: Any, report: Report | None = None) -> di
     if config.workers.threads:
         torch.set_num_threads(config.workers.threads)
     model = models.model_of(config.model, tokenizer, config.seed)
+    # New models keep PyTorch's own attention: the figures of the starter's recipe rest on it.
     if config.model.base and not config.workers.gpus and config.data.max_length <= _SHORT:
         models.attend_plainly(model)
     rows = load_rows(config, tokenizer, pair=models.is_encoder_decoder(model))
